@@ -1,0 +1,200 @@
+// Offsets shared by the WebAssembly core (AssemblyScript) and its host (TypeScript).
+// The only place where an address of processor state is written. Plain integer constants, so that both compilers read the same file.
+//
+// Rule: every multi-byte field is naturally aligned; all are little endian. "slot" is a byte offset into the general slots, i.e. 8 * index.
+
+// ---- vCPU state block, relative to the vCPU's state base -------------------------------------------------------------
+
+/** General slots: 32 x u64. 0..15 RAX,RCX,RDX,RBX,RSP,RBP,RSI,RDI,R8..R15. */
+export const CPU_GPR = 0x000;
+/** Slot that always reads zero (absent base or index, flat segment). */
+export const SLOT_ZERO = 0x80;
+/** Slot holding the linear address of the page that the current instruction stream runs in (RIP-relative operands). */
+export const SLOT_PAGE = 0x88;
+export const SLOT_FS_BASE = 0x90;
+export const SLOT_GS_BASE = 0x98;
+/** Effective address computed by an EA micro-record (32-bit addressing, segments with a base in compatibility mode). */
+export const SLOT_EA = 0xa0;
+/** Bases of ES, CS, SS, DS as loaded (0 in 64-bit mode). */
+export const SLOT_ES_BASE = 0xa8;
+export const SLOT_CS_BASE = 0xb0;
+export const SLOT_SS_BASE = 0xb8;
+export const SLOT_DS_BASE = 0xc0;
+
+/** u64. Valid whenever run() or step() has returned. */
+export const CPU_RIP = 0x100;
+/** u64, as PUSHFQ would store it. Valid whenever run() or step() has returned. */
+export const CPU_RFLAGS = 0x108;
+/** 6 x u16 selectors in encoding order: ES CS SS DS FS GS. */
+export const CPU_SELECTORS = 0x110;
+/** u32: 1 = 64-bit code, 0 = 32-bit compatibility code. */
+export const CPU_CODE64 = 0x11c;
+/** u64: the base swapped with GS.base on a mode switch. Kept here, used by the hypervisor. */
+export const CPU_KERNEL_GS_BASE = 0x120;
+
+/** u32: 1 while the guest kernel's page tables and TLB are in use, 0 for the guest user's. */
+export const CPU_KERNEL_MODE = 0x128;
+/** u32: mfn of the kernel's L4. */
+export const CPU_CR3_KERNEL = 0x12c;
+/** u32: mfn of the user's L4 (0: none). */
+export const CPU_CR3_USER = 0x130;
+/** u32: CR0 bits the core honours: TS (0x8) and EM (0x4), others informative. */
+export const CPU_CR0 = 0x134;
+/** u32: CR4, informative except OSFXSR|OSXMMEXCPT. */
+export const CPU_CR4 = 0x138;
+
+/** u32: vector of the exception or software interrupt that run() returned for. */
+export const CPU_EXC_VECTOR = 0x140;
+/** u32: its error code (0 where the vector has none). */
+export const CPU_EXC_ERROR = 0x144;
+/** u64: faulting linear address of a page fault. */
+export const CPU_CR2 = 0x148;
+/** u32: byte length of the instruction that run() returned for (0 unknown). */
+export const CPU_INSN_LENGTH = 0x150;
+/** u32: operation of EXIT_PRIVILEGED, a PRIV_* number. */
+export const CPU_PRIV_OP = 0x154;
+/** u32: its register operand: GPR index for MOV CR/DR (CPU_PRIV_REG = control/debug register number in bits 8..11). */
+export const CPU_PRIV_REG = 0x158;
+/** u32: operand size in bytes for IN/OUT/INS/OUTS. */
+export const CPU_PRIV_SIZE = 0x15c;
+/** u32: immediate port number (IN/OUT imm8), or 0xffffffff when the port is in DX. */
+export const CPU_PRIV_PORT = 0x160;
+
+/** u32, shared between threads: non-zero asks run() to return at its next check. Cleared by the vCPU's own thread before it looks for work. */
+export const CPU_ATTENTION = 0x168;
+/** u64: instructions retired since the vCPU was made (approximate inside one run). */
+export const CPU_ICOUNT = 0x170;
+/** u64 DR0..DR3, DR6, DR7. */
+export const CPU_DR = 0x178;
+/** u32: host address of each of the 16 GDT pages, 0 when absent. */
+export const CPU_GDT_FRAMES = 0x1a8;
+/** u32: GDT limit in bytes - 1. */
+export const CPU_GDT_LIMIT = 0x1e8;
+/** u32: LDT linear limit in bytes - 1 (0: none); the LDT's base is linear and read through the kernel's page tables. */
+export const CPU_LDT_LIMIT = 0x1ec;
+/** u64: LDT linear base. */
+export const CPU_LDT_BASE = 0x1f0;
+
+/** x87: 8 physical registers of 16 bytes {u64 significand, u16 sign:exponent, pad}; index with (TOP + i) & 7. */
+export const CPU_X87 = 0x200;
+/** u16 control word, u16 status word (TOP in bits 11..13), u8 tag (1 bit a physical register, 1 = valid, as FXSAVE), u16 opcode. */
+export const CPU_FCW = 0x280;
+export const CPU_FSW = 0x282;
+export const CPU_FTW = 0x284;
+export const CPU_FOP = 0x286;
+/** u64 last x87 instruction pointer and data pointer. */
+export const CPU_FIP = 0x288;
+export const CPU_FDP = 0x290;
+/** u32. */
+export const CPU_MXCSR = 0x298;
+/** 16 x 16 bytes. */
+export const CPU_XMM = 0x300;
+/** 64 bytes: bounce buffer of an access that crosses a page. */
+export const CPU_SPLIT_BUFFER = 0x400;
+/** Private to the core from here to CPU_STATE_SIZE. */
+export const CPU_PRIVATE = 0x480;
+export const CPU_STATE_SIZE = 0x1000;
+
+// ---- record: one decoded instruction, 32 bytes ---------------------------------------------------------------------
+
+export const REC_SIZE = 32;
+/** u16: operation, an OP_* number. */
+export const REC_OP = 0;
+/** u8: instruction length in bytes. */
+export const REC_LEN = 2;
+/** u8: RF_* flags. */
+export const REC_FLAGS = 3;
+/** u8: slot (GPR) of the ModRM.reg operand; +1 for AH..BH. For MMX/XMM/x87/segment operands: the register's index. */
+export const REC_REG = 4;
+/** u8: the same for ModRM.rm when it is a register. */
+export const REC_RM = 5;
+/** u8: slots that add up to a memory operand's address: base + (index << scale) + disp + seg. */
+export const REC_BASE = 6;
+export const REC_INDEX = 7;
+export const REC_SEG = 8;
+export const REC_SCALE = 9;
+/** u16: offset of the instruction's first byte in its page. */
+export const REC_OFF = 10;
+/** i32: displacement. */
+export const REC_DISP = 12;
+/** i64: immediate, sign- or zero-extended as the instruction says. Relative branches: target minus the page's linear address. */
+export const REC_IMM = 16;
+/** u32: record of the branch target inside the same page (0: not linked). */
+export const REC_LINK = 24;
+/** u8: operand size in bytes. */
+export const REC_OPSIZE = 28;
+/** u8: the ModRM byte as encoded. */
+export const REC_MODRM = 29;
+/** u8: the last opcode byte as encoded. */
+export const REC_OPCODE = 30;
+/** u8: condition code of Jcc/SETcc/CMOVcc, else free for the operation. */
+export const REC_CC = 31;
+
+export const RF_MEM = 1;
+export const RF_LOCK = 2;
+export const RF_REP = 4;
+export const RF_REPNE = 8;
+export const RF_ADDR32 = 16;
+export const RF_OP16 = 32;
+export const RF_REXW = 64;
+/** An instruction that starts in this page and ends in the next. */
+export const RF_CROSS = 128;
+
+// ---- why run() returned --------------------------------------------------------------------------------------------
+
+/** The budget is spent or CPU_ATTENTION is set. */
+export const EXIT_BUDGET = 0;
+/** Exception CPU_EXC_VECTOR; CPU_RIP is the value to push (the instruction for a fault, the next one for a trap). */
+export const EXIT_EXCEPTION = 1;
+/** SYSCALL; CPU_RIP is the next instruction. RCX and R11 are not yet written. */
+export const EXIT_SYSCALL = 2;
+/** INT n, vector in CPU_EXC_VECTOR; CPU_RIP is the next instruction, CPU_INSN_LENGTH its length. */
+export const EXIT_SOFTINT = 3;
+/** CPUID; CPU_RIP is the instruction itself, CPU_INSN_LENGTH its length. */
+export const EXIT_CPUID = 4;
+/** A privileged instruction, PRIV_*; CPU_RIP is the instruction itself. The host emulates it or raises #GP(0). */
+export const EXIT_PRIVILEGED = 5;
+
+export const PRIV_IN = 1;
+export const PRIV_OUT = 2;
+export const PRIV_INS = 3;
+export const PRIV_OUTS = 4;
+export const PRIV_RDMSR = 5;
+export const PRIV_WRMSR = 6;
+export const PRIV_READ_CR = 7;
+export const PRIV_WRITE_CR = 8;
+export const PRIV_READ_DR = 9;
+export const PRIV_WRITE_DR = 10;
+export const PRIV_CLI = 11;
+export const PRIV_STI = 12;
+export const PRIV_HLT = 13;
+export const PRIV_CLTS = 14;
+export const PRIV_INVLPG = 15;
+export const PRIV_WBINVD = 16;
+export const PRIV_LGDT = 17;
+export const PRIV_LIDT = 18;
+export const PRIV_LLDT = 19;
+export const PRIV_LTR = 20;
+export const PRIV_LMSW = 21;
+export const PRIV_SWAPGS = 22;
+export const PRIV_SYSRET = 23;
+export const PRIV_XSETBV = 24;
+export const PRIV_RDPMC = 25;
+export const PRIV_OTHER = 26;
+/** XGETBV and the like that a PV guest may execute but Xen intercepts. */
+export const PRIV_XGETBV = 27;
+
+// ---- per-frame attributes, one byte a frame, shared between threads ------------------------------------------------------
+
+/** The frame holds decoded or translated code: a write goes through the slow path and drops that code. */
+export const FRAME_CODE = 1;
+/** A write goes to the host's protectedWrite() instead of memory (a page that is in use as a page table). */
+export const FRAME_HOOK = 2;
+/** The frame is not backed: any access raises #PF as if not present (a ballooned-out page; loading on demand). */
+export const FRAME_ABSENT = 4;
+
+// ---- translate() accesses ------------------------------------------------------------------------------------------------
+
+export const ACCESS_READ = 0;
+export const ACCESS_WRITE = 1;
+export const ACCESS_EXEC = 2;
