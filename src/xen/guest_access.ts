@@ -1,0 +1,43 @@
+import { ACCESS_READ, ACCESS_WRITE } from '../x86/core/layout.ts'
+import type { Cpu, Gva } from '../x86/cpu.ts'
+import { PAGE_SIZE } from '../x86/machine_memory.ts'
+
+/**
+ * Copies from the current address space as Xen's copy_from_guest() does. Returns a private copy, or null on a fault (-EFAULT).
+ * The caller bounds `size`.
+ */
+export function copyFromGuest(cpu: Cpu, va: Gva, size: number): Uint8Array | null {
+	const out = new Uint8Array(size)
+	for (let done = 0; done < size; ) {
+		const part = Math.min(size - done, pageRemainder(va + done))
+		const host = cpu.translate(va + done, ACCESS_READ)
+		if (host === -1) return null
+		const from = host >>> 0
+		out.set(cpu.machine.u8.subarray(from, from + part), done)
+		done += part
+	}
+	return out
+}
+
+/** Copies to the current address space; false on a fault, in which case a prefix may have been written (as in Xen). */
+export function copyToGuest(cpu: Cpu, va: Gva, bytes: Uint8Array): boolean {
+	for (let done = 0; done < bytes.length; ) {
+		const part = Math.min(bytes.length - done, pageRemainder(va + done))
+		const host = cpu.translate(va + done, ACCESS_WRITE)
+		if (host === -1) return false
+		cpu.machine.u8.set(bytes.subarray(done, done + part), host >>> 0)
+		done += part
+	}
+	return true
+}
+
+/** Bytes from `va` to the end of its page. */
+function pageRemainder(va: Gva): number {
+	const offset = va % PAGE_SIZE
+	return offset < 0 ? -offset : PAGE_SIZE - offset
+}
+
+/** Whether a number can be used as a Gva: an integer whose bits 63..47 are all equal. */
+export function isCanonical(va: number): boolean {
+	return va >= -(2 ** 47) && va < 2 ** 47
+}
