@@ -18,6 +18,11 @@ export interface DomainDescription {
 export const PAGE_INFO_SIZE = 16
 export const PORT_ENTRY_SIZE = 32
 export const GRANT_ACTIVE_SIZE = 16
+/** Per vCPU state of event channels: VIRQ bindings, FIFO queues (event_state.ts). */
+export const EVENT_VCPU_SIZE = 256
+/** Grant mappings that a domain may hold at a time, and bytes of each (maptrack.ts). */
+export const MAPTRACK_ENTRIES = 4096
+export const MAPTRACK_SIZE = 16
 /** Per vCPU words that other threads read or write: run state, pending work. */
 export const VCPU_SHARED_SIZE = 256
 export const CONTROL_BLOCK_SIZE = PAGE_SIZE
@@ -29,7 +34,7 @@ export const CONTROL_BLOCK_SIZE = PAGE_SIZE
  * shared_info, Xen's GDT page, grant frames, grant status frames, the M2P table and the page tables that map it.
  *
  * Bytes outside the guest's physical space (machine.hypervisorBase ...), never mappable: control block, vCPU shared words,
- * page info, event channel ports, active grants.
+ * page info, event channel ports and state, active grants, grant table state, grant mappings.
  */
 export class MachineLayout {
 	readonly ramFrames: number
@@ -51,7 +56,12 @@ export class MachineLayout {
 	readonly vcpuShared: number
 	readonly pageInfo: number
 	readonly ports: number
+	/** One page of domain-wide event channel state, then a bitmap of maxPorts bits (event_state.ts). */
+	readonly eventState: number
+	readonly eventVcpus: number
 	readonly activeGrants: number
+	readonly grantState: number
+	readonly maptrack: number
 	readonly hypervisorBytes: number
 
 	constructor(domain: DomainDescription) {
@@ -87,7 +97,11 @@ export class MachineLayout {
 		this.vcpuShared = reserve(domain.vcpus * VCPU_SHARED_SIZE)
 		this.pageInfo = reserve(this.frames * PAGE_INFO_SIZE)
 		this.ports = reserve(domain.maxPorts * PORT_ENTRY_SIZE)
+		this.eventState = reserve(PAGE_SIZE + Math.ceil(domain.maxPorts / 32) * 4)
+		this.eventVcpus = reserve(domain.vcpus * EVENT_VCPU_SIZE)
 		this.activeGrants = reserve(domain.maxGrantFrames * 512 * GRANT_ACTIVE_SIZE)
+		this.grantState = reserve(PAGE_SIZE)
+		this.maptrack = reserve(MAPTRACK_ENTRIES * MAPTRACK_SIZE)
 		this.hypervisorBytes = at
 	}
 }
