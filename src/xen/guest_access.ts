@@ -1,16 +1,17 @@
+import { HYPERVISOR_VIRT_END, HYPERVISOR_VIRT_START } from '../abi/xen.ts'
 import { ACCESS_READ, ACCESS_WRITE } from '../x86/core/layout.ts'
 import type { Cpu, Gva } from '../x86/cpu.ts'
 import { PAGE_SIZE } from '../x86/machine_memory.ts'
 
 /**
- * Copies from the current address space as Xen's copy_from_guest() does. Returns a private copy, or null on a fault (-EFAULT).
+ * Copies from the current address space as Xen's copy_from_guest() does; `va` may be any number. Returns a private copy, or null on a fault (-EFAULT).
  * The caller bounds `size`.
  */
 export function copyFromGuest(cpu: Cpu, va: Gva, size: number): Uint8Array | null {
 	const out = new Uint8Array(size)
 	for (let done = 0; done < size; ) {
 		const part = Math.min(size - done, pageRemainder(va + done))
-		const host = cpu.translate(va + done, ACCESS_READ)
+		const host = translateGuest(cpu, va + done, ACCESS_READ)
 		if (host === -1) return null
 		const from = host >>> 0
 		out.set(cpu.machine.u8.subarray(from, from + part), done)
@@ -23,12 +24,18 @@ export function copyFromGuest(cpu: Cpu, va: Gva, size: number): Uint8Array | nul
 export function copyToGuest(cpu: Cpu, va: Gva, bytes: Uint8Array): boolean {
 	for (let done = 0; done < bytes.length; ) {
 		const part = Math.min(bytes.length - done, pageRemainder(va + done))
-		const host = cpu.translate(va + done, ACCESS_WRITE)
+		const host = translateGuest(cpu, va + done, ACCESS_WRITE)
 		if (host === -1) return false
 		cpu.machine.u8.set(bytes.subarray(done, done + part), host >>> 0)
 		done += part
 	}
 	return true
+}
+
+/** Host address, or -1: not mapped so, not canonical, or in the range that belongs to the hypervisor (Xen's access_ok()). */
+function translateGuest(cpu: Cpu, va: number, access: number): number {
+	if (!isCanonical(va) || (va >= HYPERVISOR_VIRT_START && va < HYPERVISOR_VIRT_END)) return -1
+	return cpu.translate(va, access)
 }
 
 /** Bytes from `va` to the end of its page. */

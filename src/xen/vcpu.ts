@@ -1,18 +1,80 @@
 import type { Clock } from '../base/clock.ts'
+import { CPU_ATTENTION, CPU_KERNEL_MODE } from '../x86/core/layout.ts'
 import type { Cpu } from '../x86/cpu.ts'
 import type { Domain } from './domain.ts'
+import { EventState } from './event_state.ts'
+import { GrantState } from './grant_state.ts'
+import { MmState } from './mm/mm_state.ts'
+import { TimerState } from './timer_state.ts'
+import { TrapState } from './trap_state.ts'
+
+export type LogLevel = 'error' | 'warning' | 'info' | 'debug'
+
+/** What a vCPU's thread can tell the control half. */
+export interface VcpuHost {
+	/** To the hypervisor's log; `level` as in Xen's loglvl. The message is without the domain's prefix. */
+	log(level: LogLevel, message: string): void
+	/** Bytes the guest wrote to the emergency console (CONSOLEIO_write, port 0xe9). */
+	emergencyConsole(bytes: Uint8Array): void
+	/** The domain's shutdown state has been set (CB_SHUTDOWN). `crashReason` when it is a crash. */
+	shutdown(reason: number, crashReason?: string): void
+}
+
+/** Thrown by VcpuContext.crash() and caught by the vCPU's loop only: unwinds whatever was being served. */
+export class DomainCrashed extends Error {
+	constructor(reason: string) {
+		super(reason)
+		this.name = 'DomainCrashed'
+	}
+}
 
 /**
  * What a vCPU's thread holds: its processor, its domain, and the private state of the subsystems that work on its behalf.
- * Fields owned by a subsystem are declared in that subsystem's file and set up by it.
+ * Each `*State` class belongs to its subsystem's file; it is constructed with this context and keeps no other globals.
  */
-export interface Vcpu {
+export class VcpuContext {
 	readonly domain: Domain
 	readonly index: number
 	readonly cpu: Cpu
 	readonly clock: Clock
-	/** To the hypervisor's log; `level` as in Xen's loglvl. */
-	log(level: 'error' | 'warning' | 'info' | 'debug', message: string): void
-	/** The guest is beyond help: stops the whole domain with SHUTDOWN_crash and this reason. */
-	crash(reason: string): void
+	readonly host: VcpuHost
+	readonly traps: TrapState
+	readonly timers: TimerState
+	readonly mm: MmState
+	readonly events: EventState
+	readonly grants: GrantState
+
+	constructor(domain: Domain, index: number, cpu: Cpu, clock: Clock, host: VcpuHost) {
+		this.domain = domain
+		this.index = index
+		this.cpu = cpu
+		this.clock = clock
+		this.host = host
+		this.traps = new TrapState(this)
+		this.timers = new TimerState(this)
+		this.mm = new MmState(this)
+		this.events = new EventState(this)
+		this.grants = new GrantState(this)
+	}
+
+	/** To the hypervisor's log, prefixed as Xen's gprintk() does: d1v0. */
+	log(level: LogLevel, message: string): void {
+		this.host.log(level, `d${this.domain.domid}v${this.index} ${message}`)
+	}
+
+	/** The guest is beyond help: stops the whole domain with SHUTDOWN_crash and this reason. Never returns. */
+	crash(reason: string): never {
+		throw new DomainCrashed(reason)
+	}
+
+	/** Whether the guest's kernel (not its user space) is running. */
+	get kernelMode(): boolean {
+		return this.cpu.field(CPU_KERNEL_MODE) !== 0
+	}
+
+	/** Whether a long hypercall should stop and return HYPERCALL_PREEMPTED: other threads want this vCPU, or a timer is due. */
+	preemptPending(): boolean {
+		if (Atomics.load(this.domain.machine.i32, (this.cpu.state + CPU_ATTENTION) >>> 2) !== 0) return true
+		return this.clock.monotonic_ns() >= this.timers.nextDeadline_ns
+	}
 }
