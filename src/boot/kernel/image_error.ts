@@ -1,0 +1,9 @@
+import { UserError } from '../../base/errors.ts'
+
+/** What is wrong with a kernel image that the user named. */
+export class ImageError extends UserError {
+	constructor(message: string) {
+		super(message, { code: 'bad-kernel-image' })
+		this.name = 'ImageError'
+	}
+}
