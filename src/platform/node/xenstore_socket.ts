@@ -1,0 +1,66 @@
+import { chmodSync, rmSync } from 'node:fs'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { UserError } from '../../base/errors.ts'
+import { XenstoreClient } from '../../xenstore/client.ts'
+import type { XenstoreServer } from '../../xenstore/server.ts'
+
+/** A socket that serves a XenStore. */
+export interface XenstoreListener {
+	readonly path: string
+	/** Ends all clients' connections and removes the socket. */
+	close(): Promise<void>
+}
+
+/** Serves dom0's clients on a Unix socket that only its owner may use. UserError when the path cannot be used. */
+export async function listenXenstore(server: XenstoreServer, path: string): Promise<XenstoreListener> {
+	const sockets = new Set<Socket>()
+	const listener = createServer({ allowHalfOpen: false }, (socket) => {
+		sockets.add(socket)
+		socket.on('close', () => sockets.delete(socket))
+		serve(server, socket)
+	})
+	await listening(listener, path)
+	chmodSync(path, 0o600)
+	return {
+		path,
+		close: async () => {
+			for (const socket of sockets) socket.destroy()
+			await new Promise<void>((resolve) => listener.close(() => resolve()))
+			rmSync(path, { force: true })
+		},
+	}
+}
+
+/** Connects to a XenStore's socket. UserError when nobody listens there. */
+export async function connectXenstore(path: string): Promise<XenstoreClient> {
+	const socket = connect(path)
+	await new Promise<void>((resolve, reject) => {
+		socket.once('connect', resolve)
+		socket.once('error', (cause) => reject(new UserError(`cannot connect to XenStore at ${path}`, { code: 'xenstore-connect', cause })))
+	})
+	const client = new XenstoreClient({ write: (bytes) => void socket.write(bytes), close: () => socket.end() })
+	socket.on('data', (chunk) => client.onData(chunk))
+	socket.on('close', () => client.onClose())
+	socket.on('error', () => socket.destroy())
+	return client
+}
+
+function serve(server: XenstoreServer, socket: Socket): void {
+	const transport = server.accept({
+		write: (bytes) => socket.write(bytes),
+		pause: () => void socket.pause(),
+		resume: () => void (socket.isPaused() && socket.resume()),
+		close: () => void socket.destroy(),
+	})
+	socket.on('data', (chunk) => transport.onData(chunk))
+	socket.on('drain', () => transport.onWritable())
+	socket.on('close', () => transport.onClose())
+	socket.on('error', () => socket.destroy())
+}
+
+function listening(listener: Server, path: string): Promise<void> {
+	return new Promise((resolve, reject) => {
+		listener.once('error', (cause) => reject(new UserError(`cannot listen on ${path}`, { code: 'xenstore-listen', cause })))
+		listener.listen(path, resolve)
+	})
+}

@@ -1,0 +1,111 @@
+import type { Connection, Transport } from './connection.ts'
+
+/** A socket or the like, as the server sees it. */
+export interface ByteStream {
+	/** Queues the bytes. False when the stream is full: nothing more is written until `onWritable`. */
+	write(bytes: Uint8Array): boolean
+	/** Stop and go on calling `onData`. */
+	pause(): void
+	resume(): void
+	/** Nothing is called any more afterwards. */
+	close(): void
+}
+
+const REQUESTS_PER_TURN = 64
+const WRITE_BYTES = 64 * 1024
+
+/** A byte stream as the transport under a connection. The owner of the stream calls onData, onWritable and onClose. */
+export class StreamTransport implements Transport {
+	readonly #stream: ByteStream
+	readonly #connection: Connection
+	readonly #defer: (task: () => void) => void
+	#input: Uint8Array[] = []
+	/** Bytes of the first chunk that are consumed. */
+	#at = 0
+	#writable = true
+	#busy = false
+	#deferred = false
+	#closed = false
+
+	constructor(stream: ByteStream, connect: (transport: Transport) => Connection, defer: (task: () => void) => void) {
+		this.#stream = stream
+		this.#defer = defer
+		this.#connection = connect(this)
+	}
+
+	/** The chunk is kept until it is consumed: it must not be reused. */
+	onData(chunk: Uint8Array): void {
+		if (this.#closed || chunk.length === 0) return
+		this.#input.push(chunk)
+		this.#pump()
+	}
+
+	onWritable(): void {
+		this.#writable = true
+		this.#pump()
+	}
+
+	/** The peer is gone, or will send no more: what it has not been told yet is dropped. */
+	onClose(): void {
+		this.#closed = true
+		this.#input = []
+		this.#connection.close()
+	}
+
+	outputReady(): void {
+		this.#pump()
+	}
+
+	fail(_reason: string): void {
+		this.onClose()
+		this.#stream.close()
+	}
+
+	#pump(): void {
+		if (this.#busy || this.#closed) return
+		this.#busy = true
+		for (let served = 0; this.#input.length > 0 && this.#mayFeed(); served++) {
+			if (served === REQUESTS_PER_TURN) {
+				this.#continueLater()
+				break
+			}
+			this.#feed()
+		}
+		this.#flush()
+		this.#busy = false
+		if (this.#closed) return
+		if (this.#input.length > 0) this.#stream.pause()
+		else this.#stream.resume()
+	}
+
+	/** At the limit of replies, those that the stream takes make room for requests. */
+	#mayFeed(): boolean {
+		if (!this.#connection.accepting) this.#flush()
+		return this.#connection.accepting
+	}
+
+	#feed(): void {
+		const [chunk] = this.#input
+		this.#at += this.#connection.feed(chunk, this.#at)
+		if (this.#at < chunk.length) return
+		this.#input.shift()
+		this.#at = 0
+	}
+
+	#flush(): void {
+		while (this.#writable && !this.#closed) {
+			const bytes = this.#connection.take(WRITE_BYTES)
+			if (bytes === undefined) return
+			this.#writable = this.#stream.write(bytes)
+		}
+	}
+
+	#continueLater(): void {
+		if (this.#deferred) return
+		this.#deferred = true
+		this.#defer(() => {
+			this.#deferred = false
+			this.#pump()
+		})
+	}
+}
