@@ -18,8 +18,10 @@ export interface DomainDescription {
 export const PAGE_INFO_SIZE = 16
 export const PORT_ENTRY_SIZE = 32
 export const GRANT_ACTIVE_SIZE = 16
-/** Per vCPU state of event channels: VIRQ bindings, FIFO queues (event_state.ts). */
-export const EVENT_VCPU_SIZE = 256
+/** Per vCPU state of event channels: FIFO queues, a request to the control half (event_ports.ts). */
+export const EVENT_VCPU_SIZE = 128
+/** Host addresses of the FIFO event array's pages. */
+export const EVENT_ARRAY_SIZE = 512
 /** Grant mappings that a domain may hold at a time, and bytes of each (maptrack.ts). */
 export const MAPTRACK_ENTRIES = 4096
 export const MAPTRACK_SIZE = 16
@@ -34,7 +36,7 @@ export const CONTROL_BLOCK_SIZE = PAGE_SIZE
  * shared_info, Xen's GDT page, grant frames, grant status frames, the M2P table and the page tables that map it.
  *
  * Bytes outside the guest's physical space (machine.hypervisorBase ...), never mappable: control block, vCPU shared words,
- * page info, event channel ports and state, active grants, grant table state, grant mappings.
+ * page info, event channel ports and state, active grants, grant mappings.
  */
 export class MachineLayout {
 	readonly ramFrames: number
@@ -56,11 +58,10 @@ export class MachineLayout {
 	readonly vcpuShared: number
 	readonly pageInfo: number
 	readonly ports: number
-	/** One page of domain-wide event channel state, then a bitmap of maxPorts bits (event_state.ts). */
+	/** Addresses of the FIFO event array's pages, then a bitmap of maxPorts bits: events on their way to other domains (event_ports.ts). */
 	readonly eventState: number
 	readonly eventVcpus: number
 	readonly activeGrants: number
-	readonly grantState: number
 	readonly maptrack: number
 	readonly hypervisorBytes: number
 
@@ -97,10 +98,9 @@ export class MachineLayout {
 		this.vcpuShared = reserve(domain.vcpus * VCPU_SHARED_SIZE)
 		this.pageInfo = reserve(this.frames * PAGE_INFO_SIZE)
 		this.ports = reserve(domain.maxPorts * PORT_ENTRY_SIZE)
-		this.eventState = reserve(PAGE_SIZE + Math.ceil(domain.maxPorts / 32) * 4)
+		this.eventState = reserve(EVENT_ARRAY_SIZE + Math.ceil(domain.maxPorts / 32) * 4)
 		this.eventVcpus = reserve(domain.vcpus * EVENT_VCPU_SIZE)
 		this.activeGrants = reserve(domain.maxGrantFrames * 512 * GRANT_ACTIVE_SIZE)
-		this.grantState = reserve(PAGE_SIZE)
 		this.maptrack = reserve(MAPTRACK_ENTRIES * MAPTRACK_SIZE)
 		this.hypervisorBytes = at
 	}

@@ -1,0 +1,59 @@
+/** Domains without a processor, for unit tests: hypercall handlers see frame `n` at address n * 4096 (identity mapping). */
+import { shared_info, vcpu_info } from '../abi/xen.ts'
+import { type CoreExports, Cpu } from '../x86/cpu.ts'
+import { Domain } from './domain.ts'
+import { initialiseEvents } from './event_ports.ts'
+import type { DomainDescription } from './machine_layout.ts'
+import { initialisePageInfo } from './mm/page_info.ts'
+import { VcpuContext, type VcpuHost } from './vcpu.ts'
+import { VS_VCPU_INFO, vcpuWord } from './vcpu_shared.ts'
+
+/** A domain of `frames` frames of RAM whose event channels and page info are set up as the hypervisor does it. */
+export function testDomain(overrides: Partial<DomainDescription> = {}): Domain {
+	const domain = new Domain({
+		domid: 1,
+		uuid: '00112233-4455-6677-8899-aabbccddeeff',
+		vcpus: 1,
+		maxFrames: 256,
+		maxPorts: 1024,
+		maxGrantFrames: 4,
+		...overrides,
+	})
+	const sharedInfo = domain.machine.frameAddress(domain.layout.sharedInfoMfn)
+	for (let vcpu = 0; vcpu < domain.description.vcpus; vcpu++) {
+		const info = sharedInfo + shared_info.at.vcpu_info + vcpu * vcpu_info.size
+		Atomics.store(domain.machine.u32, vcpuWord(domain, vcpu, VS_VCPU_INFO), info)
+	}
+	initialisePageInfo(domain, domain.description.maxFrames)
+	initialiseEvents(domain)
+	return domain
+}
+
+/** A vCPU whose log lines are kept and whose addresses outside the domain's RAM fault. */
+export function testVcpu(domain: Domain, index = 0): VcpuContext & { readonly lines: string[] } {
+	const lines: string[] = []
+	const host: VcpuHost = {
+		log: (_, message) => void lines.push(message),
+		emergencyConsole: (bytes) => void lines.push(new TextDecoder().decode(bytes)),
+		shutdown: () => {},
+	}
+	const core = {
+		translate: (va: number) => (va >= 0 && va < domain.layout.ramFrames * 4096 ? domain.machine.frameBase + va : -1),
+		flushTlb() {},
+		flushPage() {},
+		invalidateFrame() {},
+	} as unknown as CoreExports
+	const clock = { monotonic_ns: () => 0, wall: () => ({ seconds: 0, nanoseconds: 0 }) }
+	const vcpu = new VcpuContext(domain, index, new Cpu(domain.machine, index, core), clock, host)
+	return Object.assign(vcpu, { lines })
+}
+
+/** The six arguments of a hypercall from numbers (missing ones are 0). */
+export function hypercallArgs(...values: number[]): Uint32Array {
+	const args = new Uint32Array(12)
+	for (const [n, value] of values.entries()) {
+		args[n * 2] = value
+		args[n * 2 + 1] = Math.floor(value / 4294967296)
+	}
+	return args
+}
