@@ -1,0 +1,35 @@
+import type { Readable, Writable } from 'node:stream'
+import type { XendClient } from '../sdk/client.ts'
+import type { OptionSpec, ParsedArguments } from './options.ts'
+
+/** What a command may touch. Tests hand in their own. */
+export interface CommandContext {
+	readonly stdin: Readable & { isTTY?: boolean; setRawMode?(raw: boolean): unknown }
+	readonly stdout: Writable & { isTTY?: boolean }
+	readonly stderr: Writable
+	readonly cwd: string
+	/** The daemon's client; starts the daemon when none runs. */
+	connect(): Promise<XendClient>
+	/** A line on stdout. */
+	print(line: string): void
+	/** A line on stderr. */
+	complain(line: string): void
+}
+
+/** One subcommand. The help, the parser and the completion of names all come from this table's rows. */
+export interface Command {
+	readonly name: string
+	/** As the usage line shows them. */
+	readonly args: string
+	/** One line, for the lists of commands. */
+	readonly help: string
+	readonly options: readonly OptionSpec[]
+	/** How many words may follow the name, options included, as xm counts them; absent when the command says it better itself. */
+	readonly arity?: readonly [low: number, high: number]
+	/** Its words are handed on as they are. */
+	readonly raw?: boolean
+	/** The usage follows an error that the daemon reports. */
+	readonly usageOnFault: boolean
+	/** Returns the exit status. */
+	run(context: CommandContext, args: ParsedArguments): Promise<number>
+}

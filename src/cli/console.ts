@@ -1,0 +1,94 @@
+import { UserError } from '../base/errors.ts'
+import { type ConsoleEnd, encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from '../daemon/console_frames.ts'
+import type { XendClient } from '../sdk/client.ts'
+import type { CommandContext } from './command.ts'
+
+/** Ctrl-], as xenconsole has it. */
+const DETACH = 0x1d
+
+export type ConsoleOutcome = { readonly detached: true } | { readonly detached: false; readonly end: ConsoleEnd }
+
+/**
+ * Joins this process's terminal to a domain's console until the domain ends or Ctrl-] is typed. Without a terminal, stdin is typed at
+ * the guest as it comes, and its end means nothing: the output goes on until the domain ends.
+ */
+export async function attachConsole(context: CommandContext, client: XendClient, reference: string): Promise<ConsoleOutcome> {
+	const { stdin, stdout } = context
+	const socket = await client.console(reference)
+	const terminal = stdin.isTTY === true && stdout.isTTY === true
+	const restore = terminal ? rawTerminal(stdin) : () => {}
+	return new Promise<ConsoleOutcome>((resolve, reject) => {
+		const finish = (settle: () => void) => {
+			stdin.off('data', onInput)
+			stdin.off('error', onLostInput)
+			stdout.off('error', onLostOutput)
+			stdin.pause()
+			socket.destroy()
+			restore()
+			settle()
+		}
+		const detach = () => finish(() => resolve({ detached: true }))
+		const onInput = (chunk: Uint8Array) => {
+			const at = terminal ? chunk.indexOf(DETACH) : -1
+			const typed = at < 0 ? chunk : chunk.subarray(0, at)
+			if (typed.length > 0) socket.write(encodeFrame(FRAME_DATA, typed))
+			if (at >= 0) detach()
+		}
+		const onLostInput = () => {}
+		const onLostOutput = () => detach()
+		const frames = new FrameReader((type, payload) => {
+			if (type === FRAME_DATA && !stdout.write(payload)) {
+				socket.pause()
+				stdout.once('drain', () => socket.resume())
+			}
+			if (type === FRAME_END) {
+				const end = JSON.parse(new TextDecoder().decode(payload)) as ConsoleEnd
+				finish(() => resolve({ detached: false, end }))
+			}
+		})
+		socket.on('data', (chunk: Uint8Array) => frames.push(chunk))
+		socket.on('error', () => {})
+		socket.on('close', () => finish(() => reject(new UserError('the connection to xend was lost', { code: 'unreachable' }))))
+		stdin.on('data', onInput)
+		stdin.on('error', onLostInput)
+		stdout.on('error', onLostOutput)
+		stdin.resume()
+	})
+}
+
+/** Raw mode, undone by what it returns and by every way out of the process that can be caught. */
+function rawTerminal(stdin: CommandContext['stdin']): () => void {
+	const signals = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const
+	const restore = () => {
+		process.off('exit', restore)
+		for (const signal of signals) process.off(signal, onSignal)
+		stdin.setRawMode?.(false)
+	}
+	const onSignal = (signal: NodeJS.Signals) => {
+		restore()
+		process.kill(process.pid, signal)
+	}
+	process.on('exit', restore)
+	for (const signal of signals) process.on(signal, onSignal)
+	stdin.setRawMode?.(true)
+	return restore
+}
+
+/** What there is to say when a console has ended. */
+export function describeEnd(name: string, end: ConsoleEnd): string {
+	const how: Record<string, string> = {
+		poweroff: 'has powered off',
+		reboot: 'has rebooted',
+		suspend: 'is suspended',
+		crash: 'has crashed',
+		watchdog: 'was stopped by its watchdog',
+		soft_reset: 'asked for a soft reset',
+		destroyed: 'was destroyed',
+	}
+	return `Domain '${name}' ${how[end.reason] ?? `ended: ${end.reason}`}${end.detail === undefined ? '' : `: ${end.detail}`}`
+}
+
+/** A domain that powers off or reboots ends well; so does one that somebody destroys. */
+export function endedWell(end: ConsoleEnd): boolean {
+	return ['poweroff', 'reboot', 'destroyed', 'suspend'].includes(end.reason) && end.restartError === undefined
+}

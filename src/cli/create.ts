@@ -1,0 +1,123 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { basename, isAbsolute, join, resolve } from 'node:path'
+import { UserError } from '../base/errors.ts'
+import type { XendClient } from '../sdk/client.ts'
+import { ConfigValueError, checkConfig, overrideValue } from '../toolstack/config.ts'
+import { type Assignment, ConfigError, type ConfigValue, parseConfig } from '../toolstack/config_parser.ts'
+import { configSxp } from '../toolstack/domain_record.ts'
+import { prettySxp } from '../toolstack/sxp.ts'
+import type { Command, CommandContext } from './command.ts'
+import { attachConsole, describeEnd, endedWell } from './console.ts'
+import { type ParsedArguments, splitOnce, UsageError } from './options.ts'
+
+const PATH_VARIABLES = ['kernel', 'ramdisk']
+
+export const CREATE: Command = {
+	name: 'create',
+	args: '<ConfigFile> [options] [vars]',
+	help: 'Create a domain from a configuration file.',
+	options: [
+		{ short: 'h', long: 'help', help: 'Print this help.' },
+		{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
+		{
+			short: '',
+			long: 'path',
+			value: 'PATH',
+			help: 'Directories, separated by colons, in which to look for the configuration file (default .:/etc/xen).',
+		},
+		{ short: 'f', long: 'defconfig', value: 'FILE', help: 'The configuration file, when it is not the first argument.' },
+		{ short: 'n', long: 'dryrun', help: 'Print the resulting configuration as SXP and create nothing.' },
+		{ short: 'p', long: 'paused', help: 'Leave the domain paused.' },
+		{ short: 'c', long: 'console_autoconnect', help: "Attach to the domain's console." },
+	],
+	usageOnFault: false,
+	run: runCreate,
+}
+
+async function runCreate(context: CommandContext, args: ParsedArguments): Promise<number> {
+	const quiet = args.options.has('quiet')
+	const { file, overrides } = splitWords(args)
+	const path = findConfig(context, file, String(args.options.get('path') ?? '.:/etc/xen'))
+	if (!quiet) context.print(`Using config file "${path}".`)
+	const values = readValues(context, path, overrides)
+	const { config, warnings } = checked(path, values)
+	if (!quiet) for (const warning of warnings) context.complain(`Warning: ${warning}`)
+	if (args.options.has('dryrun')) {
+		context.print(prettySxp(configSxp(config)))
+		return 0
+	}
+	const client = await context.connect()
+	const plain = Object.fromEntries([...values].map(([key, { value }]) => [key, value]))
+	const { domain } = await client.create({ values: plain, paused: args.options.has('paused') })
+	if (!quiet) context.print(`Started domain ${domain.name} (id=${domain.domid})`)
+	return args.options.has('console_autoconnect') ? followConsole(context, client, domain.name, domain.domid) : 0
+}
+
+/** The console to its end, through restarts. The exit status is 0 for a domain that ended well. */
+export async function followConsole(context: CommandContext, client: XendClient, name: string, domid: number): Promise<number> {
+	for (let current: number | undefined = domid; current !== undefined; ) {
+		const outcome = await attachConsole(context, client, String(current))
+		if (outcome.detached) return 0
+		const { end } = outcome
+		if (!endedWell(end)) context.complain(`Error: ${describeEnd(name, end)}`)
+		else if (context.stdout.isTTY) context.print(`\r\n${describeEnd(name, end)}`)
+		if (end.restartError !== undefined) context.complain(`Error: Domain '${name}' was not restarted: ${end.restartError}`)
+		if (end.next === undefined) return endedWell(end) ? 0 : 1
+		current = end.next
+	}
+	return 0
+}
+
+function splitWords(args: ParsedArguments): { file: string; overrides: [string, string][] } {
+	const overrides: [string, string][] = []
+	const files: string[] = []
+	for (const word of args.positional) {
+		const [name, value] = splitOnce(word, '=')
+		if (value === undefined) files.push(word)
+		else overrides.push([name.trim(), value.trim()])
+	}
+	const option = args.options.get('defconfig')
+	if (typeof option === 'string') files.unshift(option)
+	if (files.length > 1) throw new UsageError(`one configuration file was expected, not ${files.length}: ${files.join(' ')}`)
+	return { file: files[0] ?? 'xmdefconfig', overrides }
+}
+
+function findConfig(context: CommandContext, file: string, searchPath: string): string {
+	for (const directory of ['', ...searchPath.split(':')]) {
+		const joined = directory === '' ? file : join(directory, file)
+		const path = isAbsolute(joined) ? joined : `./${joined}`
+		if (existsSync(resolve(context.cwd, path))) return path
+	}
+	throw new UsageError(`Unable to open config file: ${file}`)
+}
+
+/** The file's variables with the command line's over them; a missing name is the file's own; paths made absolute. */
+function readValues(context: CommandContext, path: string, overrides: readonly [string, string][]): Map<string, Assignment> {
+	let text: string
+	try {
+		text = readFileSync(resolve(context.cwd, path), 'utf8')
+	} catch (error) {
+		throw new UserError(`Cannot read file ${path}: ${(error as NodeJS.ErrnoException).code}`)
+	}
+	const values = parseConfig(text, path)
+	const set = (key: string, value: ConfigValue) =>
+		values.set(key, { value, line: values.get(key)?.line ?? 0, column: values.get(key)?.column ?? 0 })
+	for (const [key, value] of overrides) values.set(key, { value: overrideValue(key, value), line: 0, column: 0 })
+	if (values.get('name') === undefined) set('name', basename(path))
+	for (const key of PATH_VARIABLES) {
+		const value = values.get(key)?.value
+		if (typeof value === 'string' && value !== '') set(key, resolve(context.cwd, value))
+	}
+	return values
+}
+
+function checked(path: string, values: ReadonlyMap<string, Assignment>): ReturnType<typeof checkConfig> {
+	try {
+		return checkConfig(Object.fromEntries([...values].map(([key, { value }]) => [key, value])))
+	} catch (error) {
+		if (!(error instanceof ConfigValueError)) throw error
+		const at = values.get(error.key)
+		if (at !== undefined && at.line > 0) throw new ConfigError(path, at.line, at.column, error.message)
+		throw new UserError(at === undefined ? `${path}: ${error.message}` : error.message, { code: 'config' })
+	}
+}

@@ -1,0 +1,21 @@
+import type { Command } from './command.ts'
+import { DEPRECATED_NAMES } from './command_names.ts'
+
+export interface Lookup {
+	readonly command: Command
+	/** Set when an old name was used: the line to print. */
+	readonly deprecation?: string
+}
+
+/** The command of that name, of that old name, or the only one that begins with it (two letters at least). */
+export function lookUp(name: string, commands: readonly Command[]): Lookup | undefined {
+	const exact = commands.find((command) => command.name === name)
+	if (exact !== undefined) return { command: exact }
+	const renamed = DEPRECATED_NAMES.get(name)
+	if (renamed !== undefined) {
+		const command = commands.find((candidate) => candidate.name === renamed) as Command
+		return { command, deprecation: `Command ${name} is deprecated.  Please use xm ${renamed} instead.` }
+	}
+	const matches = name.length > 1 ? commands.filter((command) => command.name.startsWith(name)) : []
+	return matches.length === 1 ? { command: matches[0] as Command } : undefined
+}

@@ -1,0 +1,95 @@
+import { UserError } from '../base/errors.ts'
+import type { Command } from './command.ts'
+
+const NO_MANAGED = 'domains are not kept while they do not run'
+const NO_DISKS = 'block devices are not supported yet'
+const NO_NETWORK = 'network devices are not supported yet'
+const NO_VNET = 'virtual networks across hosts are not supported'
+const NO_PCI = 'there are no physical PCI devices to pass through'
+const NO_SCSI = 'SCSI pass-through is not supported'
+const NO_LABELS = 'security labels and policies are not supported yet'
+const NO_SAVE = 'a domain cannot be saved yet'
+const NO_SCHEDULER = 'domains are scheduled by the host'
+const NO_TOOL = 'it is not built yet'
+
+/** xm's other commands: known by name, and each says in one sentence why it can't act. */
+const ROWS: readonly (readonly [name: string, args: string, help: string, why: string])[] = [
+	['vncviewer', '[--[vncviewer-]autopass] <Domain>', "View a domain's graphical display.", 'there is no graphical display'],
+	['new', '<ConfigFile> [options] [vars]', 'Keep a domain for later starts.', NO_MANAGED],
+	['delete', '<DomainName>', 'Forget a kept domain.', NO_MANAGED],
+	['start', '<DomainName>', 'Start a kept domain.', NO_MANAGED],
+	['suspend', '<DomainName>', 'Suspend a kept domain.', NO_MANAGED],
+	['resume', '<DomainName>', 'Resume a kept domain.', NO_MANAGED],
+	['dump-core', '[-L|--live] [-C|--crash] [-R|--reset] <Domain> [Filename]', "Write a domain's memory to a core file.", NO_TOOL],
+	['mem-max', '<Domain> <Mem>', 'Set the most memory a domain may have.', "a domain's memory cannot be changed yet"],
+	['mem-set', '<Domain> <Mem>', "Set a domain's memory.", "a domain's memory cannot be changed yet"],
+	['migrate', '<Domain> <Host>', 'Move a domain to another host.', NO_SAVE],
+	['rename', '<Domain> <NewDomainName>', 'Give a domain another name.', NO_TOOL],
+	['reset', '<Domain>', 'Reset a domain.', NO_TOOL],
+	['restore', '<CheckpointFile> [-p]', 'Bring back a saved domain.', NO_SAVE],
+	['save', '[-c] <Domain> <CheckpointFile>', 'Save a domain to a file.', NO_SAVE],
+	['sysrq', '<Domain> <letter>', 'Send a sysrq to a domain.', NO_TOOL],
+	['trigger', '<Domain> <nmi|reset|init|s3resume|power> [<VCPU>]', 'Send a trigger to a domain.', NO_TOOL],
+	['top', '', 'Watch the host and its domains.', NO_TOOL],
+	['uptime', '[-s] [Domain, ...]', 'Show how long domains have run.', NO_TOOL],
+	['vcpu-list', '[Domain, ...]', "List domains' virtual processors.", NO_TOOL],
+	['vcpu-pin', '<Domain> <VCPU|all> <CPUs|all>', 'Set which CPUs a virtual processor may use.', NO_SCHEDULER],
+	['vcpu-set', '<Domain> <vCPUs>', 'Set how many virtual processors a domain uses.', 'a domain has one virtual processor for now'],
+	['debug-keys', '<Keys>', 'Send debug keys to the hypervisor.', NO_TOOL],
+	['log', '', "Print the daemon's log.", NO_TOOL],
+	['serve', '', "Offer the daemon's interface over stdio.", NO_TOOL],
+	['sched-credit', '[-d <Domain> [-w[=WEIGHT]|-c[=CAP]]]', "Show or set the credit scheduler's parameters.", NO_SCHEDULER],
+	['sched-sedf', '<Domain> [options]', "Show or set the SEDF scheduler's parameters.", NO_SCHEDULER],
+	['block-attach', '<Domain> <BackDev> <FrontDev> <Mode> [BackDomain]', 'Add a block device to a domain.', NO_DISKS],
+	['block-detach', '<Domain> <DevId> [-f|--force]', 'Remove a block device from a domain.', NO_DISKS],
+	['block-list', '<Domain> [--long]', "List a domain's block devices.", NO_DISKS],
+	['block-configure', '<Domain> <BackDev> <FrontDev> <Mode> [BackDomain]', 'Change a block device.', NO_DISKS],
+	[
+		'network-attach',
+		'<Domain> [type=<type>] [mac=<mac>] [bridge=<bridge>] [ip=<ip>] [script=<script>] [backend=<BackDomain>] [vifname=<name>] [rate=<rate>] [model=<model>] [accel=<accel>]',
+		'Add a network device to a domain.',
+		NO_NETWORK,
+	],
+	['network-detach', '<Domain> <DevId> [-f|--force]', 'Remove a network device from a domain.', NO_NETWORK],
+	['network-list', '<Domain> [--long]', "List a domain's network devices.", NO_NETWORK],
+	['vtpm-list', '<Domain> [--long]', "List a domain's virtual TPMs.", 'virtual TPMs are not supported yet'],
+	['pci-attach', '[-o|--options=<opt>] <Domain> <domain:bus:slot.func> [virtual slot]', 'Pass a PCI device to a domain.', NO_PCI],
+	['pci-detach', '<Domain> <domain:bus:slot.func>', 'Take a PCI device from a domain.', NO_PCI],
+	['pci-list', '<Domain>', "List a domain's PCI devices.", NO_PCI],
+	['pci-list-assignable-devices', '', 'List the PCI devices that can be passed on.', NO_PCI],
+	['scsi-attach', '<Domain> <PhysDevice> <VirtDevice> [BackDomain]', 'Pass a SCSI device to a domain.', NO_SCSI],
+	['scsi-detach', '<Domain> <VirtDevice>', 'Take a SCSI device from a domain.', NO_SCSI],
+	['scsi-list', '<Domain> [--long]', "List a domain's SCSI devices.", NO_SCSI],
+	['vnet-list', '[-l|--long]', 'List virtual networks.', NO_VNET],
+	['vnet-create', '<ConfigFile>', 'Make a virtual network.', NO_VNET],
+	['vnet-delete', '<VnetId>', 'Remove a virtual network.', NO_VNET],
+	['labels', '[policy] [type=dom|res|any]', "List a policy's labels.", NO_LABELS],
+	[
+		'addlabel',
+		'<label> {dom <ConfigFile>|res <resource>|mgt <managed domain>|vif-idx <domain>} [<policy>]',
+		'Label a domain or resource.',
+		NO_LABELS,
+	],
+	['rmlabel', '{dom <ConfigFile>|res <Resource>|mgt <domain>|vif-idx <domain>}', 'Remove a label.', NO_LABELS],
+	['getlabel', '{dom <ConfigFile>|res <Resource>|mgt <domain>|vif-idx <domain>}', 'Show a label.', NO_LABELS],
+	['dry-run', '<ConfigFile>', 'Check whether a domain may use its resources.', NO_LABELS],
+	['resources', '', 'List labelled resources.', NO_LABELS],
+	['dumppolicy', '', "Print the hypervisor's policy.", NO_LABELS],
+	['setpolicy', '<policytype> <policyfile> [options]', "Set the system's policy.", NO_LABELS],
+	['resetpolicy', '', "Set the system's policy to its default.", NO_LABELS],
+	['getpolicy', '[options]', "Show the system's policy.", NO_LABELS],
+	['makepolicy', '<policy>', 'Compile a policy.', NO_LABELS],
+	['loadpolicy', '<policy.bin>', 'Load a compiled policy.', NO_LABELS],
+	['cfgbootpolicy', '<policy> [boot-title]', 'Load a policy when the host starts.', NO_LABELS],
+	['shell', '', 'Launch an interactive shell.', NO_TOOL],
+]
+
+export const UNBUILT_COMMANDS: readonly Command[] = ROWS.map(([name, args, help, why]) => ({
+	name,
+	args,
+	help,
+	options: [],
+	usageOnFault: false,
+	raw: true,
+	run: () => Promise.reject(new UserError(`'xm ${name}' cannot act: ${why}.`, { code: 'unbuilt' })),
+}))

@@ -1,0 +1,60 @@
+import type { ConfigValues } from '../toolstack/config.ts'
+import type { ShutdownRequest } from '../toolstack/domain_handle.ts'
+import type { DomainInfo } from '../toolstack/domain_record.ts'
+import type { Sxp } from '../toolstack/sxp.ts'
+
+/**
+ * The daemon's API: HTTP and JSON over the Unix socket of the run directory.
+ *
+ *   GET  /v1/daemon                                        DaemonInfo
+ *   POST /v1/daemon/stop         StopRequest               {}
+ *   GET  /v1/host                                          HostInfo
+ *   GET  /v1/hypervisor/log[?clear=1]                      {log}
+ *   GET  /v1/events                                        DomainEvent, one JSON a line; {"type":"listening"} first
+ *   GET  /v1/domains[?long=1]                              DomainInfo[] or DomainDetail[]; domain 0 first
+ *   POST /v1/domains             CreateRequest             CreateReply
+ *   GET  /v1/domains/REF                                   DomainDetail; REF is a name or a number
+ *   POST /v1/domains/REF/pause, unpause, destroy           {}
+ *   POST /v1/domains/REF/shutdown ShutdownBody             {}
+ *   GET  /v1/domains/REF/console  Upgrade                  see console_frames.ts
+ *
+ * A failure is ApiFailure with status 400 (the request), 404 (no such domain), 409 (name taken, busy) or 500 (ours).
+ */
+export const API_VERSION = 1
+
+export interface DaemonInfo {
+	readonly api: number
+	readonly pid: number
+	readonly version: string
+	readonly domains: number
+}
+
+export interface StopRequest {
+	/** Stop only when no domain is left; otherwise nothing happens and the call fails with 409. */
+	readonly ifIdle?: boolean
+}
+
+/** The lines of `xm info`, in order. */
+export type HostInfo = readonly (readonly [name: string, value: string])[]
+
+export interface DomainDetail extends DomainInfo {
+	readonly sxp: Sxp
+}
+
+export interface CreateRequest {
+	readonly values: ConfigValues
+	readonly paused?: boolean
+}
+
+export interface CreateReply {
+	readonly domain: DomainInfo
+	readonly warnings: string[]
+}
+
+export interface ShutdownBody {
+	readonly request: ShutdownRequest
+}
+
+export interface ApiFailure {
+	readonly error: { readonly code: string; readonly message: string; readonly exitCode: number }
+}

@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
+import { request } from 'node:http'
+import { test } from 'node:test'
+import { TestDaemon, until } from '../../tests/support/daemon.ts'
+import type { DomainEvent } from '../toolstack/lifecycle.ts'
+import { type ConsoleEnd, encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from './console_frames.ts'
+
+const web = { name: 'web', kernel: '/k' }
+
+function post(test: TestDaemon, path: string, body: string): Promise<{ status: number; text: string }> {
+	return new Promise((resolve, reject) => {
+		const call = request({ socketPath: test.client.socketPath, method: 'POST', path }, async (response) => {
+			let text = ''
+			for await (const chunk of response) text += chunk
+			resolve({ status: response.statusCode ?? 0, text })
+		})
+		call.on('error', reject)
+		call.end(body)
+	})
+}
+
+async function attach(test: TestDaemon, reference: string) {
+	const socket = await test.client.console(reference)
+	const console = { text: '', end: undefined as ConsoleEnd | undefined, socket }
+	const frames = new FrameReader((type, payload) => {
+		if (type === FRAME_DATA) console.text += new TextDecoder().decode(payload)
+		if (type === FRAME_END) console.end = JSON.parse(new TextDecoder().decode(payload))
+	})
+	socket.on('data', (chunk) => frames.push(chunk))
+	return console
+}
+
+test('the socket is open to its owner alone', async () => {
+	await using xend = await TestDaemon.start()
+	assert.equal(statSync(xend.client.socketPath).mode & 0o077, 0)
+})
+
+test('a domain is created, listed after domain 0, and destroyed', async () => {
+	await using xend = await TestDaemon.start()
+	const { domain } = await xend.client.create({ values: web })
+	assert.equal(domain.domid, 1)
+	const listed = await xend.client.list()
+	assert.deepEqual(
+		listed.map(({ name, domid }) => `${name} ${domid}`),
+		['Domain-0 0', 'web 1'],
+	)
+	assert.equal(listed[0]!.state, 'r-----')
+	await xend.client.destroy('web')
+	assert.equal((await xend.client.list()).length, 1)
+	await assert.rejects(xend.client.domain('web'), { message: "Domain 'web' does not exist.", exitCode: 3, code: 'no-such-domain' })
+})
+
+test('a wrong configuration is refused with its sentence and creates nothing', async () => {
+	await using xend = await TestDaemon.start()
+	await assert.rejects(xend.client.create({ values: { ...web, memory: -1 } }), /memory = -1 is not valid/)
+	assert.equal((await xend.client.daemon()).domains, 0)
+})
+
+test('requests that make no sense get 400 or 404, and the daemon lives on', async () => {
+	await using xend = await TestDaemon.start()
+	await xend.client.create({ values: web })
+	const cases: [path: string, body: string, status: number][] = [
+		['/v1/domains', 'nonsense', 400],
+		['/v1/domains', '[]', 400],
+		['/v1/domains', '{"values":{"name":{"a":1}}}', 400],
+		['/v1/domains', `{"values":{"name":"${'x'.repeat(2_000_000)}"}}`, 400],
+		['/v1/domains/web/shutdown', '{"request":"explode"}', 400],
+		['/v1/domains/web/dance', '{}', 404],
+		['/v1/domains/nobody/pause', '{}', 404],
+		['/v2/domains', '{}', 404],
+		['/v1/domains/%ff/pause', '{}', 400],
+	]
+	for (const [path, body, status] of cases) {
+		const reply = await post(xend, path, body).catch((error) => ({ status: 400, text: String(error) }))
+		assert.equal(reply.status, status, `${path} ${body.slice(0, 40)}: ${reply.text}`)
+	}
+	assert.equal((await xend.client.daemon()).domains, 1)
+})
+
+test('a console replays its history, carries both ways and tells the end', async () => {
+	await using xend = await TestDaemon.start()
+	await xend.client.create({ values: web })
+	const guest = xend.factory.last
+	guest.say('booting\r\n')
+	const console = await attach(xend, 'web')
+	await until('history', () => console.text === 'booting\r\n')
+	guest.say('login: ')
+	await until('output', () => console.text.endsWith('login: '))
+	console.socket.write(encodeFrame(FRAME_DATA, new TextEncoder().encode('root\r')))
+	await until('input', () => guest.typed === 'root\r')
+	guest.say('bye')
+	guest.end('poweroff')
+	await until('the end', () => console.end !== undefined)
+	assert.equal(console.text, 'booting\r\nlogin: bye')
+	assert.equal(console.end!.reason, 'poweroff')
+})
+
+test('a console whose domain restarts tells the number of the next', async () => {
+	await using xend = await TestDaemon.start()
+	await xend.client.create({ values: web })
+	const console = await attach(xend, '1')
+	await xend.client.shutdown('web', 'reboot')
+	xend.factory.last.end('reboot')
+	await until('the end', () => console.end !== undefined)
+	assert.deepEqual(console.end, { reason: 'reboot', next: 2 })
+})
+
+test('a client that is killed, or floods, or stops reading harms neither the domain nor another client', async () => {
+	await using xend = await TestDaemon.start()
+	await xend.client.create({ values: web })
+	const guest = xend.factory.last
+	const killed = await attach(xend, 'web')
+	const bad = await attach(xend, 'web')
+	const idle = await xend.client.console('web')
+	const good = await attach(xend, 'web')
+	killed.socket.destroy()
+	bad.socket.write(Uint8Array.of(0, 0xff, 0xff, 0xff, 0xff))
+	for (let i = 0; i < 2000; i++) guest.say(`line ${i}\n`.padEnd(100, '.'))
+	guest.say('last')
+	await until('the good client sees the newest output', () => good.text.endsWith('last'))
+	assert.match(good.text, /bytes of console output lost/)
+	idle.destroy()
+	assert.equal((await xend.client.list()).length, 2)
+})
+
+test('events arrive in order from the moment that events() resolves', async () => {
+	await using xend = await TestDaemon.start()
+	await using events = await xend.client.events()
+	await xend.client.create({ values: web })
+	xend.factory.last.end('crash', 'oops')
+	const seen: DomainEvent[] = []
+	for await (const event of events) if (seen.push(event) === 2) break
+	assert.deepEqual(
+		seen.map((event) => event.type),
+		['created', 'ended'],
+	)
+})
+
+test('without domains and callers the daemon ends by itself', async () => {
+	await using xend = await TestDaemon.start(0.05)
+	await xend.client.create({ values: web })
+	await new Promise((resolve) => setTimeout(resolve, 120))
+	assert.equal((await xend.client.daemon()).domains, 1, 'it stays while a domain lives')
+	await xend.client.destroy('web')
+	await xend.daemon.ended
+	await assert.rejects(xend.client.daemon(), /Unable to connect to xend: ENOENT/)
+})
+
+test('stop with ifIdle leaves a daemon that has domains alone', async () => {
+	await using xend = await TestDaemon.start()
+	await xend.client.create({ values: web })
+	await assert.rejects(xend.client.stop({ ifIdle: true }), /the daemon has 1 domain/)
+	await xend.client.stop()
+	await xend.daemon.ended
+	assert.equal(xend.factory.last.destroyed, true)
+})

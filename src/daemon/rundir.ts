@@ -1,0 +1,39 @@
+import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { UserError } from '../base/errors.ts'
+
+/** Where the daemon of this user keeps its socket, lock and log. */
+export interface RunDir {
+	readonly path: string
+	readonly socket: string
+	readonly lock: string
+	readonly log: string
+}
+
+/** sun_path of Linux holds 108 bytes with the final NUL; macOS has 104. */
+const MAX_SOCKET_PATH = 103
+
+/**
+ * `$XENOTYPE_RUNDIR`, else `$XDG_RUNTIME_DIR/xenotype`, else `/tmp/xenotype-<uid>`. Made with mode 0700 when missing.
+ * Throws UserError when it belongs to somebody else or others may enter it: who can reach the socket controls the domains.
+ */
+export function openRunDir(env: Readonly<Record<string, string | undefined>> = process.env): RunDir {
+	const uid = process.getuid?.() ?? 0
+	const path = env.XENOTYPE_RUNDIR || (env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'xenotype') : `/tmp/xenotype-${uid}`)
+	if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(path, 0o700)
+	const stat = lstatSync(path)
+	if (!stat.isDirectory()) throw new UserError(`the run directory ${path} is not a directory`)
+	if (stat.uid !== uid)
+		throw new UserError(`the run directory ${path} belongs to user ${stat.uid}, not to user ${uid}: set XENOTYPE_RUNDIR`)
+	if ((stat.mode & 0o077) !== 0) {
+		const mode = (stat.mode & 0o777).toString(8)
+		throw new UserError(`the run directory ${path} has mode ${mode}, open to others: it must be 700 (chmod 700 ${path})`)
+	}
+	const socket = join(path, 'xend.sock')
+	if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
+		throw new UserError(
+			`the run directory's path ${path} is too long for a socket (${MAX_SOCKET_PATH} bytes with /xend.sock): set XENOTYPE_RUNDIR`,
+		)
+	}
+	return { path, socket, lock: join(path, 'xend.lock'), log: join(path, 'xend.log') }
+}

@@ -1,0 +1,134 @@
+import { request as httpRequest } from 'node:http'
+import { createInterface } from 'node:readline'
+import type { Duplex } from 'node:stream'
+import { UserError } from '../base/errors.ts'
+import type { ApiFailure, CreateReply, CreateRequest, DaemonInfo, DomainDetail, HostInfo } from '../daemon/api.ts'
+import { CONSOLE_PROTOCOL } from '../daemon/console_frames.ts'
+import type { ShutdownRequest } from '../toolstack/domain_handle.ts'
+import type { DomainInfo } from '../toolstack/domain_record.ts'
+import type { DomainEvent } from '../toolstack/lifecycle.ts'
+
+/** The daemon can't be reached: nobody listens on its socket. */
+export class DaemonUnreachable extends UserError {
+	constructor(cause: NodeJS.ErrnoException) {
+		super(`Unable to connect to xend: ${cause.code ?? cause.message}. Is xend running?`, { code: 'unreachable', cause })
+		this.name = 'DaemonUnreachable'
+	}
+}
+
+/** Calls to the daemon's API over its Unix socket. Failures that the daemon reports are UserErrors with its message and exit code. */
+export class XendClient {
+	readonly socketPath: string
+
+	constructor(socketPath: string) {
+		this.socketPath = socketPath
+	}
+
+	daemon(): Promise<DaemonInfo> {
+		return this.call('GET', '/v1/daemon')
+	}
+	stop(options: { ifIdle?: boolean } = {}): Promise<void> {
+		return this.call('POST', '/v1/daemon/stop', options)
+	}
+	host(): Promise<HostInfo> {
+		return this.call('GET', '/v1/host')
+	}
+	async hypervisorLog(clear: boolean): Promise<string> {
+		return (await this.call<{ log: string }>('GET', `/v1/hypervisor/log${clear ? '?clear=1' : ''}`)).log
+	}
+	list(): Promise<DomainInfo[]> {
+		return this.call('GET', '/v1/domains')
+	}
+	listLong(): Promise<DomainDetail[]> {
+		return this.call('GET', '/v1/domains?long=1')
+	}
+	/** `reference` is a name or a number, here and below. */
+	domain(reference: string): Promise<DomainDetail> {
+		return this.call('GET', domainPath(reference))
+	}
+	create(request: CreateRequest): Promise<CreateReply> {
+		return this.call('POST', '/v1/domains', request)
+	}
+	pause(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'pause'))
+	}
+	unpause(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'unpause'))
+	}
+	destroy(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'destroy'))
+	}
+	shutdown(reference: string, request: ShutdownRequest): Promise<void> {
+		return this.call('POST', domainPath(reference, 'shutdown'), { request })
+	}
+
+	/** Lifecycle events from now on: they are being collected once the promise resolves. */
+	async events(): Promise<AsyncIterable<DomainEvent> & AsyncDisposable> {
+		const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+			const request = httpRequest({ socketPath: this.socketPath, path: '/v1/events' }, resolve)
+			request.on('error', (error) => reject(new DaemonUnreachable(error)))
+			request.end()
+		})
+		const lines = createInterface({ input: response })[Symbol.asyncIterator]()
+		await lines.next()
+		async function* events(): AsyncGenerator<DomainEvent> {
+			for (;;) {
+				const line = await lines.next()
+				if (line.done) return
+				yield JSON.parse(line.value) as DomainEvent
+			}
+		}
+		return Object.assign(events(), {
+			[Symbol.asyncDispose]: async () => {
+				response.destroy()
+			},
+		})
+	}
+
+	/** The console's raw stream, framed as daemon/console_frames.ts says. */
+	console(reference: string): Promise<Duplex> {
+		return new Promise((resolve, reject) => {
+			const headers = { Connection: 'Upgrade', Upgrade: CONSOLE_PROTOCOL }
+			const request = httpRequest({ socketPath: this.socketPath, path: domainPath(reference, 'console'), headers })
+			request.on('upgrade', (_response, socket, head) => {
+				if (head.length > 0) socket.unshift(head)
+				resolve(socket)
+			})
+			request.on('response', (response) => readAll(response).then((text) => reject(failureOf(text)), reject))
+			request.on('error', (error) => reject(new DaemonUnreachable(error)))
+			request.end()
+		})
+	}
+
+	private async call<T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T> {
+		const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+			const headers = { 'Content-Type': 'application/json' }
+			const request = httpRequest({ socketPath: this.socketPath, method, path, headers, agent: false }, (response) => {
+				readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject)
+			})
+			request.on('error', (error) => reject(new DaemonUnreachable(error)))
+			request.end(body === undefined ? undefined : JSON.stringify(body))
+		})
+		if (status !== 200) throw failureOf(text)
+		return JSON.parse(text) as T
+	}
+}
+
+function domainPath(reference: string, verb?: string): string {
+	return `/v1/domains/${encodeURIComponent(reference)}${verb === undefined ? '' : `/${verb}`}`
+}
+
+async function readAll(stream: AsyncIterable<Buffer>): Promise<string> {
+	const chunks: Buffer[] = []
+	for await (const chunk of stream) chunks.push(chunk)
+	return Buffer.concat(chunks).toString('utf8')
+}
+
+function failureOf(text: string): UserError {
+	try {
+		const { error } = JSON.parse(text) as ApiFailure
+		return new UserError(error.message, { code: error.code, exitCode: error.exitCode })
+	} catch {
+		return new UserError('Xend has probably crashed!  Invalid or missing HTTP status code.', { code: 'internal' })
+	}
+}

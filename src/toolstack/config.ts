@@ -1,0 +1,163 @@
+import { UserError } from '../base/errors.ts'
+import { CONFIG_KEYS, type ConfigKind, nearestKey } from './config_keys.ts'
+import type { ConfigValue } from './config_parser.ts'
+
+export const EXIT_ACTIONS = ['destroy', 'restart', 'preserve', 'rename-restart'] as const
+export type ExitAction = (typeof EXIT_ACTIONS)[number]
+const CRASH_ACTIONS = [...EXIT_ACTIONS, 'coredump-destroy', 'coredump-restart'] as const
+
+/** A domain as it is to be built: checked, with every default filled in. Plain data: it is what the API carries. */
+export interface DomainConfig {
+	readonly name: string
+	/** 36 characters; undefined lets the toolstack choose. */
+	readonly uuid: string | undefined
+	/** Absolute paths on the host. */
+	readonly kernel: string
+	readonly ramdisk: string | undefined
+	readonly root: string
+	readonly extra: string
+	readonly memory_mib: number
+	readonly maxmem_mib: number
+	readonly vcpus: number
+	readonly on_poweroff: ExitAction
+	readonly on_reboot: ExitAction
+	readonly on_crash: ExitAction
+}
+
+export const DEFAULT_MEMORY_MIB = 128
+export const MIN_MEMORY_MIB = 4
+/** A domain's memory, page tables and caches share one 4 GiB WebAssembly memory. */
+export const MAX_MEMORY_MIB = 3840
+
+export type ConfigValues = Readonly<Record<string, ConfigValue>>
+
+export interface CheckedConfig {
+	readonly config: DomainConfig
+	/** Sentences about variables that have no effect here. */
+	readonly warnings: string[]
+}
+
+/** What is wrong with one variable's value. The command line adds the place in the file. */
+export class ConfigValueError extends UserError {
+	readonly key: string
+	constructor(key: string, message: string) {
+		super(message, { code: 'config' })
+		this.name = 'ConfigValueError'
+		this.key = key
+	}
+}
+
+/** Turns a configuration file's (or the API's) variables into a DomainConfig. Throws ConfigValueError on the first that is wrong. */
+export function checkConfig(values: ConfigValues): CheckedConfig {
+	const warnings: string[] = []
+	for (const [key, value] of Object.entries(values)) checkKey(key, value, warnings)
+	const text = (key: string) => asText(values[key])
+	const builder = text('builder') || 'linux'
+	if (builder === 'hvm') {
+		throw new ConfigValueError(
+			'builder',
+			"HVM guest support is unavailable: only paravirtual guests run here; builder may be 'linux' or 'generic'",
+		)
+	}
+	if (builder !== 'linux' && builder !== 'generic') throw wrong('builder', values.builder, "'linux' or 'generic'")
+	const name = text('name')
+	if (name === '') throw new ConfigValueError('name', 'Missing VM Name')
+	if (!/^[A-Za-z0-9_.:+-]{1,64}$/.test(name) || /^\d+$/.test(name)) {
+		throw new ConfigValueError('name', `Invalid VM Name: '${name}' must be 1 to 64 letters, digits and _ . : + -, and not a number`)
+	}
+	const uuid = text('uuid').toLowerCase()
+	if (uuid !== '' && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) {
+		throw wrong('uuid', values.uuid, 'like 7cf8024a-e646-11f1-940d-9e4b9dc02f2e')
+	}
+	if (text('kernel') === '')
+		throw new ConfigValueError('kernel', 'no kernel is named: kernel must be the path of a Xen-capable kernel image')
+	const memory = integer(values, 'memory', DEFAULT_MEMORY_MIB, MIN_MEMORY_MIB, MAX_MEMORY_MIB, 'MiB')
+	const maxmem = integer(values, 'maxmem', memory, MIN_MEMORY_MIB, MAX_MEMORY_MIB, 'MiB')
+	if (maxmem < memory) throw wrong('maxmem', values.maxmem, `at least memory (${memory} MiB)`)
+	const config: DomainConfig = {
+		name,
+		uuid: uuid === '' ? undefined : uuid,
+		kernel: text('kernel'),
+		ramdisk: text('ramdisk') === '' ? undefined : text('ramdisk'),
+		root: text('root'),
+		extra: text('extra'),
+		memory_mib: memory,
+		maxmem_mib: maxmem,
+		vcpus: integer(values, 'vcpus', 1, 1, 1, 'for now'),
+		on_poweroff: exitAction(values, 'on_poweroff', 'destroy', EXIT_ACTIONS, warnings),
+		on_reboot: exitAction(values, 'on_reboot', 'restart', EXIT_ACTIONS, warnings),
+		on_crash: exitAction(values, 'on_crash', 'restart', CRASH_ACTIONS, warnings),
+	}
+	return { config, warnings }
+}
+
+/** The kernel's command line, as xend composes it. */
+export function commandLine(config: Pick<DomainConfig, 'root' | 'extra'>): string {
+	return [config.root === '' ? '' : `root=${config.root}`, config.extra].filter((part) => part !== '').join(' ')
+}
+
+/** Applies `name=value` words of a command line over a file's variables: text, converted to the variable's kind. */
+export function overrideValue(key: string, text: string): ConfigValue {
+	return CONFIG_KEYS.get(key)?.kind === 'list' ? (text === '' || text === '[]' ? [] : [text]) : text
+}
+
+function checkKey(key: string, value: ConfigValue, warnings: string[]): void {
+	const known = CONFIG_KEYS.get(key)
+	if (known === undefined) {
+		throw new ConfigValueError(key, `unknown variable '${key}': the nearest known one is '${nearestKey(key)}'`)
+	}
+	if (value === null || !hasKind(value, known.kind)) throw wrong(key, value, KIND_NAMES[known.kind])
+	const empty = value === '' || (Array.isArray(value) && value.length === 0)
+	if (empty || known.effect === 'acts') return
+	if (known.effect === 'refused') throw new ConfigValueError(key, `${key} = ${show(value)} cannot be honoured: ${known.why}`)
+	warnings.push(`${key} = ${show(value)} has no effect: ${known.why}`)
+}
+
+const KIND_NAMES: Record<ConfigKind, string> = {
+	string: 'a string',
+	integer: 'a whole number',
+	number: 'a number',
+	list: 'a list',
+	any: 'a value',
+}
+
+function hasKind(value: ConfigValue, kind: ConfigKind): boolean {
+	if (kind === 'any') return true
+	if (kind === 'list') return Array.isArray(value)
+	if (kind === 'string') return typeof value === 'string' || typeof value === 'number'
+	return typeof value === 'number' || (typeof value === 'string' && (value === '' || /^-?\d+(\.\d+)?$/.test(value)))
+}
+
+function asText(value: ConfigValue | undefined): string {
+	return value === undefined || value === null ? '' : String(value)
+}
+
+function integer(values: ConfigValues, key: string, fallback: number, low: number, high: number, unit: string): number {
+	const value = values[key]
+	if (value === undefined || value === '') return fallback
+	const number = Number(value)
+	if (!Number.isInteger(number) || number < low || number > high) {
+		throw wrong(key, value, low === high ? `${low} ${unit}` : `from ${low} to ${high} ${unit}`)
+	}
+	return number
+}
+
+function exitAction(values: ConfigValues, key: string, fallback: ExitAction, allowed: readonly string[], warnings: string[]): ExitAction {
+	const text = asText(values[key]) || fallback
+	if (!allowed.includes(text)) throw wrong(key, values[key], `one of ${allowed.join(', ')}`)
+	if (!text.startsWith('coredump-')) return text as ExitAction
+	const action = text.slice('coredump-'.length)
+	warnings.push(`${key} = '${text}' acts as '${action}': core dumps are not written yet`)
+	return action as ExitAction
+}
+
+function wrong(key: string, value: ConfigValue | undefined, allowed: string): ConfigValueError {
+	return new ConfigValueError(key, `${key} = ${show(value ?? null)} is not valid: it must be ${allowed}`)
+}
+
+function show(value: ConfigValue): string {
+	if (value === null) return 'None'
+	if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`
+	if (typeof value === 'boolean') return value ? 'True' : 'False'
+	return typeof value === 'string' ? `'${value}'` : String(value)
+}

@@ -1,0 +1,51 @@
+import type { DomainConfig } from './config.ts'
+import type { ConsoleBuffer } from './console_buffer.ts'
+
+/** What the hypervisor says of a live domain: the six flags of `xm list`, in its order, and its figures. */
+export interface DomainStatus {
+	readonly running: boolean
+	readonly blocked: boolean
+	readonly paused: boolean
+	readonly shutdown: boolean
+	readonly crashed: boolean
+	readonly dying: boolean
+	readonly cpuTime_s: number
+	readonly memory_kib: number
+	readonly onlineVcpus: number
+}
+
+/** SHUTDOWN_* of the public sched.h, by xend's names. */
+export type ShutdownReason = 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'soft_reset'
+
+export interface DomainEnd {
+	readonly reason: ShutdownReason
+	/** For a crash: what the hypervisor or the guest said of it. */
+	readonly detail?: string | undefined
+}
+
+/** What is written to control/shutdown. */
+export type ShutdownRequest = 'poweroff' | 'halt' | 'reboot'
+
+/** A domain with its XenStore nodes and its console's backend, as the lifecycle handles it. */
+export interface DomainHandle {
+	readonly domid: number
+	readonly console: ConsoleBuffer
+	readonly storeMfn: number
+	readonly consoleMfn: number
+	/** Resolves once, when the guest shuts itself down or crashes. Never rejects; stays pending when destroyed from outside. */
+	readonly ended: Promise<DomainEnd>
+	status(): DomainStatus
+	pause(): void
+	unpause(): void
+	requestShutdown(request: ShutdownRequest): void
+	/** The name in XenStore; what it was called is free for another. */
+	rename(name: string): void
+	/** Frees the domain and all it holds. Idempotent. */
+	destroy(): Promise<void>
+}
+
+/** Makes domains. The one real one is src/toolstack/domain_factory.ts. */
+export interface DomainFactory {
+	/** Builds a paused domain. Throws UserError; leaves nothing behind when it does. */
+	create(config: DomainConfig & { readonly uuid: string }): Promise<DomainHandle>
+}

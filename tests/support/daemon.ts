@@ -1,0 +1,99 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough, Writable } from 'node:stream'
+import type { CommandContext } from '../../src/cli/command.ts'
+import { runXm } from '../../src/cli/main.ts'
+import { Daemon } from '../../src/daemon/daemon.ts'
+import { XendClient } from '../../src/sdk/client.ts'
+import { FakeFactory } from './fake_domains.ts'
+
+/** A daemon in this process over domains without guests, on a socket in a directory of its own. */
+export class TestDaemon implements AsyncDisposable {
+	readonly factory = new FakeFactory()
+	readonly directory = mkdtempSync(join(tmpdir(), 'xenotype-test-'))
+	readonly client = new XendClient(join(this.directory, 'xend.sock'))
+	readonly daemon: Daemon
+
+	private constructor(idleExit_s: number) {
+		let hypervisorLog = '(XEN) hello\n'
+		this.daemon = new Daemon({
+			socket: this.client.socketPath,
+			version: '0.0.0',
+			log: () => {},
+			idleExit_s,
+			host: {
+				factory: this.factory,
+				log: (clear) => {
+					const text = hypervisorLog
+					if (clear) hypervisorLog = ''
+					return text
+				},
+				facts: () => ({
+					hw_caps: '00000000',
+					xen_major: 4,
+					xen_minor: 17,
+					xen_extra: '.0',
+					xen_caps: 'xen-3.0-x86_64',
+					xen_scheduler: 'credit',
+					platform_params: 'virt_start=0xffff800000000000',
+					xen_changeset: '',
+					cc_compiler: '',
+					cc_compile_by: '',
+					cc_compile_domain: '',
+					cc_compile_date: '',
+				}),
+				close: async () => {},
+			},
+		})
+	}
+
+	static async start(idleExit_s = 3600): Promise<TestDaemon> {
+		const test = new TestDaemon(idleExit_s)
+		await test.daemon.listen()
+		return test
+	}
+
+	/** Runs `xm WORDS...` against this daemon. `whileRunning` acts once the command has begun. */
+	async xm(
+		words: readonly string[],
+		whileRunning: () => void | Promise<void> = () => {},
+	): Promise<{ status: number; out: string; err: string }> {
+		const out = new Collector()
+		const err = new Collector()
+		const context: CommandContext = {
+			stdin: new PassThrough(),
+			stdout: out,
+			stderr: err,
+			cwd: this.directory,
+			connect: async () => this.client,
+			print: (line) => void out.write(`${line}\n`),
+			complain: (line) => void err.write(`${line}\n`),
+		}
+		const running = runXm(words, context)
+		await whileRunning()
+		return { status: await running, out: out.text, err: err.text }
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.daemon.end('the test is over')
+		rmSync(this.directory, { recursive: true })
+	}
+}
+
+class Collector extends Writable {
+	text = ''
+	override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+		this.text += chunk.toString('utf8')
+		done()
+	}
+}
+
+/** Waits until `check` holds; fails after two seconds. */
+export async function until(what: string, check: () => boolean): Promise<void> {
+	for (let waited_ms = 0; waited_ms < 2000; waited_ms += 5) {
+		if (check()) return
+		await new Promise((resolve) => setTimeout(resolve, 5))
+	}
+	throw new Error(`waited two seconds in vain: ${what}`)
+}
