@@ -49,7 +49,7 @@ import { CB_DYING, controlWord } from './vcpu_shared.ts'
 import { wakeBackends } from './wake.ts'
 
 /** Physical interrupt numbers that a domU has: 24 of the I/O APIC and 32 more (extra_guest_irqs). It may bind none. */
-const NR_PIRQS = 56
+export const NR_PIRQS = 56
 
 /** Whether a VIRQ is the domain's rather than each vCPU's. */
 export function isGlobalVirq(virq: number): boolean {

@@ -53,6 +53,9 @@ export const EV_ROUTED = CB_EVENTS + 16
 /** EVTCHNOP_reset in progress. */
 export const EV_RESETTING = CB_EVENTS + 20
 
+/** 1 + the frame of PHYSDEVOP_pirq_eoi_gmfn_v2, 0 none (physdev_op.ts). */
+export const EV_PIRQ_EOI_FRAME = CB_EVENTS + 24
+
 /** Xen allocates struct evtchn in buckets of a page. */
 const PORTS_PER_BUCKET = 64
 
