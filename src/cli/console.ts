@@ -12,7 +12,12 @@ export type ConsoleOutcome = { readonly detached: true } | { readonly detached: 
  * Joins this process's terminal to a domain's console until the domain ends or Ctrl-] is typed. Without a terminal, stdin is typed at
  * the guest as it comes, and its end means nothing: the output goes on until the domain ends.
  */
-export async function attachConsole(context: CommandContext, client: XendClient, reference: string): Promise<ConsoleOutcome> {
+export async function attachConsole(
+	context: CommandContext,
+	client: XendClient,
+	reference: string,
+	onAttached: () => Promise<void> = () => Promise.resolve(),
+): Promise<ConsoleOutcome> {
 	const { stdin, stdout } = context
 	const socket = await client.console(reference)
 	const terminal = stdin.isTTY === true && stdout.isTTY === true
@@ -53,6 +58,7 @@ export async function attachConsole(context: CommandContext, client: XendClient,
 		stdin.on('error', onLostInput)
 		stdout.on('error', onLostOutput)
 		stdin.resume()
+		onAttached().catch((error) => finish(() => reject(error)))
 	})
 }
 

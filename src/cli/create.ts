@@ -48,15 +48,26 @@ async function runCreate(context: CommandContext, args: ParsedArguments): Promis
 	}
 	const client = await context.connect()
 	const plain = Object.fromEntries([...values].map(([key, { value }]) => [key, value]))
-	const { domain } = await client.create({ values: plain, paused: args.options.has('paused') })
+	const paused = args.options.has('paused')
+	const watched = args.options.has('console_autoconnect')
+	// With its console the domain starts once somebody listens: however short its life, nothing of it is missed.
+	const { domain } = await client.create({ values: plain, paused: paused || watched })
 	if (!quiet) context.print(`Started domain ${domain.name} (id=${domain.domid})`)
-	return args.options.has('console_autoconnect') ? followConsole(context, client, domain.name, domain.domid) : 0
+	if (!watched) return 0
+	return followConsole(context, client, domain, () => (paused ? Promise.resolve() : client.unpause(String(domain.domid))))
 }
 
 /** The console to its end, through restarts. The exit status is 0 for a domain that ended well. */
-export async function followConsole(context: CommandContext, client: XendClient, name: string, domid: number): Promise<number> {
+export async function followConsole(
+	context: CommandContext,
+	client: XendClient,
+	{ name, domid }: { readonly name: string; readonly domid: number },
+	onAttached: () => Promise<void>,
+): Promise<number> {
+	let attached = onAttached
 	for (let current: number | undefined = domid; current !== undefined; ) {
-		const outcome = await attachConsole(context, client, String(current))
+		const outcome = await attachConsole(context, client, String(current), attached)
+		attached = () => Promise.resolve()
 		if (outcome.detached) return 0
 		const { end } = outcome
 		if (!endedWell(end)) context.complain(`Error: ${describeEnd(name, end)}`)

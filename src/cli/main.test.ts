@@ -120,7 +120,7 @@ test('xm create warns about variables without effect', async () => {
 test('xm create -c without a terminal streams the console until poweroff and exits 0', async () => {
 	await using xend = await withConfig()
 	const { status, out, err } = await xend.xm(['create', '-c', 'guest'], async () => {
-		await until('the domain is there', () => xend.factory.domains.length === 1)
+		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
 		xend.factory.last.say('Linux version\r\n')
 		xend.factory.last.end('poweroff')
 	})
@@ -131,7 +131,7 @@ test('xm create -c without a terminal streams the console until poweroff and exi
 test('xm create -c exits 1 with the reason when the guest crashes', async () => {
 	await using xend = await withConfig("kernel = '/k'\non_crash = 'destroy'\n")
 	const { status, err } = await xend.xm(['create', '-c', 'guest'], async () => {
-		await until('the domain is there', () => xend.factory.domains.length === 1)
+		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
 		xend.factory.last.end('crash', 'triple fault at ffffffff81000000')
 	})
 	assert.deepEqual([status, err], [1, "Error: Domain 'guest' has crashed: triple fault at ffffffff81000000\n"])
@@ -140,11 +140,11 @@ test('xm create -c exits 1 with the reason when the guest crashes', async () => 
 test('xm create -c follows a domain through its reboot', async () => {
 	await using xend = await withConfig()
 	const { status, out } = await xend.xm(['create', '-qc', 'guest'], async () => {
-		await until('the domain is there', () => xend.factory.domains.length === 1)
+		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
 		xend.factory.last.say('first')
 		await xend.client.shutdown('guest', 'reboot')
 		xend.factory.last.end('reboot')
-		await until('it is there again', () => xend.factory.domains.length === 2)
+		await until('it runs again', () => xend.factory.domains.length === 2 && !xend.factory.last.paused)
 		xend.factory.last.say('second')
 		xend.factory.last.end('poweroff')
 	})

@@ -88,7 +88,7 @@ test('a console replays its history, carries both ways and tells the end', async
 	guest.say('login: ')
 	await until('output', () => console.text.endsWith('login: '))
 	console.socket.write(encodeFrame(FRAME_DATA, new TextEncoder().encode('root\r')))
-	await until('input', () => guest.typed === 'root\r')
+	await until('input', () => guest.console.typed === 'root\r')
 	guest.say('bye')
 	guest.end('poweroff')
 	await until('the end', () => console.end !== undefined)

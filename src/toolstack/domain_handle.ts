@@ -1,5 +1,5 @@
+import type { ConsoleBackend } from '../pv/console/backend.ts'
 import type { DomainConfig } from './config.ts'
-import type { ConsoleBuffer } from './console_buffer.ts'
 
 /** What the hypervisor says of a live domain: the six flags of `xm list`, in its order, and its figures. */
 export interface DomainStatus {
@@ -26,13 +26,16 @@ export interface DomainEnd {
 /** What is written to control/shutdown. */
 export type ShutdownRequest = 'poweroff' | 'halt' | 'reboot'
 
+/** A domain's console as its readers see it. It can be read when the domain is gone. */
+export type DomainConsole = Pick<ConsoleBackend, 'history' | 'subscribe' | 'write' | 'onInputSpace'>
+
 /** A domain with its XenStore nodes and its console's backend, as the lifecycle handles it. */
 export interface DomainHandle {
 	readonly domid: number
-	readonly console: ConsoleBuffer
+	readonly console: DomainConsole
 	readonly storeMfn: number
 	readonly consoleMfn: number
-	/** Resolves once, when the guest shuts itself down or crashes. Never rejects; stays pending when destroyed from outside. */
+	/** Resolves once, when the guest shuts itself down or crashes; its console has then all it wrote. Never rejects; stays pending when destroyed from outside. */
 	readonly ended: Promise<DomainEnd>
 	status(): DomainStatus
 	pause(): void

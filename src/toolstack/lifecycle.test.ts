@@ -89,7 +89,6 @@ test('a guest that powers off is destroyed by default', async () => {
 	await settle()
 	assert.deepEqual(states(lifecycle), [])
 	assert.equal(factory.last.destroyed, true)
-	assert.equal(factory.last.console.closed, true)
 	assert.deepEqual(events.at(-1), {
 		type: 'ended',
 		name: 'web',

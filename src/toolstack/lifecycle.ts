@@ -191,7 +191,6 @@ export class Lifecycle {
 
 	private preserve(record: DomainRecord, end: DomainEnd, restarting: boolean): void {
 		this.log('info', `Preserving dead domain ${record.config.name} (${record.handle.domid}).`)
-		record.handle.console.close()
 		this.emit({ type: 'ended', name: record.config.name, domid: record.handle.domid, ...end, preserved: true, restarting })
 	}
 
@@ -200,7 +199,6 @@ export class Lifecycle {
 		const { domid } = record.handle
 		this.records.delete(domid)
 		await record.handle.destroy()
-		record.handle.console.close()
 		this.log('info', `Domain ${name} (${domid}) destroyed.`)
 		if (record.end !== undefined && end.reason === 'destroyed') return this.emit({ type: 'destroyed', name, domid })
 		this.emit({ type: 'ended', name, domid, ...end, preserved: false, restarting })

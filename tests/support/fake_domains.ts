@@ -1,21 +1,53 @@
+import { History } from '../../src/pv/console/history.ts'
 import type { DomainConfig } from '../../src/toolstack/config.ts'
-import { ConsoleBuffer } from '../../src/toolstack/console_buffer.ts'
-import type { DomainEnd, DomainFactory, DomainHandle, DomainStatus, ShutdownRequest } from '../../src/toolstack/domain_handle.ts'
+import type {
+	DomainConsole,
+	DomainEnd,
+	DomainFactory,
+	DomainHandle,
+	DomainStatus,
+	ShutdownRequest,
+} from '../../src/toolstack/domain_handle.ts'
+
+class FakeConsole implements DomainConsole {
+	/** What was typed. */
+	typed = ''
+	private readonly kept = new History(4096)
+	private readonly listeners = new Set<(bytes: Uint8Array) => void>()
+
+	say(text: string): void {
+		const bytes = new TextEncoder().encode(text)
+		this.kept.append(bytes)
+		for (const listener of this.listeners) listener(bytes)
+	}
+	history(position = 0): ReturnType<DomainConsole['history']> {
+		return { start: Math.max(position, this.kept.start), end: this.kept.end, bytes: this.kept.read(position) }
+	}
+	subscribe(listener: (bytes: Uint8Array) => void): () => void {
+		this.listeners.add(listener)
+		return () => void this.listeners.delete(listener)
+	}
+	write(bytes: Uint8Array): number {
+		this.typed += new TextDecoder().decode(bytes)
+		return bytes.length
+	}
+	onInputSpace(): () => void {
+		return () => {}
+	}
+}
 
 /** A domain without a guest: the test says what it writes and how it ends. */
 export class FakeDomain implements DomainHandle {
 	readonly domid: number
 	readonly config: DomainConfig
-	readonly console = new ConsoleBuffer(4096)
+	readonly console = new FakeConsole()
 	readonly storeMfn = 100
 	readonly consoleMfn = 101
 	readonly ended: Promise<DomainEnd>
 	readonly requests: ShutdownRequest[] = []
-	/** What was typed at its console. */
-	typed = ''
 	name: string
 	destroyed = false
-	private paused = true
+	paused = true
 	private ending: DomainEnd | undefined
 	private resolveEnded: (end: DomainEnd) => void = () => {}
 
@@ -26,14 +58,11 @@ export class FakeDomain implements DomainHandle {
 		this.ended = new Promise((resolve) => {
 			this.resolveEnded = resolve
 		})
-		this.console.setInput((bytes) => {
-			this.typed += new TextDecoder().decode(bytes)
-		})
 	}
 
 	/** The guest writes to its console. */
 	say(text: string): void {
-		this.console.append(new TextEncoder().encode(text))
+		this.console.say(text)
 	}
 
 	/** The guest ends by itself. */
