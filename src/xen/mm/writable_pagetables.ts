@@ -1,0 +1,32 @@
+/**
+ * Writable page tables (VMASST_TYPE_writable_pagetables): a guest maps its page tables read-only, and a write through such a
+ * mapping is checked and done as if it had asked for it. Only L1 tables can be written so; Xen emulates the write whether or not
+ * the assist is enabled, and so do we.
+ */
+import type { VcpuContext } from '../vcpu.ts'
+import { modL1Entry } from './mod_entry.ts'
+import { TYPE_L1 } from './page_info.ts'
+
+/**
+ * CpuHost.protectedWrite(): a write of `size` bytes (1, 2, 4, 8; value hi:lo) to machine address `maddr`, whose frame is marked
+ * FRAME_HOOK. True when it has been done; false (nothing changed) when the guest is to get its #PF: not an L1 table, not
+ * aligned, or an entry that is not allowed. May drop decoded code, but changes no TLB entry.
+ */
+export function writePageTable(vcpu: VcpuContext, maddr: number, size: number, lo: number, hi: number): boolean {
+	const { types } = vcpu.mm
+	const mfn = types.frame(maddr >>> 12, 0)
+	if (!types.isOwned(mfn) || !types.isInUse(mfn) || types.type(mfn) !== TYPE_L1) return false
+	if (maddr & (size - 1)) return false
+	const at = types.words(mfn) + ((maddr & 0xff8) >>> 2)
+	if (size === 8) return modL1Entry(types, mfn, at, lo >>> 0, hi >>> 0, false, false) === 0
+	const merged = size === 4 ? lo : mergeWord(types.u32[at + ((maddr >>> 2) & 1)], maddr, size, lo)
+	const upper = (maddr & 4) !== 0
+	return modL1Entry(types, mfn, at, upper ? types.u32[at] : merged >>> 0, upper ? merged >>> 0 : types.u32[at + 1], false, false) === 0
+}
+
+/** A word with one or two of its bytes replaced. */
+function mergeWord(word: number, maddr: number, size: number, value: number): number {
+	const shift = (maddr & 3) * 8
+	const mask = (size === 1 ? 0xff : 0xffff) << shift
+	return (word & ~mask) | ((value << shift) & mask)
+}
