@@ -7,7 +7,8 @@ import { undefinedFlags, undefinedStatus } from '../undefined.ts'
 import { CaseBuilder } from './builder.ts'
 import type { Encoding } from './encoding.ts'
 import { addOperands, isX87 } from './operands.ts'
-import { isSkipped, type Special, specialFor } from './special.ts'
+import type { Special } from './special/common.ts'
+import { isSkipped, specialFor } from './special.ts'
 import { float80 } from './values.ts'
 
 /** One way to encode a row; a case differs from another of the same shape by its operands and values only. */
