@@ -1,10 +1,23 @@
 import { XEN_ENOSYS } from '../abi/errno.ts'
+import { consoleIoHypercall } from './console_io.ts'
+import { debugRegisterHypercalls } from './debug_registers.ts'
 import type { Domain } from './domain.ts'
+import { eventChannelCompatHypercall, eventChannelHypercall } from './event_channel_op.ts'
+import { hvmHypercall } from './hvm_op.ts'
 import type { HypercallArgs } from './hypercall_args.ts'
 import type { HypercallRow } from './hypercall_row.ts'
+import { iretHypercall } from './iret.ts'
+import { memoryHypercalls } from './mm/memory.ts'
 import { multicallRow } from './multicall.ts'
+import { physdevCompatHypercall, physdevHypercall } from './physdev_op.ts'
+import { refusedHypercalls } from './refused_hypercalls.ts'
+import { schedHypercalls } from './sched.ts'
+import { trapHypercalls } from './traps.ts'
 import type { VcpuContext } from './vcpu.ts'
+import { vcpuHypercalls } from './vcpu_op.ts'
 import { CB_HYPERCALL_COUNTS, CB_UNKNOWN_HYPERCALLS, controlWord } from './vcpu_shared.ts'
+import { versionHypercall } from './version.ts'
+import { vmAssistHypercall } from './vm_assist.ts'
 
 /**
  * Serves hypercall `number`: the signed result, HYPERCALL_PREEMPTED or HYPERCALL_NO_RESULT.
@@ -27,7 +40,24 @@ export function hypercallCount(domain: Domain, number: number): number {
 }
 
 /** Every hypercall number that Xen's public headers name: each file exports its rows, this list only gathers them. */
-export const hypercallRows: readonly HypercallRow[] = [multicallRow(dispatch)]
+export const hypercallRows: readonly HypercallRow[] = [
+	multicallRow(dispatch),
+	iretHypercall,
+	vmAssistHypercall,
+	...trapHypercalls,
+	...debugRegisterHypercalls,
+	...vcpuHypercalls,
+	...schedHypercalls,
+	...memoryHypercalls,
+	eventChannelHypercall,
+	eventChannelCompatHypercall,
+	consoleIoHypercall,
+	versionHypercall,
+	physdevHypercall,
+	physdevCompatHypercall,
+	hvmHypercall,
+	...refusedHypercalls,
+]
 
 /** The rows by number; a hole is a number that no header names. */
 export const hypercallTable: readonly (HypercallRow | undefined)[] = byNumber(hypercallRows)

@@ -1,12 +1,13 @@
 import type { Clock } from '../base/clock.ts'
 import { CPU_ATTENTION, CPU_KERNEL_MODE } from '../x86/core/layout.ts'
 import type { Cpu } from '../x86/cpu.ts'
+import { ConsoleState } from './console_io.ts'
 import type { Domain } from './domain.ts'
-import { EventState } from './event_state.ts'
-import { GrantState } from './grant_state.ts'
 import { MmState } from './mm/mm_state.ts'
+import { RateLimit } from './rate_limit.ts'
 import { TimerState } from './timer_state.ts'
 import { TrapState } from './trap_state.ts'
+import { VS_NMI_PENDING, VS_VCPU_INFO, vcpuWord } from './vcpu_shared.ts'
 
 export type LogLevel = 'error' | 'warning' | 'info' | 'debug'
 
@@ -38,11 +39,19 @@ export class VcpuContext {
 	readonly cpu: Cpu
 	readonly clock: Clock
 	readonly host: VcpuHost
+	/** Host address of the guest's struct vcpu_info (the same as VS_VCPU_INFO). */
+	vcpuInfo: number
+	/** SCHEDOP_block or SCHEDOP_poll: the loop puts the vCPU to sleep after this hypercall. */
+	blocked = false
+	/** Ports that SCHEDOP_poll waits for. */
+	pollPorts: readonly number[] = []
+	/** SCHEDOP_yield: the loop gives way once. */
+	yielded = false
+	private readonly logLimit: RateLimit
 	readonly traps: TrapState
 	readonly timers: TimerState
 	readonly mm: MmState
-	readonly events: EventState
-	readonly grants: GrantState
+	readonly console = new ConsoleState()
 
 	constructor(domain: Domain, index: number, cpu: Cpu, clock: Clock, host: VcpuHost) {
 		this.domain = domain
@@ -50,15 +59,18 @@ export class VcpuContext {
 		this.cpu = cpu
 		this.clock = clock
 		this.host = host
-		this.traps = new TrapState(this)
+		this.logLimit = new RateLimit(clock)
+		this.vcpuInfo = Atomics.load(domain.machine.u32, vcpuWord(domain, index, VS_VCPU_INFO))
+		this.traps = new TrapState()
 		this.timers = new TimerState(this)
 		this.mm = new MmState(this)
-		this.events = new EventState(this)
-		this.grants = new GrantState(this)
 	}
 
-	/** To the hypervisor's log, prefixed as Xen's gprintk() does: d1v0. */
+	/** To the hypervisor's log, prefixed as Xen's gprintk() does (d1v0), at a bounded rate: a guest can provoke most messages. */
 	log(level: LogLevel, message: string): void {
+		const held = this.logLimit.take()
+		if (held === undefined) return
+		if (held > 0) this.host.log('warning', `d${this.domain.domid}v${this.index} ${held} messages suppressed`)
 		this.host.log(level, `d${this.domain.domid}v${this.index} ${message}`)
 	}
 
@@ -70,6 +82,13 @@ export class VcpuContext {
 	/** Whether the guest's kernel (not its user space) is running. */
 	get kernelMode(): boolean {
 		return this.cpu.field(CPU_KERNEL_MODE) !== 0
+	}
+
+	/** Takes the pending NMI, if there is one and none is being handled. */
+	takeNmi(): boolean {
+		const word = vcpuWord(this.domain, this.index, VS_NMI_PENDING)
+		const words = this.domain.machine.u32
+		return Atomics.load(words, word) !== 0 && !this.traps.nmiMasked && Atomics.exchange(words, word, 0) !== 0
 	}
 
 	/** Whether a long hypercall should stop and return HYPERCALL_PREEMPTED: other threads want this vCPU, or a timer is due. */

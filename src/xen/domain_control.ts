@@ -1,0 +1,231 @@
+import { SHUTDOWN_crash } from '../abi/sched.ts'
+import { RUNSTATE_blocked, RUNSTATE_running } from '../abi/vcpu.ts'
+import type { Clock } from '../base/clock.ts'
+import { InternalError } from '../base/errors.ts'
+import type { Domain } from './domain.ts'
+import { allocUnbound } from './event_channel.ts'
+import type { BackendPort, BackendPorts } from './event_router.ts'
+import { readRunstate } from './runstate.ts'
+import { shutdownDomain, shutdownReason } from './shutdown.ts'
+import type { LogLevel } from './vcpu.ts'
+import {
+	CB_CURRENT_FRAMES,
+	CB_DYING,
+	CB_FRAME_LIMIT,
+	CB_PAUSE_COUNT,
+	controlWord,
+	VS_ONLINE,
+	VS_PARKED,
+	VS_VIRQ_REQUESTS,
+	vcpuWord,
+} from './vcpu_shared.ts'
+import type { InitialContext } from './vcpu_start.ts'
+import type { VcpuThread, VcpuThreads } from './vcpu_threads.ts'
+import { wakeAllVcpus, wakeVcpu } from './wake.ts'
+
+/** How long a dying vCPU thread may take to notice before it is stopped by force. */
+const DEATH_ms = 1000
+
+/** XEN_DOMCTL_getdomaininfo. The flags are those of `xm list`. */
+export interface DomainInfo {
+	readonly running: boolean
+	readonly blocked: boolean
+	readonly paused: boolean
+	readonly shutdown: boolean
+	readonly crashed: boolean
+	readonly dying: boolean
+	/** All vCPUs' time in RUNSTATE_running. */
+	readonly cpuTime_ns: number
+	readonly vcpus: number
+	readonly onlineVcpus: number
+	readonly currentFrames: number
+	readonly maxFrames: number
+}
+
+export interface DomainControlHost {
+	readonly clock: Clock
+	readonly threads: VcpuThreads
+	log(level: LogLevel, message: string): void
+	/** The domain is gone; its domid may be used again. */
+	released(domain: Domain): void
+}
+
+/** The guest's end as the toolstack hears of it. */
+export type ShutdownListener = (reason: number, crashReason?: string) => void
+
+/** What Xen offers to dom0's toolstack and backends for one domain. */
+export class DomainControl {
+	readonly domain: Domain
+	private readonly host: DomainControlHost
+	private readonly ports: BackendPorts
+	private readonly threads: VcpuThread[] = []
+	private readonly endings: Promise<void>[] = []
+	private readonly listeners = new Set<ShutdownListener>()
+	private shutdownReported = false
+	private death: Promise<void> | undefined
+
+	/** Made by Hypervisor.createDomain(); the domain's tables are set up, its pause count is 1. */
+	constructor(domain: Domain, ports: BackendPorts, host: DomainControlHost) {
+		this.domain = domain
+		this.ports = ports
+		this.host = host
+	}
+
+	get domid(): number {
+		return this.domain.domid
+	}
+
+	/** Starts the vCPU's thread in the builder's state. It waits there until the domain is unpaused. Once only. */
+	start(context: InitialContext): void {
+		if (this.threads.length > 0) throw new InternalError(`domain ${this.domid} has been started before`)
+		let ended = () => {}
+		this.endings.push(
+			new Promise((resolve) => {
+				ended = resolve
+			}),
+		)
+		const request = { domain: this.domain.description, memory: this.domain.machine.memory, vcpu: 0, context }
+		const thread = this.host.threads.start(request, {
+			log: (level, message) => this.host.log(level, message),
+			emergencyConsole: (bytes) => this.host.log('debug', `(d${this.domid}) ${new TextDecoder('latin1').decode(bytes).trimEnd()}`),
+			shutdown: (reason, crashReason) => this.reportShutdown(reason, crashReason),
+			ended: (error) => {
+				if (error) this.threadFailed(error)
+				ended()
+			},
+		})
+		this.threads.push(thread)
+	}
+
+	/** Stops the domain's vCPUs; nested. Resolves when they have stopped. */
+	async pause(): Promise<void> {
+		Atomics.add(this.words, this.control(CB_PAUSE_COUNT), 1)
+		wakeAllVcpus(this.domain)
+		await this.parked()
+	}
+
+	/** Undoes one pause(). Returns false when the domain is not paused. */
+	unpause(): boolean {
+		const word = this.control(CB_PAUSE_COUNT)
+		if (Atomics.load(this.words, word) === 0) return false
+		Atomics.sub(this.words, word, 1)
+		wakeAllVcpus(this.domain)
+		return true
+	}
+
+	/** Shuts the domain down from outside with SHUTDOWN_* `reason`, as XEN_DOMCTL does for a dead one. */
+	shutdown(reason: number): void {
+		if (shutdownDomain(this.domain, reason)) this.reportShutdown(reason)
+	}
+
+	/** Called once, when the guest has shut itself down or crashed; at once when it already has. Returns a function that unsubscribes. */
+	onShutdown(listener: ShutdownListener): () => void {
+		this.listeners.add(listener)
+		const reason = shutdownReason(this.domain)
+		if (this.shutdownReported && reason !== undefined) queueMicrotask(() => this.listeners.has(listener) && listener(reason))
+		return () => this.listeners.delete(listener)
+	}
+
+	/** SHUTDOWN_*, or undefined while the domain runs. */
+	get shutdownReason(): number | undefined {
+		return shutdownReason(this.domain)
+	}
+
+	/** Ends the domain: its vCPUs stop, its ports close, its memory is given up. Idempotent; never rejects. */
+	destroy(): Promise<void> {
+		this.death ??= this.die()
+		return this.death
+	}
+
+	info(): DomainInfo {
+		const now = this.host.clock.monotonic_ns()
+		const { vcpus } = this.domain.description
+		const states = Array.from({ length: vcpus }, (_, vcpu) => readRunstate(this.domain, vcpu, now))
+		const reason = this.shutdownReason
+		const paused = this.load(CB_PAUSE_COUNT) !== 0
+		const active = !paused && reason === undefined && this.death === undefined
+		return {
+			running: active && states.some((vcpu) => vcpu.state === RUNSTATE_running),
+			blocked: active && states.every((vcpu) => vcpu.state === RUNSTATE_blocked),
+			paused,
+			shutdown: reason !== undefined,
+			crashed: reason === SHUTDOWN_crash,
+			dying: this.death !== undefined,
+			cpuTime_ns: states.reduce((sum, vcpu) => sum + (vcpu.times_ns[RUNSTATE_running] as number), 0),
+			vcpus,
+			onlineVcpus: states.filter((_, vcpu) => Atomics.load(this.words, vcpuWord(this.domain, vcpu, VS_ONLINE)) !== 0).length,
+			currentFrames: this.load(CB_CURRENT_FRAMES),
+			maxFrames: this.load(CB_FRAME_LIMIT),
+		}
+	}
+
+	// ---- event channels -----------------------------------------------------------------------------------------------------
+
+	/** A port of the guest's that `remoteDomid` (0: dom0's backends) may bind; for start_info. Negative errno when there is none. */
+	allocUnboundPort(remoteDomid: number): number {
+		return allocUnbound(this.domain, remoteDomid)
+	}
+
+	/** Binds dom0's end to the guest's unbound port; undefined when that doesn't wait for dom0. See BackendPorts.bind(). */
+	bindPort(remotePort: number, onEvent: () => void): BackendPort | undefined {
+		return this.ports.bind(remotePort, onEvent)
+	}
+
+	/** Raises a VIRQ on a vCPU, by its own thread. */
+	sendVirq(vcpu: number, virq: number): void {
+		Atomics.or(this.words, vcpuWord(this.domain, vcpu, VS_VIRQ_REQUESTS), 1 << virq)
+		wakeVcpu(this.domain, vcpu)
+	}
+
+	// ---- the rest -----------------------------------------------------------------------------------------------------------
+
+	private async die(): Promise<void> {
+		Atomics.store(this.words, this.control(CB_DYING), 1)
+		wakeAllVcpus(this.domain)
+		const timer = sleep(DEATH_ms)
+		const inTime = await Promise.race([Promise.all(this.endings).then(() => true), timer.promise.then(() => false)])
+		timer.cancel()
+		if (!inTime) await Promise.all(this.threads.map((thread) => thread.terminate()))
+		this.host.released(this.domain)
+	}
+
+	private threadFailed(error: Error): void {
+		this.host.log('error', `d${this.domid}v0 host exception: ${error.stack ?? error.message}`)
+		if (shutdownDomain(this.domain, SHUTDOWN_crash)) this.reportShutdown(SHUTDOWN_crash, `host exception: ${error.message}`)
+	}
+
+	private reportShutdown(reason: number, crashReason?: string): void {
+		if (this.shutdownReported) return
+		this.shutdownReported = true
+		for (const listener of [...this.listeners]) listener(reason, crashReason)
+	}
+
+	/** Resolves when every started vCPU is parked or its thread has ended. */
+	private async parked(): Promise<void> {
+		if (this.threads.length === 0) return
+		const word = vcpuWord(this.domain, 0, VS_PARKED)
+		while (Atomics.load(this.words, word) === 0 && this.load(CB_PAUSE_COUNT) !== 0 && this.death === undefined) {
+			const wait = Atomics.waitAsync(this.words, word, 0)
+			if (wait.async) await Promise.race([wait.value, ...this.endings])
+		}
+	}
+
+	private get words(): Int32Array {
+		return this.domain.machine.i32
+	}
+	private control(offset: number): number {
+		return controlWord(this.domain, offset)
+	}
+	private load(offset: number): number {
+		return Atomics.load(this.words, this.control(offset))
+	}
+}
+
+function sleep(ms: number): { promise: Promise<void>; cancel: () => void } {
+	let cancel = () => {}
+	const promise = new Promise<void>((resolve) => {
+		const timer = setTimeout(resolve, ms)
+		cancel = () => clearTimeout(timer)
+	})
+	return { promise, cancel }
+}

@@ -1,0 +1,31 @@
+import type { DomainDescription } from './machine_layout.ts'
+import type { LogLevel } from './vcpu.ts'
+import type { InitialContext } from './vcpu_start.ts'
+
+/** What a vCPU's thread is started with; plain data, and the domain's shared memory. */
+export interface VcpuStart {
+	readonly domain: DomainDescription
+	readonly memory: WebAssembly.Memory
+	readonly vcpu: number
+	readonly context: InitialContext
+}
+
+/** What comes back from it; all are called on the control half's thread. */
+export interface VcpuThreadEvents {
+	log(level: LogLevel, message: string): void
+	emergencyConsole(bytes: Uint8Array): void
+	/** The domain's shutdown state was set by this vCPU. */
+	shutdown(reason: number, crashReason?: string): void
+	/** The thread is gone; `error` when a host exception killed it. Called once. */
+	ended(error?: Error): void
+}
+
+export interface VcpuThread {
+	/** Stops the thread wherever it is. For one that doesn't end by itself after CB_DYING. */
+	terminate(): Promise<void>
+}
+
+/** Makes threads for vCPUs: Node's workers, a browser's, or the caller's own thread in tests. */
+export interface VcpuThreads {
+	start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread
+}
