@@ -113,7 +113,7 @@ export function divide128(high: u64, low: u64, divisor: u64): u64 {
 }
 
 /** Shifts uSig:uLow right, keeping lost bits sticky. */
-function shiftRightSticky(count: i32): void {
+export function shiftRightSticky(count: i32): void {
 	if (count <= 0) return
 	if (count < 64) {
 		const lost = uLow << (64 - count)
@@ -164,7 +164,7 @@ export function addUnpacked(signA: u32, expA: i32, sigA: u64, signB: u32, expB: 
 	normalize128()
 }
 
-function normalize128(): void {
+export function normalize128(): void {
 	if (!uSig) {
 		if (!uLow) return
 		uSig = uLow

@@ -1,0 +1,178 @@
+// Decoded code: traces of records, found by physical address.
+//
+// Rules:
+// - A trace is a header record and the records of instructions that follow one another in one frame. An instruction that runs into the next
+//   page is never kept: its record (CROSS) decodes it anew each time.
+// - An entry point is found by physical address and code size (64-bit or compatibility), so remapping a page costs nothing.
+// - While a frame has traces its attribute CODE is set and no write TLB entry exists for it. A write to one of its lines that hold
+//   decoded code turns every record of the frame into REFETCH, in place: whoever is about to run one looks its address up anew. So
+//   a record's address stays meaningful until the arena is emptied as a whole.
+// - The arena is emptied only in lookup(), which holds no record across it.
+// - The jump cache maps linear addresses to records; a change of mapping drops it by generation.
+
+import * as L from "./layout";
+import * as S from "./state";
+import { attributes } from "./state";
+import { flushWrites } from "./mmu";
+import { OP_REFETCH } from "./generated/ops";
+
+/** Trace header, REC_SIZE bytes: u32 next trace of the frame, u32 records. */
+const TRACE_NEXT = 0;
+const TRACE_COUNT = 4;
+
+export let arenaNext: usize = 0;
+/** Grows when the arena is emptied. */
+export let arenaEpoch: u32 = 0;
+export let jumpGeneration: u32 = 1;
+
+export function dropJumps(): void {
+  jumpGeneration += 1;
+}
+
+export function initialiseCache(): void {
+  arenaNext = S.arenaStart;
+}
+
+/** Room for a trace of `records` records; null room empties the arena. True when it was emptied. */
+export function reserve(records: u32): bool {
+  if (arenaNext + <usize>((records + 1) * L.REC_SIZE) <= S.arenaEnd) return false;
+  emptyArena();
+  return true;
+}
+
+function emptyArena(): void {
+  memory.fill(S.hashTable, 0, S.HASH_SIZE);
+  for (let mfn: u32 = 0; mfn < S.frameCount; ++mfn) {
+    const at = S.frameTraces + (<usize>mfn << 2);
+    if (!load<u32>(at)) continue;
+    store<u32>(at, 0);
+    store<u64>(S.frameLines + (<usize>mfn << 3), 0);
+    clearCode(mfn);
+  }
+  hashCount = 0;
+  arenaNext = S.arenaStart;
+  arenaEpoch += 1;
+  dropJumps();
+}
+
+@inline
+function clearCode(mfn: u32): void {
+  atomic.and<u8>(attributes + <usize>mfn, <u8>~L.FRAME_CODE);
+}
+
+/** Closes a trace of `records` records that were written at arenaNext + REC_SIZE, covering bytes [from, to) of the frame. */
+export function closeTrace(mfn: u32, records: u32, from: u32, to: u32): void {
+  const list = S.frameTraces + (<usize>mfn << 2);
+  store<u32>(arenaNext, load<u32>(list), TRACE_NEXT);
+  store<u32>(arenaNext, records, TRACE_COUNT);
+  store<u32>(list, <u32>arenaNext);
+  arenaNext += (records + 1) * L.REC_SIZE;
+  const lines = S.frameLines + (<usize>mfn << 3);
+  const first = from >> 6;
+  const last = (to - 1) >> 6;
+  store<u64>(lines, load<u64>(lines) | ((~<u64>0 << first) & (~<u64>0 >> (63 - last))));
+  if (!(load<u8>(attributes + <usize>mfn) & L.FRAME_CODE)) {
+    atomic.or<u8>(attributes + <usize>mfn, <u8>L.FRAME_CODE);
+    flushWrites();
+  }
+}
+
+/** A write of `size` bytes at `offset` of a frame marked CODE. */
+export function codeWritten(mfn: u32, offset: u32, size: u32): void {
+  const lines = load<u64>(S.frameLines + (<usize>mfn << 3));
+  const first = offset >> 6;
+  const last = (offset + size - 1) >> 6;
+  if (lines & ((~<u64>0 << first) & (~<u64>0 >> (63 - (last > 63 ? 63 : last))))) dropFrame(mfn);
+}
+
+/** Turns every record of the frame into REFETCH. */
+export function dropFrame(mfn: u32): void {
+  const list = S.frameTraces + (<usize>mfn << 2);
+  let trace = <usize>load<u32>(list);
+  while (trace) {
+    let count = load<u32>(trace, TRACE_COUNT);
+    let record = trace + L.REC_SIZE;
+    while (count--) {
+      store<u16>(record, <u16>OP_REFETCH, L.REC_OP);
+      record += L.REC_SIZE;
+    }
+    trace = <usize>load<u32>(trace, TRACE_NEXT);
+  }
+  store<u32>(list, 0);
+  store<u64>(S.frameLines + (<usize>mfn << 3), 0);
+  clearCode(mfn);
+}
+
+// ---- entry points ----------------------------------------------------------------------------------------------------
+
+let hashCount: u32 = 0;
+
+@inline
+function keyOf(physical: u64, code64: u32): u64 {
+  return (physical << 1) | <u64>code64 | (<u64>1 << 40);
+}
+
+@inline
+function slotOf(key: u64): usize {
+  return <usize>((key * 0x9e3779b97f4a7c15) >> (64 - S.HASH_BITS)) << 4;
+}
+
+/** The record of an entry point, or 0. */
+export function findEntry(physical: u64, code64: u32): usize {
+  const key = keyOf(physical, code64);
+  let slot = slotOf(key);
+  while (true) {
+    const found = load<u64>(S.hashTable + slot);
+    if (found == key) {
+      const record = <usize>load<u32>(S.hashTable + slot, 8);
+      return load<u16>(record, L.REC_OP) == <u16>OP_REFETCH ? 0 : record;
+    }
+    if (!found) return 0;
+    slot = (slot + 16) & (S.HASH_SIZE - 1);
+  }
+}
+
+/** True when the table is too full to take another entry: the caller empties the arena first. */
+export function entriesFull(): bool {
+  return hashCount > (S.HASH_ENTRIES >> 2) * 3;
+}
+export function emptyAll(): void {
+  emptyArena();
+}
+
+export function addEntry(physical: u64, code64: u32, record: usize): void {
+  const key = keyOf(physical, code64);
+  let slot = slotOf(key);
+  while (true) {
+    const found = load<u64>(S.hashTable + slot);
+    if (!found || found == key) {
+      if (!found) hashCount += 1;
+      store<u64>(S.hashTable + slot, key);
+      store<u32>(S.hashTable + slot, <u32>record, 8);
+      return;
+    }
+    slot = (slot + 16) & (S.HASH_SIZE - 1);
+  }
+}
+
+// ---- jump cache ------------------------------------------------------------------------------------------------------
+
+@inline
+export function jumpSlot(tag: u64): usize {
+  return S.jumpCache + ((<usize>(tag ^ (tag >> 12)) & (S.JUMP_ENTRIES - 1)) << 4);
+}
+
+/** The record for a linear address tag, or 0. */
+@inline
+export function findJump(tag: u64): usize {
+  const slot = jumpSlot(tag);
+  return load<u64>(slot) == tag && load<u32>(slot, 12) == jumpGeneration ? <usize>load<u32>(slot, 8) : 0;
+}
+
+@inline
+export function addJump(tag: u64, record: usize): void {
+  const slot = jumpSlot(tag);
+  store<u64>(slot, tag);
+  store<u32>(slot, <u32>record, 8);
+  store<u32>(slot, jumpGeneration, 12);
+}

@@ -1,0 +1,123 @@
+// The core's exports; see CoreExports in src/x86/cpu.ts.
+
+import * as L from "./layout";
+import * as S from "./state";
+import { cpu, exitReason, raise } from "./state";
+import { initialiseCache, dropFrame } from "./cache";
+import { flushAll, flushOne, flushPageOf, translateForHost, setAlignmentCheck } from "./mmu";
+import { enter, decodeOne, setGeneralOnly as setGeneral } from "./trace";
+import { interpret, budgetLeft } from "./generated/interpreter";
+import { statusFlags, setFlags, STATUS } from "./flags";
+import { loadDataSegment, loadCode } from "./segments";
+import { codeAddress } from "./execute";
+import { OP_STEP_END } from "./generated/ops";
+
+const TF: u32 = 0x100;
+const AC: u32 = 0x40000;
+const CR0_AM: u32 = 0x40000;
+/** Elements of a repeated string instruction that step() does before giving up. */
+const STEP_BUDGET: i32 = 1 << 20;
+
+export function initialise(state: usize, frameBase: usize, frames: u32, attributes: usize): void {
+  S.initialiseState(state, frameBase, frames, attributes);
+  initialiseCache();
+  flushAll();
+}
+
+/** Lazy flags from RFLAGS, and what RFLAGS switches on. */
+function load_flags(): u32 {
+  const flags = load<u32>(cpu + L.CPU_RFLAGS);
+  setFlags(flags);
+  setAlignmentCheck((flags & AC) != 0 && (load<u32>(cpu + L.CPU_CR0) & CR0_AM) != 0);
+  return flags;
+}
+
+function store_flags(): void {
+  store<u64>(cpu + L.CPU_RFLAGS, <u64>((load<u32>(cpu + L.CPU_RFLAGS) & ~STATUS) | statusFlags() | 0x202));
+}
+
+export function run(budget: i32): i32 {
+  const flags = load_flags();
+  if (flags & TF) {
+    const reason = stepOnce();
+    if (reason != L.EXIT_BUDGET) return reason;
+    // DR6.BS; a trap: RIP is the next instruction.
+    store<u64>(cpu + L.CPU_DR + 32, load<u64>(cpu + L.CPU_DR + 32) | 0x4000);
+    raise(1, 0);
+    return L.EXIT_EXCEPTION;
+  }
+  const record = enter(load<u64>(cpu + L.CPU_RIP));
+  if (!record) {
+    store<u32>(cpu + L.CPU_INSN_LENGTH, 0);
+    return exitReason;
+  }
+  interpret(record, budget);
+  store<u64>(cpu + L.CPU_RIP, codeAddress(load<u64>(cpu + L.CPU_RIP)));
+  store<u64>(cpu + L.CPU_ICOUNT, load<u64>(cpu + L.CPU_ICOUNT) + <u64>(budget - budgetLeft));
+  store_flags();
+  return exitReason;
+}
+
+function stepOnce(): i32 {
+  const rip = load<u64>(cpu + L.CPU_RIP);
+  const record = decodeOne(rip, OP_STEP_END);
+  if (!record) {
+    store<u32>(cpu + L.CPU_INSN_LENGTH, 0);
+    return exitReason;
+  }
+  // A taken branch ends the loop by its charge; a repeated string instruction is seen through.
+  const repeats = (load<u8>(record, L.REC_FLAGS) & (L.RF_REP | L.RF_REPNE)) != 0;
+  interpret(record, repeats ? STEP_BUDGET : 1);
+  store<u64>(cpu + L.CPU_RIP, codeAddress(load<u64>(cpu + L.CPU_RIP)));
+  store<u64>(cpu + L.CPU_ICOUNT, load<u64>(cpu + L.CPU_ICOUNT) + 1);
+  store_flags();
+  return exitReason;
+}
+
+export function step(): i32 {
+  load_flags();
+  return stepOnce();
+}
+
+export function translate(va: f64, access: u32): i32 {
+  return translateForHost(<u64><i64>va, access);
+}
+
+export function flushTlb(): void {
+  flushAll();
+}
+
+export function flushPage(va: f64): void {
+  flushPageOf(<u64><i64>va);
+}
+
+export function setKernelRoot(mfn: u32): void {
+  store<u32>(cpu + L.CPU_CR3_KERNEL, mfn);
+  flushOne(1);
+}
+
+export function setUserRoot(mfn: u32): void {
+  store<u32>(cpu + L.CPU_CR3_USER, mfn);
+  flushOne(0);
+}
+
+export function setKernelMode(kernel: u32): void {
+  S.setMode(kernel);
+}
+
+export function invalidateFrame(mfn: u32): void {
+  dropFrame(mfn);
+}
+
+export function loadSegment(register: u32, selector: u32): i32 {
+  return loadDataSegment(register, selector) ? 1 : 0;
+}
+
+export function loadCodeSegment(selector: u32): i32 {
+  return loadCode(selector) ? 1 : 0;
+}
+
+/** Tests only: use the general executors for everything (1) or the specialised operations too (0). */
+export function setGeneralOnly(on: u32): void {
+  setGeneral(on != 0);
+}

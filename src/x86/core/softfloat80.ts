@@ -1,0 +1,503 @@
+// The x87's double extended format: sign and exponent in a u16 (`se`), significand with an explicit integer bit in a u64 (`sig`).
+// Results are left in rSe and rSig; exceptions are added to softfloat's fpFlags.
+//
+// NaN rule of the x87: a quiet NaN wins over a signalling one; of two alike the one with the larger significand wins, then the positive
+// one; the result is quieted. Encodings with a non-zero exponent and a clear integer bit are unsupported: invalid operation. A
+// pseudo-denormal (exponent zero, integer bit set) counts as denormal and has the value it would have with exponent one.
+
+import * as soft from './softfloat'
+
+export let rSe: u32 = 0
+export let rSig: u64 = 0
+
+/** Significant bits results are rounded to, 24, 53 or 64 (the control word's PC). */
+let precision: i32 = 64
+export function setPrecision(bits: i32): void {
+	precision = bits
+}
+
+const BIAS: i32 = 16383
+const MIN_EXP: i32 = -16382
+const MAX_EXP: i32 = 16383
+/** Exponent adjustment of an unmasked overflow or underflow. */
+const WRAP: i32 = 24576
+const INTEGER_BIT: u64 = 0x8000000000000000
+const QUIET_BIT: u64 = 0x4000000000000000
+
+export const CLASS_ZERO: i32 = 0
+export const CLASS_DENORMAL: i32 = 1
+export const CLASS_NORMAL: i32 = 2
+export const CLASS_INFINITE: i32 = 3
+export const CLASS_NAN: i32 = 4
+export const CLASS_UNSUPPORTED: i32 = 5
+
+export function classify(se: u32, sig: u64): i32 {
+	const exp = se & 0x7fff
+	if (exp == 0) return sig ? CLASS_DENORMAL : CLASS_ZERO
+	if (!(sig & INTEGER_BIT)) return CLASS_UNSUPPORTED
+	if (exp < 0x7fff) return CLASS_NORMAL
+	return sig << 1 ? CLASS_NAN : CLASS_INFINITE
+}
+
+export function setResult(se: u32, sig: u64): void {
+	rSe = se
+	rSig = sig
+}
+export function setDefaultNan(): void {
+	setResult(0xffff, 0xc000000000000000)
+}
+export function setInfinity(sign: u32): void {
+	setResult((sign << 15) | 0x7fff, INTEGER_BIT)
+}
+export function setZero(sign: u32): void {
+	setResult(sign << 15, 0)
+}
+export function extendedOne(sign: u32): void {
+	setResult((sign << 15) | <u32>BIAS, INTEGER_BIT)
+}
+export function setInvalid(): void {
+	soft.raiseFlags(soft.FE_INVALID)
+	setDefaultNan()
+}
+export function isSignalling(se: u32, sig: u64): bool {
+	return classify(se, sig) == CLASS_NAN && !(sig & QUIET_BIT)
+}
+
+/** A finite number into softfloat's u. */
+export function unpack(se: u32, sig: u64): void {
+	const exp = <i32>(se & 0x7fff)
+	soft.setNormalized(se >> 15, (exp ? exp : 1) - BIAS - 63, sig)
+}
+
+/** Rounds u to `bits` and stores it as the result. */
+export function pack(bits: i32): void {
+	soft.finish(bits, MIN_EXP, MAX_EXP, WRAP)
+	if (soft.uInfinite) return setInfinity(soft.uSign)
+	if (!soft.uSig) return setZero(soft.uSign)
+	setResult((soft.uSign << 15) | (soft.uSig & INTEGER_BIT ? <u32>(soft.uExp + BIAS) & 0x7fff : 0), soft.uSig)
+}
+
+/** Deals with a NaN or unsupported single operand; true when the result is set. */
+export function unaryNan(se: u32, sig: u64): bool {
+	const kind = classify(se, sig)
+	if (kind < CLASS_NAN) return false
+	if (kind == CLASS_UNSUPPORTED) setInvalid()
+	else {
+		if (!(sig & QUIET_BIT)) soft.raiseFlags(soft.FE_INVALID)
+		setResult(se, sig | QUIET_BIT)
+	}
+	return true
+}
+
+/** Deals with NaN or unsupported operands of a pair; true when the result is set. */
+export function binaryNan(seA: u32, sigA: u64, seB: u32, sigB: u64): bool {
+	const a = classify(seA, sigA)
+	const b = classify(seB, sigB)
+	if (a < CLASS_NAN && b < CLASS_NAN) return false
+	if (a == CLASS_UNSUPPORTED || b == CLASS_UNSUPPORTED) {
+		setInvalid()
+		return true
+	}
+	const signallingA = a == CLASS_NAN && !(sigA & QUIET_BIT)
+	const signallingB = b == CLASS_NAN && !(sigB & QUIET_BIT)
+	if (signallingA || signallingB) soft.raiseFlags(soft.FE_INVALID)
+	let first: bool
+	if (a != CLASS_NAN) first = false
+	else if (b != CLASS_NAN) first = true
+	else if (signallingA != signallingB) first = signallingB
+	else {
+		const x = sigA | QUIET_BIT
+		const y = sigB | QUIET_BIT
+		first = x > y || (x == y && seA < seB)
+	}
+	setResult(first ? seA : seB, (first ? sigA : sigB) | QUIET_BIT)
+	return true
+}
+
+function isDenormal(se: u32, sig: u64): bool {
+	return !(se & 0x7fff) && sig != 0
+}
+
+/** The instruction's memory operand was a denormal of its own narrower format (its extended form is normal). */
+let narrowDenormal: bool = false
+export function setNarrowDenormal(denormal: bool): void {
+	narrowDenormal = denormal
+}
+
+/** DE for denormal operands; true when it is unmasked, so that nothing more is computed. */
+function denormalStops(seA: u32, sigA: u64, seB: u32, sigB: u64): bool {
+	if (!narrowDenormal && !isDenormal(seA, sigA) && !isDenormal(seB, sigB)) return false
+	return raiseDenormal()
+}
+export function raiseDenormal(): bool {
+	soft.raiseFlags(soft.FE_DENORMAL)
+	return (soft.fpUnmasked & soft.FE_DENORMAL) != 0
+}
+
+/** a + b, or a - b with `negate` 1. */
+export function add80(seA: u32, sigA: u64, seB: u32, sigB: u64, negate: u32): void {
+	if (binaryNan(seA, sigA, seB, sigB)) return
+	const a = classify(seA, sigA)
+	const b = classify(seB, sigB)
+	const signA = seA >> 15
+	const signB = (seB >> 15) ^ negate
+	if (a == CLASS_INFINITE && b == CLASS_INFINITE && signA != signB) return setInvalid()
+	if (denormalStops(seA, sigA, seB, sigB)) return
+	if (a == CLASS_INFINITE) return setInfinity(signA)
+	if (b == CLASS_INFINITE) return setInfinity(signB)
+	const down = <u32>(soft.fpRounding == soft.ROUND_DOWN)
+	if (a == CLASS_ZERO && b == CLASS_ZERO) return setZero(signA == signB ? signA : down)
+	unpack(seA, sigA)
+	const exp = soft.uExp
+	const sig = soft.uSig
+	unpack(seB, sigB)
+	soft.addUnpacked(signA, exp, sig, signB, soft.uExp, soft.uSig)
+	if (!soft.uSig) return setZero(down)
+	pack(precision)
+}
+
+export function multiply80(seA: u32, sigA: u64, seB: u32, sigB: u64): void {
+	if (binaryNan(seA, sigA, seB, sigB)) return
+	const a = classify(seA, sigA)
+	const b = classify(seB, sigB)
+	const sign = (seA ^ seB) >> 15
+	if ((a == CLASS_INFINITE && b == CLASS_ZERO) || (a == CLASS_ZERO && b == CLASS_INFINITE)) return setInvalid()
+	if (denormalStops(seA, sigA, seB, sigB)) return
+	if (a == CLASS_INFINITE || b == CLASS_INFINITE) return setInfinity(sign)
+	if (a == CLASS_ZERO || b == CLASS_ZERO) return setZero(sign)
+	unpack(seA, sigA)
+	const exp = soft.uExp
+	const sig = soft.uSig
+	unpack(seB, sigB)
+	soft.multiplyUnpacked(seA >> 15, exp, sig, seB >> 15, soft.uExp, soft.uSig)
+	pack(precision)
+}
+
+export function divide80(seA: u32, sigA: u64, seB: u32, sigB: u64): void {
+	if (binaryNan(seA, sigA, seB, sigB)) return
+	const a = classify(seA, sigA)
+	const b = classify(seB, sigB)
+	const sign = (seA ^ seB) >> 15
+	if (a == b && (a == CLASS_INFINITE || a == CLASS_ZERO)) return setInvalid()
+	if (b == CLASS_ZERO && a != CLASS_INFINITE) {
+		soft.raiseFlags(soft.FE_ZERO_DIVIDE)
+		return setInfinity(sign)
+	}
+	if (denormalStops(seA, sigA, seB, sigB)) return
+	if (a == CLASS_INFINITE) return setInfinity(sign)
+	if (a == CLASS_ZERO || b == CLASS_INFINITE) return setZero(sign)
+	unpack(seA, sigA)
+	const exp = soft.uExp
+	const sig = soft.uSig
+	unpack(seB, sigB)
+	soft.divideUnpacked(seA >> 15, exp, sig, seB >> 15, soft.uExp, soft.uSig)
+	pack(precision)
+}
+
+export function squareRoot80(se: u32, sig: u64): void {
+	if (unaryNan(se, sig)) return
+	const kind = classify(se, sig)
+	if (kind == CLASS_ZERO) return setResult(se, sig)
+	if (se >> 15) return setInvalid()
+	if (kind == CLASS_INFINITE) return setResult(se, sig)
+	if (kind == CLASS_DENORMAL && raiseDenormal()) return
+	unpack(se, sig)
+	soft.squareRootUnpacked(soft.uExp, soft.uSig)
+	pack(precision)
+}
+
+export const LESS: i32 = -1
+export const EQUAL: i32 = 0
+export const GREATER: i32 = 1
+export const UNORDERED: i32 = 2
+
+/** Compares; IE for a signalling NaN or an unsupported operand, and for any NaN unless `quiet`. */
+export function compare80(seA: u32, sigA: u64, seB: u32, sigB: u64, quiet: bool): i32 {
+	const a = classify(seA, sigA)
+	const b = classify(seB, sigB)
+	if (a >= CLASS_NAN || b >= CLASS_NAN) {
+		const bad = a == CLASS_UNSUPPORTED || b == CLASS_UNSUPPORTED || isSignalling(seA, sigA) || isSignalling(seB, sigB)
+		if (!quiet || bad) soft.raiseFlags(soft.FE_INVALID)
+		return UNORDERED
+	}
+	if (narrowDenormal || isDenormal(seA, sigA) || isDenormal(seB, sigB)) soft.raiseFlags(soft.FE_DENORMAL)
+	if (a == CLASS_ZERO && b == CLASS_ZERO) return EQUAL
+	const signA = seA >> 15
+	const signB = seB >> 15
+	if (a == CLASS_ZERO) return signB ? GREATER : LESS
+	if (b == CLASS_ZERO) return signA ? LESS : GREATER
+	if (signA != signB) return signA ? LESS : GREATER
+	let expA = seA & 0x7fff
+	let expB = seB & 0x7fff
+	if (!expA) expA = 1
+	if (!expB) expB = 1
+	if (expA == expB && sigA == sigB) return EQUAL
+	const greater = expA > expB || (expA == expB && sigA > sigB)
+	return greater == (signA == 0) ? GREATER : LESS
+}
+
+/** Rounds to an integer in the current mode, or towards zero. */
+export function roundToInteger80(se: u32, sig: u64): void {
+	if (unaryNan(se, sig)) return
+	const exp = <i32>(se & 0x7fff) - BIAS
+	const kind = classify(se, sig)
+	if (kind == CLASS_ZERO || kind == CLASS_INFINITE || exp >= 63) return setResult(se, sig)
+	if (kind == CLASS_DENORMAL && raiseDenormal()) return
+	const magnitude = integerMagnitude(se, sig, soft.fpRounding)
+	if (integerLost) soft.raiseFlags(soft.FE_INEXACT)
+	soft.setNormalized(se >> 15, 0, magnitude)
+	if (!magnitude) return setZero(se >> 15)
+	setResult((se & 0x8000) | <u32>(soft.uExp + BIAS), soft.uSig)
+}
+
+let integerLost: bool = false
+
+/** |x| rounded to an integer, for x below 2^64 in magnitude. Sets integerLost, and fpRoundedUp when the magnitude grew. */
+function integerMagnitude(se: u32, sig: u64, rounding: u32): u64 {
+	const exp = <i32>(se & 0x7fff) - BIAS
+	let whole: u64
+	let rest: u64
+	// `rest` is the fraction in 2^-64, its last bit sticky.
+	if (exp >= 63) {
+		whole = sig
+		rest = 0
+	} else if (exp >= 0) {
+		whole = sig >> (63 - exp)
+		rest = sig << (exp + 1)
+	} else {
+		whole = 0
+		rest = exp == -1 ? sig : <u64>(sig != 0)
+	}
+	integerLost = rest != 0
+	let up = false
+	if (rounding == soft.ROUND_NEAREST) up = rest > INTEGER_BIT || (rest == INTEGER_BIT && (whole & 1) != 0)
+	else if (rounding != soft.ROUND_ZERO) up = integerLost && rounding == (se >> 15 ? soft.ROUND_DOWN : soft.ROUND_UP)
+	soft.setRoundedUp(up)
+	return whole + <u64>up
+}
+
+/** To a signed integer of 16, 32 or 64 bits; the indefinite value and IE when it does not fit. */
+export function toInteger80(se: u32, sig: u64, bits: i32, rounding: u32): i64 {
+	const kind = classify(se, sig)
+	const indefinite = <i64>((<u64>-1) << (bits - 1))
+	const exp = <i32>(se & 0x7fff) - BIAS
+	if (kind < CLASS_INFINITE && exp < 64) {
+		const magnitude = integerMagnitude(se, sig, rounding)
+		const limit: u64 = (<u64>1) << (bits - 1)
+		// A carry out of 64 bits leaves zero with bits lost.
+		const carried = magnitude == 0 && exp >= 0
+		if (!carried && (magnitude < limit || (magnitude == limit && se >> 15))) {
+			if (integerLost) soft.raiseFlags(soft.FE_INEXACT)
+			return se >> 15 ? -(<i64>magnitude) : <i64>magnitude
+		}
+	}
+	soft.raiseFlags(soft.FE_INVALID)
+	soft.setRoundedUp(false)
+	return indefinite
+}
+
+export function fromInteger80(value: i64): void {
+	if (!value) return setZero(0)
+	const sign = <u32>(value < 0)
+	soft.setNormalized(sign, 0, <u64>(value < 0 ? -value : value))
+	setResult((sign << 15) | <u32>(soft.uExp + BIAS), soft.uSig)
+}
+
+/** Set by widen32() and widen64(): the operand was denormal in its own format. */
+export let widenedDenormal: bool = false
+
+/** binary32 or binary64 to extended, exactly: NaNs keep their payload and stay signalling. Raises nothing. */
+export function widen32(x: u32): void {
+	widenFields(x >> 31, <i32>((x >> 23) & 0xff), <u64>(x & 0x7fffff) << 40, 0xff, 127)
+}
+export function widen64(x: u64): void {
+	widenFields(<u32>(x >> 63), <i32>((x >> 52) & 0x7ff), (x & 0xfffffffffffff) << 11, 0x7ff, 1023)
+}
+function widenFields(sign: u32, exp: i32, fraction: u64, maxExp: i32, bias: i32): void {
+	widenedDenormal = exp == 0 && fraction != 0
+	if (exp == maxExp) return setResult((sign << 15) | 0x7fff, fraction | INTEGER_BIT)
+	if (exp) return setResult((sign << 15) | <u32>(exp - bias + BIAS), fraction | INTEGER_BIT)
+	if (!fraction) return setZero(sign)
+	soft.setNormalized(sign, 1 - bias - 63, fraction)
+	setResult((sign << 15) | <u32>(soft.uExp + BIAS), soft.uSig)
+}
+
+/** To binary32 bits (wide false) or binary64 bits. */
+export function narrow80(se: u32, sig: u64, wide: bool): u64 {
+	const fractionBits = wide ? 52 : 23
+	const sign = <u64>(se >> 15) << (wide ? 63 : 31)
+	const bias = wide ? 1023 : 127
+	const infinity = sign | (<u64>(bias * 2 + 1) << fractionBits)
+	const kind = classify(se, sig)
+	if (kind == CLASS_UNSUPPORTED) {
+		soft.raiseFlags(soft.FE_INVALID)
+		return wide ? 0xfff8000000000000 : 0xffc00000
+	}
+	if (kind == CLASS_NAN) {
+		if (!(sig & QUIET_BIT)) soft.raiseFlags(soft.FE_INVALID)
+		return infinity | (((sig | QUIET_BIT) << 1) >> (64 - fractionBits))
+	}
+	if (kind == CLASS_INFINITE) return infinity
+	if (kind == CLASS_ZERO) return sign
+	// A store raises no DE.
+	unpack(se, sig)
+	soft.finish(fractionBits + 1, 1 - bias, bias, 0)
+	if (soft.uInfinite) return infinity
+	const exp: u64 = soft.uSig & INTEGER_BIT ? <u64>(soft.uExp + bias) & <u64>(bias * 2 + 1) : 0
+	return sign | (exp << fractionBits) | ((soft.uSig << 1) >> (64 - fractionBits))
+}
+
+/** Quotient bits of the last remainder, and whether it was only a partial reduction. */
+export let remainderQuotient: u64 = 0
+export let remainderPartial: bool = false
+
+/** FPREM (truncating quotient) and FPREM1 (nearest). Exponents 64 or more apart are reduced by 32 to 63 and reported partial. */
+export function remainder80(seA: u32, sigA: u64, seB: u32, sigB: u64, nearest: bool): void {
+	remainderQuotient = 0
+	remainderPartial = false
+	if (binaryNan(seA, sigA, seB, sigB)) return
+	const a = classify(seA, sigA)
+	const b = classify(seB, sigB)
+	if (a == CLASS_INFINITE || b == CLASS_ZERO) return setInvalid()
+	if (denormalStops(seA, sigA, seB, sigB)) return
+	if (a == CLASS_ZERO) return setResult(seA, sigA)
+	if (b == CLASS_INFINITE) {
+		unpack(seA, sigA)
+		return pack(64)
+	}
+	let sign = seA >> 15
+	unpack(seA, sigA)
+	const expA = soft.uExp
+	let r = soft.uSig
+	unpack(seB, sigB)
+	const expB = soft.uExp
+	const divisor = soft.uSig
+	let distance = expA - expB
+	const least = nearest ? -1 : 0
+	if (distance < least) {
+		soft.setUnpacked(sign, expA, r, 0)
+		return pack(64)
+	}
+	if (distance == -1) {
+		// |a| is in (b/4, b): the nearest multiple is b itself when 2|a| > b.
+		if (r > divisor) {
+			r = divisor + (divisor - r)
+			sign ^= 1
+			remainderQuotient = 1
+		}
+		soft.setNormalized(sign, expA - 63, r)
+		return pack(64)
+	}
+	let scale = expB
+	if (distance >= 64) {
+		const step = (distance & 31) | 32
+		scale = expA - step
+		distance = step
+		remainderPartial = true
+	}
+	let q: u64 = 0
+	if (r >= divisor) {
+		r -= divisor
+		q = 1
+	}
+	for (let i = 0; i < distance; i++) {
+		const carry = <i64>r < 0
+		r <<= 1
+		q <<= 1
+		if (carry || r >= divisor) {
+			r -= divisor
+			q |= 1
+		}
+	}
+	if (nearest && !remainderPartial && r && (r > divisor - r || (r == divisor - r && q & 1))) {
+		r = divisor - r
+		sign ^= 1
+		q++
+	}
+	remainderQuotient = remainderPartial ? 0 : q
+	if (!r) return setZero(sign)
+	soft.setNormalized(sign, scale - 63, r)
+	pack(64)
+}
+
+/** FSCALE: a * 2^trunc(b). */
+export function scale80(seA: u32, sigA: u64, seB: u32, sigB: u64): void {
+	if (binaryNan(seA, sigA, seB, sigB)) return
+	const a = classify(seA, sigA)
+	const b = classify(seB, sigB)
+	const sign = seA >> 15
+	if (b == CLASS_INFINITE) {
+		if (seB >> 15 ? a == CLASS_INFINITE : a == CLASS_ZERO) return setInvalid()
+		if (denormalStops(seA, sigA, seB, sigB)) return
+		return seB >> 15 ? setZero(sign) : setInfinity(sign)
+	}
+	if (denormalStops(seA, sigA, seB, sigB)) return
+	if (a == CLASS_INFINITE || a == CLASS_ZERO) return setResult(seA, sigA)
+	const exp = <i32>(seB & 0x7fff) - BIAS
+	// Beyond 2^16 every finite number over- or underflows.
+	let n: i32 = exp < 0 ? 0 : exp > 15 ? 65536 : <i32>(sigB >> (63 - exp))
+	if (seB >> 15) n = -n
+	unpack(seA, sigA)
+	soft.setUnpacked(sign, soft.uExp + n, soft.uSig, 0)
+	pack(64)
+}
+
+/** FXTRACT's parts: the exponent is left as the result, the significand in extractedSe and extractedSig. */
+export let extractedSe: u32 = 0
+export let extractedSig: u64 = 0
+
+export function extract80(se: u32, sig: u64): void {
+	const kind = classify(se, sig)
+	if (unaryNan(se, sig)) {
+		extractedSe = rSe
+		extractedSig = rSig
+		return
+	}
+	extractedSe = se
+	extractedSig = sig
+	if (kind == CLASS_INFINITE) return setInfinity(0)
+	if (kind == CLASS_ZERO) {
+		soft.raiseFlags(soft.FE_ZERO_DIVIDE)
+		return setInfinity(1)
+	}
+	if (kind == CLASS_DENORMAL && raiseDenormal()) return
+	unpack(se, sig)
+	extractedSe = (se & 0x8000) | <u32>BIAS
+	extractedSig = soft.uSig
+	fromInteger80(<i64>soft.uExp)
+}
+
+/** 18-digit packed BCD: nine bytes of two digits (`low` holds eight of them), then the sign byte. */
+export function fromBcd80(low: u64, high: u32): void {
+	let value: u64 = digit(<u64>(high & 0xff), 4) * 10 + digit(<u64>(high & 0xff), 0)
+	for (let shift = 60; shift >= 0; shift -= 4) value = value * 10 + digit(low, shift)
+	fromInteger80(<i64>value)
+	rSe |= high & 0x8000
+}
+function digit(x: u64, shift: u32): u64 {
+	return (x >> shift) & 15
+}
+
+/** Digits of toBcd80(): `bcdLow` the eight low bytes, `bcdHigh` the two high ones. */
+export let bcdLow: u64 = 0
+export let bcdHigh: u32 = 0
+
+export function toBcd80(se: u32, sig: u64): void {
+	const flags = soft.fpFlags
+	let value = toInteger80(se, sig, 64, soft.fpRounding)
+	const sign = se & 0x8000
+	if (sign) value = -value
+	if (<u64>value > 999999999999999999) {
+		soft.clearFlags()
+		soft.raiseFlags(flags | soft.FE_INVALID)
+		bcdLow = 0xc000000000000000
+		bcdHigh = 0xffff
+		return
+	}
+	bcdLow = 0
+	for (let shift: u64 = 0; shift < 64; shift += 4) {
+		bcdLow |= <u64>(value % 10) << shift
+		value /= 10
+	}
+	bcdHigh = <u32>((value / 10) << 4) | <u32>(value % 10) | sign
+}

@@ -1,0 +1,120 @@
+// The vCPU's private area and the addresses that everything else in the core uses. One core instance serves one vCPU.
+
+import * as L from "./layout";
+
+/** Host address of the vCPU's state block. */
+export let cpu: usize = 0;
+/** Host address of frame 0, and the number of frames. */
+export let frameBase: usize = 0;
+export let frameCount: u32 = 0;
+/** Host address of the per-frame attribute bytes. */
+export let attributes: usize = 0;
+
+// The vCPU's area after its state block. Sizes in bytes.
+export const TLB_BITS: u32 = 11;
+export const TLB_ENTRIES: u32 = 1 << TLB_BITS;
+/** Data TLB entry: u64 tag (page address; ~0: empty), u32 addend (host address = wrap32(va) + addend), u32 pad. */
+export const TLB_ENTRY: u32 = 16;
+export const TLB_SIZE: u32 = TLB_ENTRIES * TLB_ENTRY;
+
+export const XTLB_ENTRIES: u32 = 512;
+/** Code TLB entry: u64 tag, u32 mfn, u32 pad. */
+export const XTLB_SIZE: u32 = XTLB_ENTRIES * 16;
+
+export const JUMP_ENTRIES: u32 = 4096;
+/** Jump cache entry: u64 linear address (bit 62 set for compatibility code), u32 record, u32 generation. */
+export const JUMP_SIZE: u32 = JUMP_ENTRIES * 16;
+
+/** Entry-point table: open addressing, u64 key (physical address * 2 + code64, plus 1 << 40 so that no key is 0), u32 record, u32 pad. */
+export const HASH_BITS: u32 = 17;
+export const HASH_ENTRIES: u32 = 1 << HASH_BITS;
+export const HASH_SIZE: u32 = HASH_ENTRIES * 16;
+
+const TLB_OFFSET: u32 = L.CPU_STATE_SIZE;
+const XTLB_OFFSET: u32 = TLB_OFFSET + 4 * TLB_SIZE;
+const JUMP_OFFSET: u32 = XTLB_OFFSET + 2 * XTLB_SIZE;
+const HASH_OFFSET: u32 = JUMP_OFFSET + 2 * JUMP_SIZE;
+const FRAME_TRACES_OFFSET: u32 = HASH_OFFSET + HASH_SIZE;
+
+/** Bytes of a vCPU's area; the same number as VCPU_AREA_SIZE in machine_memory.ts. */
+const AREA_SIZE: u32 = 0x04000000;
+
+/** Bytes of the scratch area where single instructions are decoded to be executed once. */
+const SCRATCH_SIZE: u32 = 1024;
+
+export let hashTable: usize = 0;
+/** Per frame: u32 first trace of the frame (0: none). */
+export let frameTraces: usize = 0;
+/** Per frame: u64, bit n: bytes n * 64 .. n * 64 + 63 hold decoded code. */
+export let frameLines: usize = 0;
+export let scratch: usize = 0;
+export let arenaStart: usize = 0;
+export let arenaEnd: usize = 0;
+
+/** Tables of the mode in use (kernel or user); see setMode(). */
+export let tlbRead: usize = 0;
+export let tlbWrite: usize = 0;
+export let xtlb: usize = 0;
+export let jumpCache: usize = 0;
+
+export function tlbOf(kernel: u32, write: u32): usize {
+  return cpu + TLB_OFFSET + (kernel * 2 + write) * TLB_SIZE;
+}
+export function xtlbOf(kernel: u32): usize {
+  return cpu + XTLB_OFFSET + kernel * XTLB_SIZE;
+}
+
+export function setMode(kernel: u32): void {
+  store<u32>(cpu + L.CPU_KERNEL_MODE, kernel);
+  tlbRead = tlbOf(kernel, 0);
+  tlbWrite = tlbOf(kernel, 1);
+  xtlb = xtlbOf(kernel);
+  jumpCache = cpu + JUMP_OFFSET + kernel * JUMP_SIZE;
+}
+
+/** Sets the addresses; the memory is zero but for what the host has put into the state block. */
+export function initialiseState(state: usize, frames: usize, count: u32, attributeBytes: usize): void {
+  cpu = state;
+  frameBase = frames;
+  frameCount = count;
+  attributes = attributeBytes;
+  hashTable = cpu + HASH_OFFSET;
+  frameTraces = cpu + FRAME_TRACES_OFFSET;
+  frameLines = (frameTraces + <usize>count * 4 + 7) & ~7;
+  scratch = (frameLines + <usize>count * 8 + 63) & ~63;
+  arenaStart = scratch + SCRATCH_SIZE;
+  arenaEnd = cpu + AREA_SIZE;
+  setMode(load<u32>(cpu + L.CPU_KERNEL_MODE));
+}
+
+// ---- leaving the main loop -------------------------------------------------------------------------------------------
+
+/** What run() will return once the current instruction has given up. */
+export let exitReason: i32 = 0;
+export function setExit(reason: i32): void {
+  exitReason = reason;
+}
+
+/** Set with a #GP that is due to a non-canonical address: becomes #SS when the operand is relative to the stack. */
+export let nonCanonical: bool = false;
+export function clearNonCanonical(): void {
+  nonCanonical = false;
+}
+
+/** Records an exception for the main loop to leave with. Returns 1. */
+export function raise(vector: u32, error: u32): i32 {
+  store<u32>(cpu + L.CPU_EXC_VECTOR, vector);
+  store<u32>(cpu + L.CPU_EXC_ERROR, error);
+  exitReason = L.EXIT_EXCEPTION;
+  return 1;
+}
+
+export function raiseNonCanonical(): void {
+  raise(13, 0);
+  nonCanonical = true;
+}
+
+export function raisePageFault(va: u64, error: u32): void {
+  store<u64>(cpu + L.CPU_CR2, va);
+  raise(14, error);
+}
