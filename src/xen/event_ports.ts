@@ -63,6 +63,8 @@ const PORTS_PER_BUCKET = 64
 export const EVV_CONTROL_BLOCK = 0
 /** EVTCHN_FIFO_MAX_QUEUES words: the last event of each queue, 0 none. */
 export const EVV_TAILS = 1
+/** 1 when there are frames to be invalidated (frame_writes.ts). */
+export const EVV_FRAME_WRITES = 17
 /** Request to the control half: see event_router.ts. */
 export const EVV_REQUEST = 20
 

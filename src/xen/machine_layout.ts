@@ -63,6 +63,12 @@ export class MachineLayout {
 	readonly eventVcpus: number
 	readonly activeGrants: number
 	readonly maptrack: number
+	/** u32 a frame: writable grant mappings of it by other domains (grant_pin.ts). */
+	readonly writablePins: number
+	/** Per vCPU, a bitmap of all frames: those that backends have written over decoded code (frame_writes.ts). */
+	readonly frameWrites: number
+	/** Bytes of one of these bitmaps. */
+	readonly frameWritesSize: number
 	readonly hypervisorBytes: number
 
 	constructor(domain: DomainDescription) {
@@ -102,6 +108,9 @@ export class MachineLayout {
 		this.eventVcpus = reserve(domain.vcpus * EVENT_VCPU_SIZE)
 		this.activeGrants = reserve(domain.maxGrantFrames * 512 * GRANT_ACTIVE_SIZE)
 		this.maptrack = reserve(MAPTRACK_ENTRIES * MAPTRACK_SIZE)
+		this.writablePins = reserve(this.frames * 4)
+		this.frameWritesSize = Math.ceil(this.frames / 32) * 4
+		this.frameWrites = reserve(domain.vcpus * this.frameWritesSize)
 		this.hypervisorBytes = at
 	}
 }

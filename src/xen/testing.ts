@@ -1,14 +1,16 @@
 /** Domains without a processor, for unit tests: hypercall handlers see frame `n` at address n * 4096 (identity mapping). */
 import { shared_info, vcpu_info } from '../abi/xen.ts'
+import { CPU_KERNEL_MODE } from '../x86/core/layout.ts'
 import { type CoreExports, Cpu } from '../x86/cpu.ts'
 import { Domain } from './domain.ts'
 import { initialiseEvents } from './event_ports.ts'
+import { initialiseGrants } from './grant_entries.ts'
 import type { DomainDescription } from './machine_layout.ts'
 import { initialisePageInfo } from './mm/page_info.ts'
 import { VcpuContext, type VcpuHost } from './vcpu.ts'
 import { VS_VCPU_INFO, vcpuWord } from './vcpu_shared.ts'
 
-/** A domain of `frames` frames of RAM whose event channels and page info are set up as the hypervisor does it. */
+/** A domain of `frames` frames of RAM whose event channels, grants and page info are set up as the hypervisor does it. */
 export function testDomain(overrides: Partial<DomainDescription> = {}): Domain {
 	const domain = new Domain({
 		domid: 1,
@@ -26,26 +28,37 @@ export function testDomain(overrides: Partial<DomainDescription> = {}): Domain {
 	}
 	initialisePageInfo(domain, domain.description.maxFrames)
 	initialiseEvents(domain)
+	initialiseGrants(domain)
 	return domain
 }
 
-/** A vCPU whose log lines are kept and whose addresses outside the domain's RAM fault. */
-export function testVcpu(domain: Domain, index = 0): VcpuContext & { readonly lines: string[] } {
+export interface TestVcpuOptions {
+	/** Replaces what the stand-in for the processor does. */
+	readonly core?: Partial<CoreExports>
+	readonly now_ns?: () => number
+	readonly onShutdown?: (reason: number, crashReason?: string) => void
+}
+
+/** A vCPU in kernel mode, whose log lines are kept and whose addresses outside the domain's RAM fault. */
+export function testVcpu(domain: Domain, index = 0, options: TestVcpuOptions = {}): VcpuContext & { readonly lines: string[] } {
 	const lines: string[] = []
 	const host: VcpuHost = {
 		log: (_, message) => void lines.push(message),
 		emergencyConsole: (bytes) => void lines.push(new TextDecoder().decode(bytes)),
-		shutdown: () => {},
+		shutdown: (reason, crashReason) => options.onShutdown?.(reason, crashReason),
 	}
 	const core = {
 		translate: (va: number) => (va >= 0 && va < domain.layout.ramFrames * 4096 ? domain.machine.frameBase + va : -1),
+		setKernelMode: (kernel: number) => cpu.setField(CPU_KERNEL_MODE, kernel),
 		flushTlb() {},
 		flushPage() {},
 		invalidateFrame() {},
+		...options.core,
 	} as unknown as CoreExports
-	const clock = { monotonic_ns: () => 0, wall: () => ({ seconds: 0, nanoseconds: 0 }) }
-	const vcpu = new VcpuContext(domain, index, new Cpu(domain.machine, index, core), clock, host)
-	return Object.assign(vcpu, { lines })
+	const cpu = new Cpu(domain.machine, index, core)
+	cpu.setKernelMode(true)
+	const clock = { monotonic_ns: options.now_ns ?? (() => 0), wall: () => ({ seconds: 0, nanoseconds: 0 }) }
+	return Object.assign(new VcpuContext(domain, index, cpu, clock, host), { lines })
 }
 
 /** The six arguments of a hypercall from numbers (missing ones are 0). */
