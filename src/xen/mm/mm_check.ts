@@ -20,7 +20,7 @@ import {
 	TYPE_SEG_DESC,
 	TYPE_WRITABLE,
 } from './page_info.ts'
-import { ENTRIES, entryFrame, L1_DISALLOWED, PTE_PRESENT, PTE_RW, PTE_USER, UPPER_DISALLOWED } from './page_tables.ts'
+import { ENTRIES, L1_DISALLOWED, PTE_PRESENT, PTE_RW, PTE_USER, UPPER_DISALLOWED } from './page_tables.ts'
 import { isXenSlot, type PageTypes } from './page_types.ts'
 
 /** Every way in which the domain's memory is not as page_info.ts says, in words; empty when all is well. */
@@ -70,9 +70,10 @@ class Recount {
 			if ((lo & PTE_PRESENT) === 0 || isXenSlot(level, n)) continue
 			const name = `L${level} ${table}[${n}]`
 			if (lo & (level === TYPE_L1 ? L1_DISALLOWED : UPPER_DISALLOWED)) this.problems.push(`${name} has flags that are not allowed`)
+			if (u32[at + 1] & 0xf_ffff) this.problems.push(`${name} names a frame above 4 GiB`)
 			if ((lo & PTE_USER) === 0) this.problems.push(`${name} is not a user mapping`)
 			const type = level > TYPE_L1 ? level - 1 : lo & PTE_RW ? TYPE_WRITABLE : TYPE_NONE
-			this.#refer(entryFrame(lo, u32[at + 1]), type, name)
+			this.#refer(lo >>> 12, type, name)
 		}
 	}
 

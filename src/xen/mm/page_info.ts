@@ -19,6 +19,9 @@
  * It follows that a frame is never mapped writable while the processor uses it as a page table or descriptor page, and that no
  * page table entry names a frame that the guest does not own.
  *
+ * Grants. A backend writes to a granted frame from another thread. It counts its intent in layout.writablePins before it looks at the
+ * frame's type; getType() sets the new type before it looks at that count; so of two that meet at least one gives way.
+ *
  * Stale translations. Dropping the last writable mapping from the page tables does not drop it from a TLB. So when the writable
  * type's count falls to 0 the frame is stamped with the TLB epoch (a counter of complete flushes), and when it then becomes a
  * page table or a descriptor page while the epoch is still the same, the TLBs are flushed first. Frames typed L1..L4 carry
@@ -30,7 +33,7 @@
  *
  * Counts are u32 and cannot overflow: at most 2^20 frames of 512 entries exist.
  *
- * Locking: one vCPU's thread at a time changes page info and page tables. The processor itself only sets accessed and dirty bits.
+ * Locking: one vCPU's thread at a time changes page info and page tables; other threads only read types (as above). The processor itself only sets accessed and dirty bits.
  * More than one running vCPU needs: a lock over every hypercall of this folder and protectedWrite() (CB_MM_LOCK is reserved
  * for it), compare-and-exchange for entries whose accessed/dirty bits must survive, and a TLB shootdown in flushTlb().
  */
@@ -103,6 +106,7 @@ export class PageInfo {
 	flushPending = false
 	readonly #host: FrameHost
 	readonly #table: number
+	readonly #pins: number
 	readonly #epoch: number
 
 	constructor(domain: Domain, host: FrameHost) {
@@ -113,6 +117,7 @@ export class PageInfo {
 		this.ramFrames = domain.layout.ramFrames
 		this.#host = host
 		this.#table = domain.at(domain.layout.pageInfo) >>> 2
+		this.#pins = domain.at(domain.layout.writablePins) >>> 2
 		this.#epoch = controlWord(domain, CB_MM_EPOCH)
 	}
 
@@ -160,6 +165,11 @@ export class PageInfo {
 	/** Whether the guest owns the frame. `mfn` may be -1. */
 	isOwned(mfn: number): boolean {
 		return mfn >= 0 && mfn < this.frames && (this.flags(mfn) & PAGE_OWNED) !== 0
+	}
+
+	/** Whether a backend may be writing to the frame, from any thread (see grant_pin.ts). */
+	isPinnedWritable(mfn: number): boolean {
+		return Atomics.load(this.u32, this.#pins + mfn) !== 0
 	}
 
 	/** The epoch as stamped into type words. */
@@ -258,7 +268,7 @@ export class PageInfo {
 
 	#areFree(first: number, size: number, limit: number): boolean {
 		if (first < 0 || first % size !== 0 || first + size > Math.min(limit, this.ramFrames)) return false
-		for (let mfn = first; mfn < first + size; mfn++) if (this.count(mfn) !== 0) return false
+		for (let mfn = first; mfn < first + size; mfn++) if (this.count(mfn) !== 0 || this.isPinnedWritable(mfn)) return false
 		return true
 	}
 

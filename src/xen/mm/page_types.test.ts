@@ -195,3 +195,16 @@ test('the last reference to a frame that was given back frees it: zeroed, absent
 	assert.equal(f.translate(DIRECT_MAP + 3 * 4096, ACCESS_READ), -1)
 	sound(f)
 })
+
+test('a frame that a backend may be writing to cannot become a page table or a descriptor page, nor be allocated', () => {
+	const f = new Fixture(64, 48)
+	const table = freeTable(f)
+	const pins = f.domain.at(f.domain.layout.writablePins) >>> 2
+	f.domain.machine.u32[pins + table] = 1
+	for (const type of [TYPE_L1, TYPE_L2, TYPE_L3, TYPE_L4, TYPE_SEG_DESC]) assert.equal(f.types.getPageAndType(table, type), -XEN_EINVAL)
+	assert.equal(f.types.getPageAndType(table, TYPE_WRITABLE), 0)
+	f.types.putPageAndType(table)
+	f.domain.machine.u32[pins + 50] = 1
+	assert.notEqual(f.types.allocate(0, 50, 64), 50)
+	sound(f)
+})
