@@ -1,7 +1,7 @@
 import { elements, type Path } from './path.ts'
 import { ownerOf, type Permissions } from './permissions.ts'
 
-/** A node is never changed: a store's state is its root, and keeping the root keeps the state. */
+/** To everyone but its tree a node never changes; what a tree may change in place is said there. */
 export interface Node {
 	readonly value: Uint8Array
 	readonly permissions: Permissions
@@ -38,15 +38,20 @@ export interface Walk {
 
 /**
  * One view of the store: a root and the account of who owns how much under it. A fork costs nothing and is independent afterwards.
+ *
+ * A change makes new nodes and new maps along its path and leaves all others as they are, so whoever has the old root has the old
+ * state. Maps that this view made since its last fork are in nobody else's hands: `#own` lets those be changed in place, and only those.
+ * After a fork the first change therefore makes a new root.
  */
 export class Tree {
 	#root: Node
-	#owned: ReadonlyMap<number, Usage>
+	#usage: ReadonlyMap<number, Usage>
+	#mine = new WeakSet<ReadonlyMap<unknown, unknown>>()
 	readonly #generations: { last: number }
 
-	private constructor(root: Node, owned: ReadonlyMap<number, Usage>, generations: { last: number }) {
+	private constructor(root: Node, usage: ReadonlyMap<number, Usage>, generations: { last: number }) {
 		this.#root = root
-		this.#owned = owned
+		this.#usage = usage
 		this.#generations = generations
 	}
 
@@ -58,16 +63,18 @@ export class Tree {
 	}
 
 	fork(): Tree {
-		return new Tree(this.#root, this.#owned, this.#generations)
+		this.#mine = new WeakSet()
+		return new Tree(this.#root, this.#usage, this.#generations)
 	}
 
-	/** Takes over another view's state. */
+	/** Takes over the state of another view, which must not be used any more. */
 	adopt(other: Tree): void {
 		this.#root = other.#root
-		this.#owned = other.#owned
+		this.#usage = other.#usage
+		this.#mine = other.#mine
 	}
 
-	/** True when nothing at all differs between the two. */
+	/** True when this view has not changed since it was forked into the other, and the other has not either. */
 	sameAs(other: Tree): boolean {
 		return this.#root === other.#root
 	}
@@ -77,7 +84,7 @@ export class Tree {
 	}
 
 	usage(domid: number): Usage {
-		return this.#owned.get(domid) ?? NO_USAGE
+		return this.#usage.get(domid) ?? NO_USAGE
 	}
 
 	get(path: Path): Node | undefined {
@@ -99,50 +106,75 @@ export class Tree {
 
 	/** Creates or changes a node; missing parents are made with the same permissions and no value. */
 	put(path: Path, content: Content): void {
-		const owned = new Map(this.#owned)
-		this.#root = this.#put(this.#root, elements(path), 0, content, owned)
-		this.#owned = owned
+		this.#root = this.#put(this.#root, elements(path), 0, content)
 	}
 
 	/** Removes an existing node other than the root, with all below it. */
 	remove(path: Path): void {
 		const node = this.get(path)
 		if (node === undefined) return
-		const owned = new Map(this.#owned)
-		forEachBelow(node, (gone) => charge(owned, gone, -1))
-		this.#owned = owned
+		this.#chargeBelow(node, -1)
 		this.#root = this.#remove(this.#root, elements(path), 0)
 	}
 
-	#put(node: Node | undefined, names: readonly string[], level: number, content: Content, owned: Map<number, Usage>): Node {
+	#put(node: Node | undefined, names: readonly string[], level: number, content: Content): Node {
 		if (level === names.length) {
-			if (node !== undefined) charge(owned, node, -1)
-			return this.#charged({ ...content, children: node?.children ?? NO_CHILDREN, generation: this.#nextGeneration() }, owned)
+			if (node !== undefined) this.#charge(node, -1)
+			return this.#created(content, node?.children ?? NO_CHILDREN)
 		}
 		const name = names[level]
 		const child = node?.children.get(name)
-		const next = this.#put(child, names, level + 1, content, owned)
-		const children = new Map(node?.children).set(name, next)
-		if (node === undefined) {
-			return this.#charged({ value: NO_BYTES, permissions: content.permissions, children, generation: this.#nextGeneration() }, owned)
-		}
-		return { ...node, children, generation: child === undefined ? this.#nextGeneration() : node.generation }
+		const next = this.#put(child, names, level + 1, content)
+		if (node === undefined) return this.#created({ value: NO_BYTES, permissions: content.permissions }, new Map([[name, next]]))
+		if (next === child) return node
+		const children = this.#own(node.children).set(name, next)
+		return this.#withChildren(node, children, child === undefined)
 	}
 
 	#remove(node: Node, names: readonly string[], level: number): Node {
 		const name = names[level]
-		const children = new Map(node.children)
 		if (level === names.length - 1) {
+			const children = this.#own(node.children)
 			children.delete(name)
-			return { ...node, children, generation: this.#nextGeneration() }
+			return this.#withChildren(node, children, true)
 		}
-		children.set(name, this.#remove(node.children.get(name)!, names, level + 1))
-		return { ...node, children }
+		const child = node.children.get(name)!
+		const next = this.#remove(child, names, level + 1)
+		return next === child ? node : this.#withChildren(node, this.#own(node.children).set(name, next), false)
 	}
 
-	#charged(node: Node, owned: Map<number, Usage>): Node {
-		charge(owned, node, 1)
+	#created(content: Content, children: ReadonlyMap<string, Node>): Node {
+		const node = { value: content.value, permissions: content.permissions, children, generation: this.#nextGeneration() }
+		this.#charge(node, 1)
 		return node
+	}
+
+	#withChildren(node: Node, children: ReadonlyMap<string, Node>, namesChanged: boolean): Node {
+		if (children === node.children && !namesChanged) return node
+		const { value, permissions } = node
+		return { value, permissions, children, generation: namesChanged ? this.#nextGeneration() : node.generation }
+	}
+
+	/** The map itself if it is this view's alone, else a copy that is. */
+	#own<K, V>(map: ReadonlyMap<K, V>): Map<K, V> {
+		if (this.#mine.has(map)) return map as Map<K, V>
+		const copy = new Map(map)
+		this.#mine.add(copy)
+		return copy
+	}
+
+	#chargeBelow(node: Node, sign: 1 | -1): void {
+		this.#charge(node, sign)
+		for (const child of node.children.values()) this.#chargeBelow(child, sign)
+	}
+
+	#charge(node: Node, sign: 1 | -1): void {
+		const owner = ownerOf(node.permissions)
+		const usage = this.#own(this.#usage)
+		this.#usage = usage
+		const { nodes, bytes } = usage.get(owner) ?? NO_USAGE
+		if (nodes + sign === 0) usage.delete(owner)
+		else usage.set(owner, { nodes: nodes + sign, bytes: bytes + sign * nodeBytes(node) })
 	}
 
 	#nextGeneration(): number {
@@ -160,16 +192,4 @@ export function childListBytes(node: Node): number {
 	let size = 0
 	for (const name of node.children.keys()) size += name.length + 1
 	return size
-}
-
-function forEachBelow(node: Node, visit: (node: Node) => void): void {
-	visit(node)
-	for (const child of node.children.values()) forEachBelow(child, visit)
-}
-
-function charge(owned: Map<number, Usage>, node: Node, sign: 1 | -1): void {
-	const owner = ownerOf(node.permissions)
-	const { nodes, bytes } = owned.get(owner) ?? NO_USAGE
-	if (nodes + sign === 0) owned.delete(owner)
-	else owned.set(owner, { nodes: nodes + sign, bytes: bytes + sign * nodeBytes(node) })
 }
