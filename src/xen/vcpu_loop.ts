@@ -22,6 +22,7 @@ import {
 import { handleCpuid, handleInvalidOpcode, handlePrivileged } from './emulate_privileged.ts'
 import { raiseVirq } from './event_channel.ts'
 import { handleException, handleSoftwareInterrupt, handleSyscall } from './exceptions.ts'
+import { takeFrameWrites } from './frame_writes.ts'
 import { deliverPending, eventsDeliverable, TRAP_invalid_op } from './inject.ts'
 import { dumpRegisters } from './registers_dump.ts'
 import { setRunstate } from './runstate.ts'
@@ -105,6 +106,7 @@ class VcpuLoop {
 		if (Atomics.load(words, this.pauseCount) !== 0 || Atomics.load(words, this.shutdownWord) !== 0) return this.park(seen)
 		const timedOut = this.fireTimers()
 		this.raiseRequestedVirqs()
+		takeFrameWrites(vcpu.domain, vcpu.index, (mfn) => vcpu.cpu.invalidateFrame(mfn))
 		if (vcpu.blocked) {
 			if (!timedOut && !this.hasWork()) return this.sleep(seen)
 			this.unblock()

@@ -1,8 +1,9 @@
 import { FLAT_KERNEL_CS, FLAT_KERNEL_DS, FLAT_KERNEL_SS, vcpu_info } from '../abi/xen.ts'
 import { CPU_CR0, CPU_CR4, CPU_DR, CPU_FCW, CPU_FTW, CPU_MXCSR, CPU_SELECTORS } from '../x86/core/layout.ts'
 import { type CpuHost, type Gva, RSI, RSP } from '../x86/cpu.ts'
-import { setFlatCode, setFlatStack } from './bounce.ts'
+import { hex, setFlatCode, setFlatStack } from './bounce.ts'
 import { GUEST_CR0, GUEST_CR4 } from './emulate_privileged.ts'
+import { writePageTable } from './mm/writable_pagetables.ts'
 import { DS, ES, FS, GS } from './segments.ts'
 import { readTsc, updateTime } from './time.ts'
 import type { VcpuContext } from './vcpu.ts'
@@ -55,27 +56,21 @@ export function startVcpu(vcpu: VcpuContext, context: InitialContext): void {
 	Atomics.store(domain.machine.u32, vcpuWord(domain, vcpu.index, VS_ONLINE), 1)
 }
 
-/**
- * What the processor asks of the hypervisor. `vcpu` is read at each call, since the processor is made before its context.
- * `protectedWrite` is src/xen/mm's emulation of direct page-table writes.
- */
-export function cpuHost(
-	vcpu: () => VcpuContext,
-	protectedWrite: (vcpu: VcpuContext, maddr: number, size: number, lo: number, hi: number) => boolean,
-): CpuHost {
+/** What the processor asks of the hypervisor. `vcpu` is asked at each call, since the processor is made before its context. */
+export function cpuHost(vcpu: () => VcpuContext): CpuHost {
 	const reported = new Set<string>()
 	return {
 		readTsc: () => readTsc(vcpu().clock),
-		protectedWrite: (maddr, size, lo, hi) => protectedWrite(vcpu(), maddr, size, lo, hi),
+		protectedWrite: (maddr, size, lo, hi) => writePageTable(vcpu(), maddr, size, lo, hi),
 		undefinedInstruction(rip, bytes) {
 			const text = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ')
-			// Xen's CPUID prefix is no mistake; others are named once each, by their first bytes.
+			// ud2 is meant (a kernel's BUG, Xen's CPUID prefix); others are named once each, by their first bytes.
 			const key = text.slice(0, 11)
-			if (text.startsWith('0f 0b') || reported.has(key) || reported.size >= MAX_REPORTED) return
+			if (text.startsWith('0f 0b') || reported.has(key) || reported.size >= REPORTED_MAX) return
 			reported.add(key)
-			vcpu().log('warning', `undefined instruction ${text} at ${BigInt.asUintN(64, BigInt(rip)).toString(16)}`)
+			vcpu().log('warning', `undefined instruction ${text} at ${hex(rip)}`)
 		},
 	}
 }
 
-const MAX_REPORTED = 256
+const REPORTED_MAX = 256

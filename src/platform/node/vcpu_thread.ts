@@ -1,0 +1,52 @@
+import { Worker } from 'node:worker_threads'
+import type { LogLevel } from '../../xen/vcpu.ts'
+import type { VcpuStart, VcpuThread, VcpuThreadEvents, VcpuThreads } from '../../xen/vcpu_threads.ts'
+
+/** What the worker is made with. */
+export interface VcpuWorkerData {
+	readonly request: VcpuStart
+	readonly core: WebAssembly.Module
+	/** See hostClock(). */
+	readonly clockOrigin_ms: number
+}
+
+/** What the worker posts. */
+export type VcpuWorkerMessage =
+	| { readonly type: 'log'; readonly level: LogLevel; readonly message: string }
+	| { readonly type: 'console'; readonly bytes: Uint8Array }
+	| { readonly type: 'shutdown'; readonly reason: number; readonly crashReason?: string | undefined }
+
+/** vCPUs as worker threads of this process. `core` is the compiled processor, `clockOrigin_ms` this thread's performance.timeOrigin. */
+export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number): VcpuThreads {
+	return {
+		start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread {
+			const workerData: VcpuWorkerData = { request, core, clockOrigin_ms }
+			const worker = new Worker(new URL('./vcpu_worker.ts', import.meta.url), {
+				workerData,
+				name: `d${request.domain.domid}v${request.vcpu}`,
+			})
+			let failure: Error | undefined
+			worker.on('message', (message: VcpuWorkerMessage) => receive(message, events))
+			worker.on('error', (error) => {
+				failure = error instanceof Error ? error : new Error(String(error))
+			})
+			worker.on('exit', () => events.ended(failure))
+			return {
+				async terminate() {
+					await worker.terminate()
+				},
+			}
+		},
+	}
+}
+
+function receive(message: VcpuWorkerMessage, events: VcpuThreadEvents): void {
+	switch (message.type) {
+		case 'log':
+			return events.log(message.level, message.message)
+		case 'console':
+			return events.emergencyConsole(message.bytes)
+		case 'shutdown':
+			return events.shutdown(message.reason, message.crashReason)
+	}
+}
