@@ -32,7 +32,7 @@ function fullTags(): u32 {
 	const first = top()
 	for (let physical: u32 = 0; physical < 8; physical++) {
 		let tag: u32 = 3
-		if (load<u8>(cpu, CPU_FTW) & (1 << physical)) {
+		if ((<u32>load<u8>(cpu, CPU_FTW) >> physical) & 1) {
 			const r = st(physical - first)
 			const kind = classify(load<u16>(r, 8), load<u64>(r))
 			tag = kind == CLASS_NORMAL ? 0 : kind == CLASS_ZERO ? 1 : 2

@@ -48,17 +48,21 @@ export function setTop(value: u32): void {
 export function st(i: u32): usize {
 	return cpu + CPU_X87 + (((top() + i) & 7) << 4)
 }
+/** ST(i)'s bit in the abridged tag word. */
+function tagOf(i: u32): u32 {
+	return (<u32>1) << ((top() + i) & 7)
+}
 export function isEmpty(i: u32): bool {
-	return !(load<u8>(cpu, CPU_FTW) & (1 << ((top() + i) & 7)))
+	return !(<u32>load<u8>(cpu, CPU_FTW) & tagOf(i))
 }
 export function setEmpty(i: u32): void {
-	store<u8>(cpu, load<u8>(cpu, CPU_FTW) & ~(1 << ((top() + i) & 7)), CPU_FTW)
+	store<u8>(cpu, <u32>load<u8>(cpu, CPU_FTW) & ~tagOf(i), CPU_FTW)
 }
 export function setSt(i: u32, se: u32, sig: u64): void {
 	const r = st(i)
 	store<u64>(r, sig)
 	store<u16>(r, se, 8)
-	store<u8>(cpu, load<u8>(cpu, CPU_FTW) | (1 << ((top() + i) & 7)), CPU_FTW)
+	store<u8>(cpu, <u32>load<u8>(cpu, CPU_FTW) | tagOf(i), CPU_FTW)
 }
 export function pop(): void {
 	setEmpty(0)
