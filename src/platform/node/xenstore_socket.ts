@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from 'node:fs'
+import { chmodSync, lstatSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { UserError } from '../../base/errors.ts'
 import { XenstoreClient } from '../../xenstore/client.ts'
@@ -11,7 +11,10 @@ export interface XenstoreListener {
 	close(): Promise<void>
 }
 
-/** Serves dom0's clients on a Unix socket that only its owner may use. UserError when the path cannot be used. */
+/**
+ * Serves dom0's clients on a Unix socket that only its owner may use. A socket that a dead server left is replaced.
+ * UserError when another server listens there, or the path cannot be used.
+ */
 export async function listenXenstore(server: XenstoreServer, path: string): Promise<XenstoreListener> {
 	const sockets = new Set<Socket>()
 	const listener = createServer({ allowHalfOpen: false }, (socket) => {
@@ -19,6 +22,7 @@ export async function listenXenstore(server: XenstoreServer, path: string): Prom
 		socket.on('close', () => sockets.delete(socket))
 		serve(server, socket)
 	})
+	await removeStale(path)
 	await listening(listener, path)
 	chmodSync(path, 0o600)
 	return {
@@ -56,6 +60,20 @@ function serve(server: XenstoreServer, socket: Socket): void {
 	socket.on('drain', () => transport.onWritable())
 	socket.on('close', () => transport.onClose())
 	socket.on('error', () => socket.destroy())
+}
+
+/** Nobody answers at a socket whose server was killed. */
+async function removeStale(path: string): Promise<void> {
+	if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
+	const code = await new Promise<string>((resolve) => {
+		const probe = connect(path, () => {
+			probe.destroy()
+			resolve('connected')
+		})
+		probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''))
+	})
+	if (code === 'connected') throw new UserError(`cannot listen on ${path}: a XenStore is served there already`, { code: 'xenstore-listen' })
+	if (code === 'ECONNREFUSED') rmSync(path)
 }
 
 function listening(listener: Server, path: string): Promise<void> {
