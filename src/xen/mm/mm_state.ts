@@ -59,6 +59,7 @@ export class MmState {
 		this.vcpu.cpu.setUserRoot(this.userRoot)
 		this.types.countFlush()
 		if (mfn !== old && old !== 0) this.types.putPageAndType(old)
+		this.types.settle()
 		return 0
 	}
 
@@ -74,6 +75,7 @@ export class MmState {
 		this.vcpu.cpu.setField(CPU_CR3_USER, mfn)
 		this.vcpu.cpu.setUserRoot(mfn)
 		if (old !== 0) this.types.putPageAndType(old)
+		this.types.settle()
 		return 0
 	}
 

@@ -18,17 +18,18 @@ import type { PageTypes } from './page_types.ts'
 
 /** Bit of a batched hypercall's count: this is its continuation, and *pdone holds what was done before (Xen's MMU_UPDATE_PREEMPTED). */
 export const BATCH_CONTINUED = 0x8000_0000
-/** Requests between two looks at whether other work waits. */
-export const BATCH_CHECK_MASK = 31
+/** mmu_update's requests between two looks at whether other work waits. */
+const REQUESTS_PER_CHECK = 32
 
 /** Serves one request; 0 or a negative errno. */
 type ServeOne = (vcpu: VcpuContext, mm: MmState) => number
 
 /**
  * The form that mmu_update and mmuext_op share: args (requests, count, *done, ...). Stops at the first request that fails, and
- * stores the number of those that succeeded in *done when `done` is not null.
+ * stores the number of those that succeeded in *done when `done` is not null. Looks every `requestsPerCheck` requests whether other
+ * work waits, and then leaves the rest to a continuation.
  */
-export function serveBatch(vcpu: VcpuContext, args: HypercallArgs, requestSize: number, serve: ServeOne): number {
+export function serveBatch(vcpu: VcpuContext, args: HypercallArgs, requestSize: number, requestsPerCheck: number, serve: ServeOne): number {
 	const { mm } = vcpu
 	const requests = argNumber(args, 0)
 	const pdone = argNumber(args, 2)
@@ -43,7 +44,7 @@ export function serveBatch(vcpu: VcpuContext, args: HypercallArgs, requestSize: 
 	let rc = 0
 	let done = 0
 	while (done < count) {
-		if (done !== 0 && (done & BATCH_CHECK_MASK) === 0 && vcpu.preemptPending()) {
+		if (done !== 0 && done % requestsPerCheck === 0 && vcpu.preemptPending()) {
 			continueAt(args, requests + done * requestSize, count - done)
 			rc = HYPERCALL_PREEMPTED
 			break
@@ -70,7 +71,7 @@ function mmuUpdate(vcpu: VcpuContext, args: HypercallArgs): number {
 	if (tableOwner < 0) return tableOwner
 	const owner = vcpu.mm.foreign(foreigndom & 0xffff)
 	if (owner < 0) return owner
-	return serveBatch(vcpu, args, mmu_update.size, owner === FOREIGN_IO ? serveIo : serveSelf)
+	return serveBatch(vcpu, args, mmu_update.size, REQUESTS_PER_CHECK, owner === FOREIGN_IO ? serveIo : serveSelf)
 }
 
 function serveSelf(_vcpu: VcpuContext, mm: MmState): number {

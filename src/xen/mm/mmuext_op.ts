@@ -19,7 +19,8 @@ function mmuextOp(vcpu: VcpuContext, args: HypercallArgs): number {
 	const owner = vcpu.mm.foreign(argU32(args, 3))
 	if (owner < 0) return owner
 	if (owner !== FOREIGN_SELF) return -XEN_EINVAL
-	return serveBatch(vcpu, args, X.mmuext_op.size, serve)
+	// One may be a whole address space to validate.
+	return serveBatch(vcpu, args, X.mmuext_op.size, 1, serve)
 }
 
 function serve(vcpu: VcpuContext, mm: MmState): number {
