@@ -12,7 +12,8 @@ export const GUEST_READY = 'xenotype: guest ready'
 
 export const INIT_SCRIPT = `#!/bin/sh
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=vt102
-mount -t proc proc /proc
+busybox mount -t proc proc /proc
+busybox --install -s 2>/dev/null
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/pts
@@ -37,7 +38,6 @@ done
 if [ -d /proc/xen ]; then
 	mount -t xenfs xenfs /proc/xen
 fi
-busybox --install -s 2>/dev/null
 
 echo "${GUEST_READY} after $(cut -d ' ' -f 1 /proc/uptime) s"
 case $mode in

@@ -1,7 +1,12 @@
+import { decodeBzip2 } from './bzip2.ts'
+import { decodeGzip } from './gzip.ts'
 import { ImageError } from './image_error.ts'
+import { decodeLz4Legacy } from './lz4.ts'
 import { decodeLzmaAlone } from './lzma.ts'
+import { decodeLzop } from './lzo.ts'
 import { Output } from './output.ts'
 import { decodeXz } from './xz.ts'
+import { decodeZstd } from './zstd.ts'
 
 export type Compression = 'gzip' | 'xz' | 'lzma' | 'bzip2' | 'lz4' | 'lzo' | 'zstd'
 
@@ -15,15 +20,53 @@ const MAGIC: readonly (readonly [Compression, readonly number[]])[] = [
 	['lzma', [0x5d, 0x00, 0x00]],
 ]
 
+export interface DecompressOptions {
+	/** The output's limit. */
+	readonly maxBytes: number
+	/** A guess at the output's size. */
+	readonly expectedBytes?: number
+}
+
 /** The compression that the data's first bytes tell of; null when they tell of none. */
 export function detectCompression(data: Uint8Array): Compression | null {
 	return MAGIC.find(([, magic]) => magic.every((byte, at) => data[at] === byte))?.[0] ?? null
 }
-export function decompress(data: Uint8Array, options: { maxBytes: number; expectedBytes?: number }): Uint8Array<ArrayBuffer> {
+
+/**
+ * Decompresses data of any kind that detectCompression() knows. Bytes after the compressed data (sizes, padding) are ignored, as kernel
+ * loaders do. Throws ImageError when the kind is unknown, the data is truncated or corrupt, or the output passes the limit.
+ */
+export function decompress(data: Uint8Array, options: DecompressOptions): Uint8Array<ArrayBuffer> {
 	const output = new Output(options.maxBytes, options.expectedBytes)
-	const c = detectCompression(data)
-	if (c === 'xz') decodeXz(data, output)
-	else if (c === 'lzma') decodeLzmaAlone(data, output)
-	else throw new ImageError('unknown')
+	const compression = detectCompression(data)
+	switch (compression) {
+		case 'gzip':
+			decodeGzip(data, output)
+			break
+		case 'xz':
+			decodeXz(data, output)
+			break
+		case 'lzma':
+			decodeLzmaAlone(data, output)
+			break
+		case 'bzip2':
+			decodeBzip2(data, output)
+			break
+		case 'lz4':
+			decodeLz4Legacy(data, output)
+			break
+		case 'lzo':
+			decodeLzop(data, output)
+			break
+		case 'zstd':
+			decodeZstd(data, output, options.expectedBytes)
+			break
+		case null:
+			throw new ImageError(`unknown compression (the data begins with ${hex(data.subarray(0, 6))})`)
+	}
 	return output.finish()
+}
+
+function hex(bytes: Uint8Array): string {
+	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ')
 }

@@ -7,3 +7,11 @@ export class ImageError extends UserError {
 		this.name = 'ImageError'
 	}
 }
+
+export function truncated(): ImageError {
+	return new ImageError('the compressed kernel image is truncated')
+}
+
+export function corrupt(): ImageError {
+	return new ImageError('the compressed kernel image is corrupt')
+}

@@ -1,4 +1,4 @@
-import { ImageError } from './image_error.ts'
+import { corrupt, ImageError, truncated } from './image_error.ts'
 import type { Output } from './output.ts'
 
 /**
@@ -218,10 +218,7 @@ export class LzmaDecoder {
 		const at = output.length
 		const source = at - this.rep0 - 1
 		if (this.rep0 < 0 || source < this.dictionaryStart || at + length > end) throw corrupt()
-		output.reserve(length)
-		const bytes = output.bytes
-		for (let i = 0; i < length; i++) bytes[at + i] = bytes[source + i]!
-		output.length = at + length
+		output.copyBack(this.rep0 + 1, length)
 	}
 
 	private bitTree(base: number, bits: number): number {
@@ -301,12 +298,4 @@ export function decodeLzmaAlone(input: Uint8Array, output: Output): void {
 	decoder.startCoder(13)
 	decoder.decode(size, true)
 	if (!unknownSize && output.length !== size) throw truncated()
-}
-
-export function truncated(): ImageError {
-	return new ImageError('the compressed kernel image is truncated')
-}
-
-export function corrupt(): ImageError {
-	return new ImageError('the compressed kernel image is corrupt')
 }

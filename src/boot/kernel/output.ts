@@ -33,6 +33,16 @@ export class Output {
 		this.length += data.length
 	}
 
+	/** Appends `count` bytes that begin `distance` bytes back; they may overlap what is being written. The caller has checked the distance. */
+	copyBack(distance: number, count: number): void {
+		this.reserve(count)
+		const { bytes, length } = this
+		const source = length - distance
+		if (count <= 64 || distance < count) for (let i = 0; i < count; i++) bytes[length + i] = bytes[source + i]!
+		else bytes.copyWithin(length, source, source + count)
+		this.length = length + count
+	}
+
 	finish(): Uint8Array<ArrayBuffer> {
 		return this.bytes.subarray(0, this.length)
 	}

@@ -1,6 +1,6 @@
 import { crc32 } from './crc32.ts'
-import { ImageError } from './image_error.ts'
-import { corrupt, LzmaDecoder, truncated } from './lzma.ts'
+import { corrupt, ImageError, truncated } from './image_error.ts'
+import { LzmaDecoder } from './lzma.ts'
 import type { Output } from './output.ts'
 import { decodeX86Filter } from './x86_filter.ts'
 
