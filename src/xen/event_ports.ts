@@ -77,6 +77,11 @@ export function unlockEvents(domain: Domain): void {
 	release(domain.machine.i32, controlWord(domain, EV_LOCK))
 }
 
+/** Frees a lock that a vCPU's thread may have died with. To be called when all the domain's vCPU threads have ended. */
+export function breakEventLock(domain: Domain): void {
+	storeControl(domain, EV_LOCK, 0)
+}
+
 /** Runs `section` with the event lock held. */
 export function withEvents<T>(domain: Domain, section: () => T): T {
 	lockEvents(domain)

@@ -14,6 +14,7 @@ import type { Domain } from './domain.ts'
 import { bindInterdomain, closeLocked, isOfferedTo, takeFreePort } from './event_channel.ts'
 import { portOps } from './event_delivery.ts'
 import {
+	breakEventLock,
 	ECS_INTERDOMAIN,
 	ECS_UNBOUND,
 	EV_ROUTED,
@@ -59,6 +60,7 @@ class Binding implements BackendPort {
 	}
 
 	notify(): void {
+		if (this.closed) return
 		const { domain } = this.owner
 		withEvents(domain, () => {
 			if (isBoundTo(domain, this.remotePort, DOM0, this.port)) portOps(domain).setPending(domain, this.remotePort)
@@ -179,11 +181,12 @@ export class EventRouter {
 		return route.ports
 	}
 
-	/** Stops serving a domain: dom0's ports towards it are closed, other domains' ends become unbound. */
+	/** Stops serving a domain whose vCPU threads have ended: dom0's ports towards it are closed, other domains' ends become unbound. */
 	detach(domid: number): void {
 		const route = this.routes.get(domid)
 		if (!route) return
 		route.active = false
+		breakEventLock(route.domain)
 		storeControl(route.domain, EV_ROUTED, 0)
 		answerRequests(route.domain, () => -XEN_ESRCH)
 		for (let port = 1; port < validPorts(route.domain); port++) this.closePort(route.domain, port)
@@ -239,7 +242,7 @@ export class EventRouter {
 				? [portField(domain, port, PORT_REMOTE_DOMID), portField(domain, port, PORT_REMOTE_PORT)]
 				: [-1, 0],
 		) as [number, number]
-		if (remoteDomid === DOM0) return this.routes.get(domain.domid)?.ports.deliver(remotePort)
+		if (remoteDomid === DOM0) this.routes.get(domain.domid)?.ports.deliver(remotePort)
 		const remote = this.routes.get(remoteDomid)?.domain
 		if (!remote) return
 		withEvents(remote, () => {
@@ -254,7 +257,7 @@ export class EventRouter {
 	}
 
 	/** -ESRCH (no such domain), -ENOSPC, -EINVAL (the remote port does not wait for this domain). */
-	private bindInterdomain(domain: Domain, remoteDomid: number, remotePort: number): number {
+	bindInterdomain(domain: Domain, remoteDomid: number, remotePort: number): number {
 		if (remoteDomid === DOM0) return this.routes.get(domain.domid)?.ports.acceptBind(remotePort) ?? -XEN_ESRCH
 		const remote = this.routes.get(remoteDomid)?.domain
 		if (!remote) return -XEN_ESRCH
@@ -270,7 +273,7 @@ export class EventRouter {
 	}
 
 	/** Closes a port of `domain`; the other end, in whatever domain, becomes unbound. -EINVAL when it is free. */
-	private closePort(domain: Domain, port: number): number {
+	closePort(domain: Domain, port: number): number {
 		const remoteDomid = isValidPort(domain, port) ? portField(domain, port, PORT_REMOTE_DOMID) : domain.domid
 		const remote = remoteDomid === domain.domid ? undefined : this.routes.get(remoteDomid)?.domain
 		if (!remote) return withEvents(domain, () => closeLocked(domain, port))

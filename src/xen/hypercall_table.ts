@@ -3,6 +3,7 @@ import { consoleIoHypercall } from './console_io.ts'
 import { debugRegisterHypercalls } from './debug_registers.ts'
 import type { Domain } from './domain.ts'
 import { eventChannelCompatHypercall, eventChannelHypercall } from './event_channel_op.ts'
+import { grantTableHypercall } from './grant_table.ts'
 import { hvmHypercall } from './hvm_op.ts'
 import type { HypercallArgs } from './hypercall_args.ts'
 import type { HypercallRow } from './hypercall_row.ts'
@@ -55,6 +56,7 @@ export const hypercallRows: readonly HypercallRow[] = [
 	versionHypercall,
 	physdevHypercall,
 	physdevCompatHypercall,
+	grantTableHypercall,
 	hvmHypercall,
 	...refusedHypercalls,
 ]

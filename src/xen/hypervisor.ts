@@ -8,6 +8,7 @@ import { Domain } from './domain.ts'
 import { DomainControl } from './domain_control.ts'
 import { initialiseEvents } from './event_ports.ts'
 import { EventRouter } from './event_router.ts'
+import { initialiseGrants } from './grant_entries.ts'
 import { LogRing } from './log_ring.ts'
 import type { DomainDescription } from './machine_layout.ts'
 import { initialiseMemory } from './mm/memory.ts'
@@ -128,6 +129,7 @@ export class Hypervisor {
 			initialiseRunstate(domain, vcpu, this.host.clock.monotonic_ns())
 		}
 		initialiseEvents(domain)
+		initialiseGrants(domain)
 		writeWallclock(domain, this.host.clock)
 		machine.u32[controlWord(domain, CB_PAUSE_COUNT)] = 1
 	}
