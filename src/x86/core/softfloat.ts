@@ -47,6 +47,11 @@ export function clearFlags(): void {
 export function raiseFlags(flags: u32): void {
 	fpFlags |= flags
 }
+/** Takes back what rounding reported. */
+export function dropInexact(): void {
+	fpFlags &= ~FE_INEXACT
+	fpRoundedUp = false
+}
 export function setRoundedUp(up: bool): void {
 	fpRoundedUp = up
 }

@@ -74,6 +74,16 @@ export function pack(bits: i32): void {
 	soft.finish(bits, MIN_EXP, MAX_EXP, WRAP)
 	if (soft.uInfinite) return setInfinity(soft.uSign)
 	if (!soft.uSig) return setZero(soft.uSign)
+	// Out of range although wrapped for an unmasked exception (FSCALE).
+	if (soft.uExp < MIN_EXP) {
+		soft.raiseFlags(soft.FE_INEXACT)
+		return setZero(soft.uSign)
+	}
+	if (soft.uExp > MAX_EXP) {
+		soft.raiseFlags(soft.FE_INEXACT)
+		soft.setRoundedUp(true)
+		return setInfinity(soft.uSign)
+	}
 	setResult((soft.uSign << 15) | (soft.uSig & INTEGER_BIT ? <u32>(soft.uExp + BIAS) & 0x7fff : 0), soft.uSig)
 }
 
@@ -350,16 +360,20 @@ export function narrow80(se: u32, sig: u64, wide: bool): u64 {
 /** Quotient bits of the last remainder, and whether it was only a partial reduction. */
 export let remainderQuotient: u64 = 0
 export let remainderPartial: bool = false
+/** There is a quotient: neither partial nor a NaN or an invalid operation. */
+export let remainderComplete: bool = false
 
 /** FPREM (truncating quotient) and FPREM1 (nearest). Exponents 64 or more apart are reduced by 32 to 63 and reported partial. */
 export function remainder80(seA: u32, sigA: u64, seB: u32, sigB: u64, nearest: bool): void {
 	remainderQuotient = 0
 	remainderPartial = false
+	remainderComplete = false
 	if (binaryNan(seA, sigA, seB, sigB)) return
 	const a = classify(seA, sigA)
 	const b = classify(seB, sigB)
 	if (a == CLASS_INFINITE || b == CLASS_ZERO) return setInvalid()
 	if (denormalStops(seA, sigA, seB, sigB)) return
+	remainderComplete = true
 	if (a == CLASS_ZERO) return setResult(seA, sigA)
 	if (b == CLASS_INFINITE) {
 		unpack(seA, sigA)
@@ -394,6 +408,7 @@ export function remainder80(seA: u32, sigA: u64, seB: u32, sigB: u64, nearest: b
 		scale = expA - step
 		distance = step
 		remainderPartial = true
+		remainderComplete = false
 	}
 	let q: u64 = 0
 	if (r >= divisor) {

@@ -94,6 +94,13 @@ function oneMinusOrPlus(minus: bool): void {
 	else high += ONE
 }
 
+/** A series whose first correction is too small to see is still below its leading 1: directed rounding must know. */
+function belowOne(): void {
+	if (high != ONE || low) return
+	high = ONE - 1
+	low = 0xffffffffffffffff
+}
+
 /** high:low = u as fixed, for u below 2. */
 function toFixed(): void {
 	const exp = soft.uExp
@@ -251,6 +258,7 @@ function sineKernel(): void {
 		divideSmall(2 * k * (2 * k + 1))
 		oneMinus()
 	}
+	belowOne()
 	multiplyByFixed()
 }
 
@@ -266,6 +274,7 @@ function cosineKernel(): void {
 		divideSmall((2 * k - 1) * 2 * k)
 		oneMinus()
 	}
+	belowOne()
 	fromFixed(0)
 }
 
@@ -380,6 +389,7 @@ function arctangentKernel(): void {
 		low -= l
 		high = high - h - borrow
 	}
+	belowOne()
 	multiplyByFixed()
 	if (!j) return
 	const s = soft.uSign
@@ -435,17 +445,12 @@ export function arctangent80(seA: u32, sigA: u64, seB: u32, sigB: u64): void {
 			return packInexact()
 		}
 	}
-	const exactRatio = !soft.uLow && soft.uExp < -70
 	arctangentKernel()
 	if (steep || left) {
 		// steep: pi/2 -+ angle; else pi - angle.
 		const minus = <u32>(steep ? !left : true)
 		soft.setUnpacked(minus, soft.uExp, soft.uSig, soft.uLow)
 		addToLarger(0, steep ? 0 : 1, PI_HIGH, PI_LOW)
-	} else if (exactRatio) {
-		// atan t = t - t^3/3: below t by less than can be represented here.
-		soft.setUnpacked(0, soft.uExp, soft.uSig - 1, 0xffffffffffffffff)
-		soft.normalize128()
 	}
 	soft.setUnpacked(sign, soft.uExp, soft.uSig, soft.uLow)
 	packInexact()
@@ -453,7 +458,7 @@ export function arctangent80(seA: u32, sigA: u64, seB: u32, sigB: u64): void {
 
 // ---- exponential and logarithm ----------------------------------------------------------------------------------------
 
-/** F2XM1: 2^x - 1 for |x| <= 1; beyond, x itself. */
+/** F2XM1: 2^x - 1 for |x| <= 1; beyond, x itself, as processors leave it. PE is raised even for the exact x = 1 and x = -1. */
 export function exponentialMinusOne80(se: u32, sig: u64): void {
 	if (unaryNan(se, sig)) return
 	const kind = classify(se, sig)
@@ -462,7 +467,7 @@ export function exponentialMinusOne80(se: u32, sig: u64): void {
 	if (kind == CLASS_DENORMAL && raiseDenormal()) return
 	const exp = <i32>(se & 0x7fff) - 0x3fff
 	if (exp >= 0) {
-		// 2^1 - 1 = 1 and 2^-1 - 1 = -1/2 are exact; larger arguments are undefined.
+		soft.raiseFlags(soft.FE_INEXACT)
 		setResult(exp == 0 && sig == TOP && se >> 15 ? 0xbffe : se, sig)
 		return
 	}
@@ -567,8 +572,10 @@ function multiplyBy(seA: u32, sigA: u64, exact: bool): void {
 	const l = soft.uLow
 	unpack(seA, sigA)
 	multiplyWide(sign, exp, sig, l)
-	if (exact) pack(64)
-	else packInexact()
+	if (!exact) return packInexact()
+	// Processors raise PE here too.
+	soft.raiseFlags(soft.FE_INEXACT)
+	pack(64)
 }
 
 /** FYL2XP1: a * log2(1 + b), accurate for small b. */
@@ -589,8 +596,11 @@ export function logarithmPlusOne80(seA: u32, sigA: u64, seB: u32, sigB: u64): vo
 	const exp = soft.uExp
 	const sig = soft.uSig
 	if (exp >= 0) {
-		// Outside the range the instruction is defined for.
-		if (sign) return setInvalid()
+		// Outside the range the instruction is defined for: processors give b for b <= -1, else log2 of the rounded sum.
+		if (sign) {
+			soft.raiseFlags(soft.FE_INEXACT)
+			return setResult(seB, sigB)
+		}
 		soft.addUnpacked(0, 0, TOP, 0, exp, sig)
 		soft.setUnpacked(0, soft.uExp, soft.uSig, 0)
 		const exact = logarithmOf()

@@ -41,7 +41,6 @@ const CR0_EM_TS: u32 = 0xc
 const FLAGS_CF: u32 = 1
 const FLAGS_PF: u32 = 4
 const FLAGS_ZF: u32 = 0x40
-const BEFORE_COMPUTING: u32 = 7
 const KEEPS_MEMORY: u32 = 0x19
 const INDEX_NEW: u32 = 7
 
@@ -277,9 +276,14 @@ function loadReal(rec: usize, wide: bool): i32 {
 	if (s == FAULT) return 1
 	if (wide) f80.widen64(load<u64>(s))
 	else f80.widen32(load<u32>(s))
-	if (f80.widenedDenormal) f80.raiseDenormal()
 	f80.unaryNan(f80.rSe, f80.rSig)
+	const denormal = f80.widenedDenormal && isEmpty(INDEX_NEW)
 	pushResult(f80.rSe, f80.rSig)
+	// DE is reported with the value loaded, even when unmasked.
+	if (denormal) {
+		soft.raiseFlags(soft.FE_DENORMAL)
+		conclude()
+	}
 	return 0
 }
 
@@ -301,7 +305,11 @@ function storeReal(rec: usize, wide: bool, pops: bool): i32 {
 		if (wide) store<u64>(p, value)
 		else store<u32>(p, <u32>value)
 		if (!writeEnd()) return 1
-	} else pops = false
+	} else {
+		// Nothing was stored, so nothing was rounded.
+		soft.dropInexact()
+		pops = false
+	}
 	conclude()
 	if (pops) pop()
 	return 0
@@ -383,16 +391,17 @@ function compareStack(i: u32, quiet: bool, pops: u32): i32 {
 	return 0
 }
 
-/** FCOMI and kin: the order goes to ZF, PF, CF. */
+/** FCOMI and kin: the order goes to ZF, PF, CF. C1 changes only with a stack fault. */
 function compareToFlags(i: u32, quiet: bool, pops: u32): i32 {
 	let order = f80.UNORDERED
-	if (isEmpty(0) || isEmpty(i)) stackFault(false)
+	const kept = fsw() & C1
+	const under = isEmpty(0) || isEmpty(i)
+	if (under) stackFault(false)
 	else order = f80.compare80(seOf(0), sigOf(0), seOf(i), sigOf(i), quiet)
 	const proceeds = conclude()
+	if (!under) setFsw(fsw() | kept)
 	const c = conditionsOf(order)
-	if (proceeds || order == f80.UNORDERED) {
-		setFlags((c & C3 ? FLAGS_ZF : 0) | (c & C2 ? FLAGS_PF : 0) | (c & C0 ? FLAGS_CF : 0))
-	}
+	setFlags((c & C3 ? FLAGS_ZF : 0) | (c & C2 ? FLAGS_PF : 0) | (c & C0 ? FLAGS_CF : 0))
 	if (proceeds) while (pops--) pop()
 	return 0
 }
@@ -448,14 +457,18 @@ function executeRegister(rec: usize, operation: i32): i32 {
 			return copyTo(i, false)
 		case op.OP_FSTP_STI:
 			return copyTo(i, true)
+		case op.OP_FSTPNCE:
+			return copyUnchecked(i)
 		case op.OP_FNOP:
 			return 0
 		case op.OP_FFREE:
 			setEmpty(i)
+			setFsw(fsw() & ~C1)
 			return 0
 		case op.OP_FFREEP:
 			setEmpty(i)
-			setTop(top() + 1)
+			pop()
+			setFsw(fsw() & ~C1)
 			return 0
 		case op.OP_FDECSTP:
 			setTop(top() - 1)
@@ -572,12 +585,19 @@ function copyTo(i: u32, pops: bool): i32 {
 	return 0
 }
 
+/** D9 D8+i: as FSTP, but an empty ST(0) is only popped. */
+function copyUnchecked(i: u32): i32 {
+	conclude()
+	if (!isEmpty(0)) setSt(i, seOf(0), sigOf(0))
+	pop()
+	return 0
+}
+
 function moveIf(holds: bool, i: u32): i32 {
 	if (isEmpty(0) || isEmpty(i)) {
 		storeNanAfterUnderflow(0, 0)
 		return 0
 	}
-	conclude()
 	if (holds) setSt(0, seOf(i), sigOf(i))
 	return 0
 }
@@ -620,6 +640,7 @@ function pushConstant(se: u32, sig: u64, next: u32): i32 {
 function unaryFunction(operation: i32): i32 {
 	if (isEmpty(0)) {
 		storeNanAfterUnderflow(0, 0)
+		if (operation == op.OP_FSIN || operation == op.OP_FCOS) setFsw(fsw() & ~C2)
 		return 0
 	}
 	const se = seOf(0)
@@ -657,10 +678,10 @@ function sineAndCosine(operation: i32): i32 {
 	const under = isEmpty(0)
 	if (under || !isEmpty(INDEX_NEW)) {
 		stackFault(!under)
+		setFsw(fsw() & ~C2)
 		if (!conclude()) return 0
 		setSt(0, NAN_SE, NAN_SIG)
 		push(NAN_SE, NAN_SIG)
-		setFsw(fsw() & ~C2)
 		return 0
 	}
 	const se = seOf(0)
@@ -705,7 +726,7 @@ function pairFunction(operation: i32): i32 {
 	return 0
 }
 
-/** C0, C3, C1 get bits 2, 1, 0 of the quotient; C2 says that the reduction is incomplete. */
+/** C0, C3, C1 get bits 2, 1, 0 of a complete quotient; C2 alone says that the reduction is partial. */
 function remainder(nearest: bool): i32 {
 	if (isEmpty(0) || isEmpty(1)) {
 		storeNanAfterUnderflow(0, 0)
@@ -714,10 +735,10 @@ function remainder(nearest: bool): i32 {
 	}
 	f80.remainder80(seOf(0), sigOf(0), seOf(1), sigOf(1), nearest)
 	const q = <u32>f80.remainderQuotient
-	const proceeds = conclude()
-	if (stopped(BEFORE_COMPUTING)) return 0
-	if (proceeds) setSt(0, f80.rSe, f80.rSig)
-	setConditions(f80.remainderPartial ? C2 : (q & 4 ? C0 : 0) | (q & 2 ? C3 : 0) | (q & 1 ? C1 : 0))
+	if (conclude()) setSt(0, f80.rSe, f80.rSig)
+	if (f80.remainderPartial) setConditions(C2)
+	else if (!f80.remainderComplete) setFsw(fsw() & ~C2)
+	else setConditions((q & 4 ? C0 : 0) | (q & 2 ? C3 : 0) | (q & 1 ? C1 : 0))
 	return 0
 }
 

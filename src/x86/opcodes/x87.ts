@@ -17,7 +17,7 @@ export const x87Rows: readonly OpcodeRow[] = [
 	['D9 /0 reg', 'FLD_STI', 'STi'],
 	['D9 /1 reg', 'FXCH', 'STi'],
 	['D9 D0', 'FNOP', ''],
-	['D9 /3 reg', 'FSTP_STI', 'STi'],
+	['D9 /3 reg', 'FSTPNCE', 'STi'],
 	['D9 E0', 'FCHS', ''],
 	['D9 E1', 'FABS', ''],
 	['D9 E4', 'FTST', ''],
