@@ -595,13 +595,14 @@ export function logarithmPlusOne80(seA: u32, sigA: u64, seB: u32, sigB: u64): vo
 	unpack(seB, sigB)
 	const exp = soft.uExp
 	const sig = soft.uSig
-	if (exp >= 0) {
-		// Outside the range the instruction is defined for: processors give b for b <= -1, else log2 of the rounded sum.
-		if (sign) {
-			soft.raiseFlags(soft.FE_INEXACT)
-			return setResult(seB, sigB)
-		}
-		soft.addUnpacked(0, 0, TOP, 0, exp, sig)
+	if (exp >= 0 && sign) {
+		// Outside the range the instruction is defined for processors leave b.
+		soft.raiseFlags(soft.FE_INEXACT)
+		return setResult(seB, sigB)
+	}
+	if (exp >= (sign ? -1 : 0)) {
+		// The series is for smaller b. 1 + b is exact for b <= -1/2; b >= 1 is outside the defined range.
+		soft.addUnpacked(0, 0, TOP, sign, exp, sig)
 		soft.setUnpacked(0, soft.uExp, soft.uSig, 0)
 		const exact = logarithmOf()
 		return multiplyBy(seA, sigA, exact)
