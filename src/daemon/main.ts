@@ -1,30 +1,5 @@
-/** The daemon's process: see README.md. Started by sdk/connect.ts, detached, with its output in the log file. */
-import { readFileSync } from 'node:fs'
-import { Daemon } from './daemon.ts'
-import { takeLock } from './lock.ts'
-import { openLog } from './log.ts'
+/** The daemon's program. Started by sdk/connect.ts, detached, with its output in the log file. */
 import { openHypervisor } from './open_hypervisor.ts'
-import { openRunDir } from './rundir.ts'
+import { runDaemon } from './run.ts'
 
-const rundir = openRunDir()
-const lock = takeLock(rundir.lock)
-// Another start was quicker; its daemon serves both callers.
-if (lock === undefined) process.exit(0)
-
-const log = openLog(rundir.log)
-const fatal = (error: unknown) => {
-	log('error', `xend ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-	process.exit(1)
-}
-process.on('uncaughtException', fatal)
-process.on('unhandledRejection', fatal)
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-const daemon = new Daemon({ socket: rundir.socket, host: await openHypervisor({ log }), version, log })
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.end(`got ${signal}`))
-process.on('SIGHUP', () => {})
-await daemon.listen()
-log('info', `xend ${version} started: pid ${process.pid}, socket ${rundir.socket}`)
-await daemon.ended
-lock[Symbol.dispose]()
-process.exit(0)
+await runDaemon(openHypervisor)

@@ -66,7 +66,7 @@ export class XendClient {
 	async events(): Promise<AsyncIterable<DomainEvent> & AsyncDisposable> {
 		const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
 			const request = httpRequest({ socketPath: this.socketPath, path: '/v1/events' }, resolve)
-			request.on('error', (error) => reject(new DaemonUnreachable(error)))
+			request.on('error', (error) => reject(connectionError(error)))
 			request.end()
 		})
 		const lines = createInterface({ input: response })[Symbol.asyncIterator]()
@@ -95,7 +95,7 @@ export class XendClient {
 				resolve(socket)
 			})
 			request.on('response', (response) => readAll(response).then((text) => reject(failureOf(text)), reject))
-			request.on('error', (error) => reject(new DaemonUnreachable(error)))
+			request.on('error', (error) => reject(connectionError(error)))
 			request.end()
 		})
 	}
@@ -106,12 +106,21 @@ export class XendClient {
 			const request = httpRequest({ socketPath: this.socketPath, method, path, headers, agent: false }, (response) => {
 				readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject)
 			})
-			request.on('error', (error) => reject(new DaemonUnreachable(error)))
+			request.on('error', (error) => reject(connectionError(error)))
 			request.end(body === undefined ? undefined : JSON.stringify(body))
 		})
 		if (status !== 200) throw failureOf(text)
 		return JSON.parse(text) as T
 	}
+}
+
+function connectionError(error: NodeJS.ErrnoException): UserError {
+	if (error.code === undefined || error.code.startsWith('HPE_')) return crashed()
+	return new DaemonUnreachable(error)
+}
+
+function crashed(): UserError {
+	return new UserError('Xend has probably crashed!  Invalid or missing HTTP status code.', { code: 'internal' })
 }
 
 function domainPath(reference: string, verb?: string): string {
@@ -129,6 +138,6 @@ function failureOf(text: string): UserError {
 		const { error } = JSON.parse(text) as ApiFailure
 		return new UserError(error.message, { code: error.code, exitCode: error.exitCode })
 	} catch {
-		return new UserError('Xend has probably crashed!  Invalid or missing HTTP status code.', { code: 'internal' })
+		return crashed()
 	}
 }

@@ -9,10 +9,10 @@ const START_TIMEOUT_MS = 30_000
 const DAEMON = fileURLToPath(new URL('../daemon/main.ts', import.meta.url))
 
 /** A client of this user's daemon, which is started when it is not running. `started` says whether this call started it. */
-export async function connect(rundir: RunDir = openRunDir()): Promise<{ client: XendClient; started: boolean }> {
+export async function connect(rundir: RunDir = openRunDir(), program = DAEMON): Promise<{ client: XendClient; started: boolean }> {
 	const client = new XendClient(rundir.socket)
 	if (await isUp(client)) return { client, started: false }
-	const started = await startDaemon(rundir, client)
+	const started = await startDaemon(rundir, client, program)
 	return { client, started }
 }
 
@@ -30,9 +30,9 @@ async function isUp(client: XendClient): Promise<boolean> {
  * Starts the daemon detached and waits until it answers. Several clients may do so at once: the lock lets one daemon live, the others
  * leave with status 0, and every client finds the one that lives.
  */
-async function startDaemon(rundir: RunDir, client: XendClient): Promise<boolean> {
+async function startDaemon(rundir: RunDir, client: XendClient, program: string): Promise<boolean> {
 	const log = openSync(rundir.log, 'a', 0o600)
-	const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', DAEMON], {
+	const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
 		cwd: '/',
 		detached: true,
 		stdio: ['ignore', log, log],

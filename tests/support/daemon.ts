@@ -5,8 +5,36 @@ import { PassThrough, Writable } from 'node:stream'
 import type { CommandContext } from '../../src/cli/command.ts'
 import { runXm } from '../../src/cli/main.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
+import type { HypervisorHost } from '../../src/daemon/hypervisor_host.ts'
 import { XendClient } from '../../src/sdk/client.ts'
 import { FakeFactory } from './fake_domains.ts'
+
+export function fakeHost(factory: FakeFactory): HypervisorHost {
+	let hypervisorLog = '(XEN) hello\n'
+	return {
+		factory,
+		log: (clear) => {
+			const text = hypervisorLog
+			if (clear) hypervisorLog = ''
+			return text
+		},
+		facts: () => ({
+			hw_caps: '00000000',
+			xen_major: 4,
+			xen_minor: 17,
+			xen_extra: '.0',
+			xen_caps: 'xen-3.0-x86_64',
+			xen_scheduler: 'credit',
+			platform_params: 'virt_start=0xffff800000000000',
+			xen_changeset: '',
+			cc_compiler: '',
+			cc_compile_by: '',
+			cc_compile_domain: '',
+			cc_compile_date: '',
+		}),
+		close: async () => {},
+	}
+}
 
 /** A daemon in this process over domains without guests, on a socket in a directory of its own. */
 export class TestDaemon implements AsyncDisposable {
@@ -16,35 +44,12 @@ export class TestDaemon implements AsyncDisposable {
 	readonly daemon: Daemon
 
 	private constructor(idleExit_s: number) {
-		let hypervisorLog = '(XEN) hello\n'
 		this.daemon = new Daemon({
 			socket: this.client.socketPath,
 			version: '0.0.0',
 			log: () => {},
 			idleExit_s,
-			host: {
-				factory: this.factory,
-				log: (clear) => {
-					const text = hypervisorLog
-					if (clear) hypervisorLog = ''
-					return text
-				},
-				facts: () => ({
-					hw_caps: '00000000',
-					xen_major: 4,
-					xen_minor: 17,
-					xen_extra: '.0',
-					xen_caps: 'xen-3.0-x86_64',
-					xen_scheduler: 'credit',
-					platform_params: 'virt_start=0xffff800000000000',
-					xen_changeset: '',
-					cc_compiler: '',
-					cc_compile_by: '',
-					cc_compile_domain: '',
-					cc_compile_date: '',
-				}),
-				close: async () => {},
-			},
+			host: fakeHost(this.factory),
 		})
 	}
 

@@ -1,0 +1,149 @@
+// npm start, once its dependencies are there: boots a Debian kernel as a Xen domain and joins its console to this terminal; without a
+// terminal, has the guest say who it is, and ends.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Transform, type Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { UserError } from '../src/base/errors.ts'
+import { GUEST_READY } from '../src/boot/guest_init.ts'
+import type { CommandContext } from '../src/cli/command.ts'
+import { followConsole } from '../src/cli/create.ts'
+import { ensureGuestAssets, type GuestAsset } from '../src/platform/node/guest_assets.ts'
+import type { XendClient } from '../src/sdk/client.ts'
+import { connect } from '../src/sdk/connect.ts'
+import type { ConfigValues } from '../src/toolstack/config.ts'
+import { buildCore } from './build_core.ts'
+
+const MEMORY_MIB = 256
+/** Without a terminal nobody would notice a guest that hangs. */
+const SILENCE_LIMIT_S = 300
+
+const say = (line: string) => void process.stderr.write(`xenotype: ${line}\n`)
+const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true
+
+try {
+	process.exitCode = await start()
+} catch (error) {
+	if (!(error instanceof UserError)) throw error
+	say(error.message)
+	process.exitCode = error.exitCode
+}
+process.stdout.write('', () => process.exit())
+
+async function start(): Promise<number> {
+	const { cloud } = await ensureGuestAssets(['cloud'], say)
+	await buildCore(say)
+	const values = guestValues(cloud as GuestAsset)
+	const config = writeConfig(values)
+	const { client, started } = await connect()
+	if (started) say('started the daemon (xend)')
+	const name = freeName((await client.list()).map((domain) => domain.name))
+	say(`${cloud!.version} boots as domain '${name}' with ${MEMORY_MIB} MiB`)
+	return interactive ? withTerminal(client, { ...values, name }, config) : withoutTerminal(client, { ...values, name }, started)
+}
+
+function guestValues({ kernel, ramdisk }: GuestAsset): Record<string, string | number> {
+	return { kernel, ...(ramdisk === null ? {} : { ramdisk }), memory: MEMORY_MIB, extra: 'console=hvc0' }
+}
+
+/** What was booted, for `xm create` to boot again. Returns its path from the root. */
+function writeConfig(values: Readonly<Record<string, string | number>>): string {
+	const build = fileURLToPath(new URL('../build', import.meta.url))
+	mkdirSync(build, { recursive: true })
+	const lines = Object.entries(values).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
+	writeFileSync(join(build, 'guest'), `# Written by npm start. Another like it: bin/xm create -c build/guest name=two\n${lines.join('')}`)
+	return 'build/guest'
+}
+
+function freeName(taken: readonly string[]): string {
+	let name = 'guest'
+	for (let n = 2; taken.includes(name); n++) name = `guest${n}`
+	return name
+}
+
+async function withTerminal(client: XendClient, values: ConfigValues & { readonly name: string }, config: string): Promise<number> {
+	const { name } = values
+	const { domain } = await client.create({ values, paused: true })
+	const hints: readonly (readonly [command: string, what: string])[] = [
+		['list', 'lists the domains'],
+		[`console ${name}`, 'joins this console again'],
+		[`pause ${name}, unpause ${name}`, 'stops it, and lets it go on'],
+		[`create -c ${config} name=two`, 'boots another one'],
+		[`shutdown ${name}`, 'shuts it down'],
+	]
+	process.stderr.write(
+		"\nThis terminal is now the domain's console. Ctrl-] detaches and leaves the domain running.\n" +
+			`In another terminal of this directory:\n${hints.map(([command, what]) => `  bin/xm ${command.padEnd(36)}${what}\n`).join('')}\n`,
+	)
+	const status = await followConsole(context(process.stdout), client, domain, () => client.unpause(name))
+	const left = (await client.list()).some((listed) => listed.domid === domain.domid)
+	process.stdout.write('\n')
+	if (left) say(`detached; '${name}' runs on. bin/xm console ${name} joins it again, bin/xm shutdown ${name} ends it`)
+	return status
+}
+
+async function withoutTerminal(client: XendClient, values: ConfigValues & { readonly name: string }, started: boolean): Promise<number> {
+	const { name } = values
+	const leave = async () => {
+		await client.destroy(name).catch(() => {})
+		if (started) await client.stop({ ifIdle: true }).catch(() => {})
+	}
+	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+		process.on(signal, () => {
+			say(`got ${signal}: destroying '${name}'`)
+			void leave().finally(() => process.exit(130))
+		})
+	}
+	const watcher = new OutputWatcher()
+	watcher.pipe(process.stdout)
+	const silence = setInterval(() => {
+		if (!watcher.isSilent(SILENCE_LIMIT_S)) return
+		say(`'${name}' has written nothing for ${SILENCE_LIMIT_S} s: giving up`)
+		void leave().finally(() => process.exit(1))
+	}, 1000)
+	try {
+		const extra = `${values.extra} xenotype.mode=show`
+		const { domain } = await client.create({ values: { ...values, extra, on_reboot: 'destroy', on_crash: 'destroy' }, paused: true })
+		const status = await followConsole(context(watcher), client, domain, () => client.unpause(name))
+		if (status === 0 && !watcher.seen) {
+			say(`'${name}' ended before its user space was up`)
+			return 1
+		}
+		if (status === 0) say(`'${name}' has powered off`)
+		return status
+	} finally {
+		clearInterval(silence)
+		await leave()
+	}
+}
+
+/** Passes the console on; notices the guest's word that its user space is up, and how long nothing came. */
+class OutputWatcher extends Transform {
+	seen = false
+	private tail = ''
+	private last_ms = Date.now()
+
+	isSilent(seconds: number): boolean {
+		return Date.now() - this.last_ms > seconds * 1000
+	}
+
+	override _transform(chunk: Buffer, _encoding: string, done: (error: null, chunk: Buffer) => void): void {
+		this.last_ms = Date.now()
+		const text = this.tail + chunk.toString('latin1')
+		this.seen ||= text.includes(GUEST_READY)
+		this.tail = text.slice(-GUEST_READY.length)
+		done(null, chunk)
+	}
+}
+
+function context(stdout: Writable): CommandContext {
+	return {
+		stdin: process.stdin,
+		stdout: stdout as CommandContext['stdout'],
+		stderr: process.stderr,
+		cwd: process.cwd(),
+		connect: async () => (await connect()).client,
+		print: (line) => void stdout.write(`${line}\n`),
+		complain: (line) => void process.stderr.write(`${line}\n`),
+	}
+}

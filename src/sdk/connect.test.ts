@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { openRunDir } from '../daemon/rundir.ts'
+import { connect } from './connect.ts'
+
+const PROGRAM = fileURLToPath(new URL('../../tests/support/fake_daemon_main.ts', import.meta.url))
+
+function scratch(): { path: string } & Disposable {
+	const path = mkdtempSync(join(tmpdir(), 'xenotype-test-'))
+	return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true }) }
+}
+
+function runDirIn(path: string) {
+	return openRunDir({ XENOTYPE_RUNDIR: join(path, 'run') })
+}
+
+async function gone(pid: number): Promise<void> {
+	for (let i = 0; i < 200; i++) {
+		try {
+			process.kill(pid, 0)
+		} catch {
+			return
+		}
+		await new Promise((resolve) => setTimeout(resolve, 20))
+	}
+	throw new Error(`process ${pid} did not end`)
+}
+
+test('several connect() at once start one daemon, which ends when it is asked to', async () => {
+	using directory = scratch()
+	const rundir = runDirIn(directory.path)
+	const connections = await Promise.all([1, 2, 3, 4].map(() => connect(rundir, PROGRAM)))
+	const pids = await Promise.all(connections.map(async ({ client }) => (await client.daemon()).pid))
+	assert.equal(new Set(pids).size, 1)
+	assert.equal(connections.filter(({ started }) => started).length, 1)
+	assert.equal((await connect(rundir, PROGRAM)).started, false)
+	await connections[0]!.client.stop()
+	await gone(pids[0]!)
+	assert.match(readFileSync(rundir.log, 'utf8'), /INFO: xend ends: asked to stop\./)
+})
+
+test('connect() starts a daemon where a dead one left its socket and lock', async () => {
+	using directory = scratch()
+	const rundir = runDirIn(directory.path)
+	const first = await (await connect(rundir, PROGRAM)).client.daemon()
+	process.kill(first.pid, 'SIGKILL')
+	await gone(first.pid)
+	const { client, started } = await connect(rundir, PROGRAM)
+	assert.equal(started, true)
+	const second = await client.daemon()
+	assert.notEqual(second.pid, first.pid)
+	process.kill(second.pid, 'SIGTERM')
+	await gone(second.pid)
+	assert.match(readFileSync(rundir.log, 'utf8'), /INFO: xend ends: got SIGTERM\./)
+})
+
+test('connect() shows why a daemon does not start', async () => {
+	using directory = scratch()
+	const program = join(directory.path, 'broken.ts')
+	writeFileSync(program, "throw new Error('no luck')")
+	await assert.rejects(connect(runDirIn(directory.path), program), /xend did not start:\n(.*\n)*.*no luck/)
+})
+
+test('openRunDir() takes the first of XENOTYPE_RUNDIR, XDG_RUNTIME_DIR and /tmp', () => {
+	using directory = scratch()
+	assert.equal(openRunDir({ XENOTYPE_RUNDIR: join(directory.path, 'a'), XDG_RUNTIME_DIR: directory.path }).path, join(directory.path, 'a'))
+	assert.equal(openRunDir({ XDG_RUNTIME_DIR: directory.path }).path, join(directory.path, 'xenotype'))
+})
+
+test('openRunDir() refuses a directory that others may enter, a link, and a path too long for a socket', () => {
+	using directory = scratch()
+	const { path } = runDirIn(directory.path)
+	symlinkSync(path, join(directory.path, 'link'))
+	assert.throws(() => openRunDir({ XENOTYPE_RUNDIR: join(directory.path, 'link') }), /is not a directory/)
+	assert.throws(() => openRunDir({ XENOTYPE_RUNDIR: join(directory.path, 'x'.repeat(100)) }), /too long for a socket/)
+	chmodSync(path, 0o755)
+	assert.throws(() => openRunDir({ XENOTYPE_RUNDIR: path }), /has mode 755, open to others: it must be 700/)
+})
+
+test('a socket file that somebody else serves is not taken for a daemon', async () => {
+	using directory = scratch()
+	const rundir = runDirIn(directory.path)
+	const server = createServer((socket) => socket.end('hello')).listen(rundir.socket)
+	await new Promise((resolve) => server.once('listening', resolve))
+	await assert.rejects(connect(rundir, PROGRAM), /Xend has probably crashed!/).finally(() => server.close())
+})
