@@ -1,5 +1,5 @@
-// MMX. A register is the significand of the x87's physical register of the same number. Every instruction but EMMS makes the x87 stack
-// look full (TOP 0, all tags valid); a write also sets the register's sign and exponent bits.
+// MMX. A register is the significand of the x87's physical register of the same number. Every instruction sets TOP to 0 and all tags
+// to valid (EMMS: to empty); a write also sets the register's sign and exponent bits.
 
 import { CPU_FSW, CPU_FTW, CPU_X87, REC_FLAGS, REC_IMM, REC_REG, REC_RM, RF_REXW } from './layout'
 import { cpu, ea, FAULT, raise, readPtr } from './mem'
@@ -103,6 +103,7 @@ function combine(operation: i32, a: v128, b: v128): v128 {
 function executeOther(rec: usize, operation: i32): i32 {
 	switch (operation) {
 		case op.OP_MMX_EMMS:
+			enterMmx()
 			store<u8>(cpu, 0, CPU_FTW)
 			return 0
 		case op.OP_MMX_PALIGNR: {

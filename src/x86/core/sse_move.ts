@@ -1,6 +1,6 @@
 // Moves between XMM registers, memory and general registers; insertions and extractions.
 
-import { CPU_GPR, REC_FLAGS, REC_IMM, RF_ADDR32, RF_REXW, SLOT_DS_BASE } from './layout'
+import { CPU_CODE64, CPU_GPR, REC_FLAGS, REC_IMM, REC_SEG, RF_ADDR32, RF_REXW } from './layout'
 import { cpu, ea, FAULT, raise, readPtr, writeEnd, writePtr } from './mem'
 import {
 	isMemory,
@@ -209,14 +209,21 @@ function insertPs(rec: usize): i32 {
 	return 0
 }
 
+/** Linear address of seg:rDI, DS unless overridden, in the address size. */
+function storeStringAddress(rec: usize): u64 {
+	const narrow = (load<u8>(rec, REC_FLAGS) & RF_ADDR32) != 0
+	const offset = load<u64>(cpu, CPU_GPR + 7 * 8)
+	const segment = load<u64>(cpu + <usize>load<u8>(rec, REC_SEG))
+	if (load<u32>(cpu, CPU_CODE64)) return segment + (narrow ? offset & 0xffffffff : offset)
+	return (segment + (offset & (narrow ? 0xffff : 0xffffffff))) & 0xffffffff
+}
+
 /**
- * MASKMOVDQU and MASKMOVQ: stores the bytes of `value` selected by bit 7 of the bytes of `mask` at DS:rDI. Bytes not selected are
+ * MASKMOVDQU and MASKMOVQ: stores the bytes of `value` selected by bit 7 of the bytes of `mask` at seg:rDI. Bytes not selected are
  * not touched and do not fault. All bytes are checked before the first is stored.
  */
 export function storeMasked(rec: usize, value: usize, mask: usize, size: u32): i32 {
-	let base = load<u64>(cpu, CPU_GPR + 7 * 8)
-	if (load<u8>(rec, REC_FLAGS) & RF_ADDR32) base = <u64>(<u32>base)
-	base += load<u64>(cpu, SLOT_DS_BASE)
+	const base = storeStringAddress(rec)
 	for (let i: u32 = 0; i < size; i++) {
 		if (load<i8>(mask + i) < 0 && writePtr(base + i, 1) == FAULT) return 1
 	}
