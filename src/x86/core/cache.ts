@@ -89,6 +89,8 @@ export function codeWritten(mfn: u32, offset: u32, size: u32): void {
 export function dropFrame(mfn: u32): void {
   const list = S.frameTraces + (<usize>mfn << 2);
   let trace = <usize>load<u32>(list);
+  // The jump cache would find the dropped records again, for ever.
+  if (trace) dropJumps();
   while (trace) {
     let count = load<u32>(trace, TRACE_COUNT);
     let record = trace + L.REC_SIZE;
