@@ -10,7 +10,7 @@ import { entryIndex, PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_RW, PTE_USER } fr
 import { writePageTable } from './writable_pagetables.ts'
 
 /** Where the fixture maps frame n: n pages above it. */
-export const DIRECT_MAP = -(2 ** 47) + 272 * 2 ** 39
+export const DIRECT_MAP = -(2 ** 47) + 16 * 2 ** 39
 /** A page that is always there for hypercall arguments, outside the guest's memory: the guest cannot saw off this branch. */
 export const ARGS_VA = 0x7000_0000
 const ARGS_HOST = 0x4000
@@ -41,16 +41,17 @@ export class Fixture {
 
 	/**
 	 * `frames` at most 508, of which the guest owns `initial`; all of them are mapped at DIRECT_MAP, the last four read-only as they
-	 * are the page tables. With `adopt` false the tables are written, but not yet taken.
+	 * are the page tables. With `adopt` false the tables are written, but not yet taken. With `core`, the compiled processor, the guest's
+	 * instructions can be run as well; translate(), store() and ARGS_VA are then of no use.
 	 */
-	constructor(frames = 64, initial = 48, adopt = true) {
+	constructor(frames = 64, initial = 48, adopt = true, core?: WebAssembly.Module) {
 		this.domain = new Domain({ domid: 7, uuid: '', vcpus: 1, maxFrames: frames, maxPorts: 32, maxGrantFrames: 2 })
 		initialiseMemory(this.domain, initial)
 		this.l4 = initial - 1
 		this.l3 = initial - 2
 		this.l2 = initial - 3
 		this.l1 = initial - 4
-		const cpu = new Cpu(this.domain.machine, 0, this.#core())
+		const cpu = core ? this.#realCpu(core) : new Cpu(this.domain.machine, 0, this.#core())
 		this.vcpu = new VcpuContext(
 			this.domain,
 			0,
@@ -158,6 +159,16 @@ export class Fixture {
 
 	#attributes(mfn: number): number {
 		return this.domain.machine.u8[this.domain.machine.attributeAddress(mfn)]
+	}
+
+	#realCpu(core: WebAssembly.Module): Cpu {
+		const cpu = Cpu.instantiate(this.domain.machine, 0, core, {
+			readTsc: () => 0,
+			protectedWrite: (maddr, size, lo, hi) => writePageTable(this.vcpu, maddr, size, lo, hi),
+			undefinedInstruction() {},
+		})
+		cpu.setKernelMode(true)
+		return cpu
 	}
 
 	#core(): CoreExports {
