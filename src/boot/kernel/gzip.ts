@@ -9,8 +9,10 @@ const FNAME = 8
 const FCOMMENT = 16
 /** Input is handed on in pieces, so that the limit to the output is noticed soon. */
 const PIECE_BYTES = 1 << 20
+/** At most so much may follow the data. */
+const PADDING_MAX_BYTES = 4096
 
-/** Appends the first member (RFC 1952); what follows it is left alone. */
+/** Appends the first member (RFC 1952); padding that follows it is left alone. */
 export function decodeGzip(input: Uint8Array, output: Output): void {
 	const start = output.length
 	let at = skipHeader(input)
@@ -30,10 +32,17 @@ export function decodeGzip(input: Uint8Array, output: Output): void {
 		}
 	}
 	if (!finished) throw truncated()
-	// The trailer's place is known only when nothing follows it; then its CRC32 and size are checked.
-	const trailer = new DataView(input.buffer, input.byteOffset + input.length - 8, 8)
-	const data = output.bytes.subarray(start, output.length)
-	if (trailer.getUint32(4, true) === data.length && trailer.getUint32(0, true) !== crc32(data)) throw corrupt()
+	if (!hasTrailer(input, output.bytes.subarray(start, output.length))) throw corrupt()
+}
+
+/** Whether the data's CRC32 and size are near the end of the input. fflate does not tell where the compressed data ended. */
+function hasTrailer(input: Uint8Array, data: Uint8Array): boolean {
+	const view = new DataView(input.buffer, input.byteOffset, input.length)
+	const crc = crc32(data)
+	for (let at = input.length - 8; at >= Math.max(0, input.length - 8 - PADDING_MAX_BYTES); at--) {
+		if (view.getUint32(at, true) === crc && view.getUint32(at + 4, true) === data.length) return true
+	}
+	return false
 }
 
 function skipHeader(input: Uint8Array): number {

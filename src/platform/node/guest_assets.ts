@@ -71,6 +71,16 @@ export async function ensureGuestAssets(which: readonly string[], progress: Prog
 	}
 }
 
+/** The guest if its packages are in the cache already, else null; fetches nothing. */
+export async function cachedGuestAsset(name: string): Promise<GuestAsset | null> {
+	try {
+		return await new AssetCache(cacheDirectory(), null).guest(name)
+	} catch (error) {
+		if (error instanceof NotCached) return null
+		throw error
+	}
+}
+
 /** `$XDG_CACHE_HOME/xenotype`, by default `~/.cache/xenotype`. */
 export function cacheDirectory(): string {
 	return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'xenotype')
@@ -91,11 +101,12 @@ interface Manifest {
 class AssetCache {
 	private readonly root: string
 	private readonly packages: string
-	private readonly progress: Progress
+	/** Null for a cache that is only looked at. */
+	private readonly progress: Progress | null
 	private debian: DebianPackages | null = null
 	private unlock: () => void = () => {}
 
-	constructor(root: string, progress: Progress) {
+	constructor(root: string, progress: Progress | null) {
 		this.root = root
 		this.packages = join(root, 'packages')
 		this.progress = progress
@@ -177,18 +188,22 @@ class AssetCache {
 	/** Takes the lock, for as long as this cache is open, and clears away what a process that died in the middle left. */
 	private async prepareToFetch(): Promise<DebianPackages> {
 		if (this.debian !== null) return this.debian
+		const { progress } = this
+		if (progress === null) throw new NotCached()
 		if (!(await DebianPackages.usable())) throw noApt()
 		const apt = join(this.root, 'apt')
 		await mkdir(this.packages, { recursive: true })
 		await mkdir(apt, { recursive: true })
-		this.unlock = await lockFile(join(this.root, 'lock'), () => this.progress('waiting for another process that fetches the same'))
+		this.unlock = await lockFile(join(this.root, 'lock'), () => progress('waiting for another process that fetches the same'))
 		for (const entry of await readdir(this.packages)) {
 			if (entry.startsWith(STAGING)) await rm(join(this.packages, entry), { recursive: true, force: true })
 		}
-		this.debian = new DebianPackages(apt, this.progress)
+		this.debian = new DebianPackages(apt, progress)
 		return this.debian
 	}
 }
+
+class NotCached extends Error {}
 
 const STAGING = '.new-'
 
