@@ -89,10 +89,10 @@ async function create(lifecycle: Lifecycle, body: unknown): Promise<CreateReply>
 }
 
 async function act(lifecycle: Lifecycle, reference: string, verb: string, body: unknown): Promise<object> {
-	if (verb === 'pause') lifecycle.pause(reference)
+	if (verb === 'pause') await lifecycle.pause(reference)
 	else if (verb === 'unpause') lifecycle.unpause(reference)
 	else if (verb === 'destroy') await lifecycle.destroy(reference)
-	else if (verb === 'shutdown') lifecycle.shutdown(reference, checkShutdown(body).request)
+	else if (verb === 'shutdown') await lifecycle.shutdown(reference, checkShutdown(body).request)
 	else throw new UserError(`there is no operation '${verb}' on a domain`, { code: 'no-such-call' })
 	return {}
 }

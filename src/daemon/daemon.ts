@@ -46,7 +46,7 @@ export class Daemon {
 			lifecycle: this.lifecycle,
 			version: options.version,
 			domain0: () => domain0(this.lifecycle.list().map(domainInfo), this.startTime_s),
-			hostInfo: () => hostInfo(options.host.facts()),
+			hostInfo: () => hostInfo(options.host.info()),
 			hypervisorLog: (clear) => options.host.log(clear),
 			stop: () => void this.end('asked to stop'),
 			touched: (openRequests) => {

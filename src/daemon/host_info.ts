@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, freemem, hostname, machine, release, totalmem, version } from 'node:os'
 import type { DomainInfo } from '../toolstack/domain_record.ts'
 import { DOMAIN_0 } from '../toolstack/lifecycle.ts'
+import type { HypervisorInfo } from '../xen/hypervisor.ts'
 import type { HostInfo } from './api.ts'
-import type { HypervisorFacts } from './hypervisor_host.ts'
 
 const MIB = 1024 * 1024
 
@@ -39,7 +39,7 @@ export function domain0(domains: readonly DomainInfo[], startTime_s: number): Do
 }
 
 /** The lines of `xm info` in xend's order. */
-export function hostInfo(facts: HypervisorFacts): HostInfo {
+export function hostInfo(xen: HypervisorInfo): HostInfo {
 	const nrCpus = cpus().length
 	const topology = readTopology(nrCpus)
 	return [
@@ -51,25 +51,25 @@ export function hostInfo(facts: HypervisorFacts): HostInfo {
 		['nr_nodes', '1'],
 		['cores_per_socket', String(topology.coresPerSocket)],
 		['threads_per_core', String(topology.threadsPerCore)],
-		['cpu_mhz', String(cpus()[0]?.speed ?? 0)],
-		['hw_caps', facts.hw_caps],
-		['virt_caps', ''],
+		['cpu_mhz', (xen.cpu_khz / 1000).toFixed(3)],
+		['hw_caps', xen.hw_caps],
+		['virt_caps', xen.virt_caps],
 		['total_memory', String(Math.floor(totalmem() / MIB))],
 		['free_memory', String(Math.floor(freeMemory_kib() / 1024))],
 		['node_to_cpu', `node0:${nrCpus > 1 ? `0-${nrCpus - 1}` : '0'}`],
 		['node_to_memory', `node0:${Math.floor(freeMemory_kib() / 1024)}`],
-		['xen_major', String(facts.xen_major)],
-		['xen_minor', String(facts.xen_minor)],
-		['xen_extra', facts.xen_extra],
-		['xen_caps', facts.xen_caps],
-		['xen_scheduler', facts.xen_scheduler],
-		['xen_pagesize', '4096'],
-		['platform_params', facts.platform_params],
-		['xen_changeset', facts.xen_changeset],
-		['cc_compiler', facts.cc_compiler],
-		['cc_compile_by', facts.cc_compile_by],
-		['cc_compile_domain', facts.cc_compile_domain],
-		['cc_compile_date', facts.cc_compile_date],
+		['xen_major', String(xen.xen_major)],
+		['xen_minor', String(xen.xen_minor)],
+		['xen_extra', xen.xen_extra],
+		['xen_caps', xen.xen_caps],
+		['xen_scheduler', xen.xen_scheduler],
+		['xen_pagesize', String(xen.xen_pagesize)],
+		['platform_params', xen.platform_params],
+		['xen_changeset', xen.xen_changeset],
+		['cc_compiler', ''],
+		['cc_compile_by', ''],
+		['cc_compile_domain', ''],
+		['cc_compile_date', ''],
 		['xend_config_format', '4'],
 	]
 }

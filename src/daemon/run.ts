@@ -21,7 +21,7 @@ export async function runDaemon(open: (options: HypervisorHostOptions) => Promis
 	process.on('unhandledRejection', fatal)
 
 	const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-	const daemon = new Daemon({ socket: rundir.socket, host: await open({ log }), version, log })
+	const daemon = new Daemon({ socket: rundir.socket, host: await open({ rundir, log }), version, log })
 	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.end(`got ${signal}`))
 	process.on('SIGHUP', () => {})
 	await daemon.listen()

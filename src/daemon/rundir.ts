@@ -6,6 +6,8 @@ import { UserError } from '../base/errors.ts'
 export interface RunDir {
 	readonly path: string
 	readonly socket: string
+	/** XenStore's, for dom0's clients: they look for it as $XENSTORED_RUNDIR/socket. */
+	readonly xenstore: string
 	readonly lock: string
 	readonly log: string
 }
@@ -30,10 +32,11 @@ export function openRunDir(env: Readonly<Record<string, string | undefined>> = p
 		throw new UserError(`the run directory ${path} has mode ${mode}, open to others: it must be 700 (chmod 700 ${path})`)
 	}
 	const socket = join(path, 'xend.sock')
-	if (Buffer.byteLength(socket) > MAX_SOCKET_PATH) {
+	const xenstore = join(path, 'xenstored', 'socket')
+	if (Buffer.byteLength(xenstore) > MAX_SOCKET_PATH) {
 		throw new UserError(
-			`the run directory's path ${path} is too long for a socket (${MAX_SOCKET_PATH} bytes with /xend.sock): set XENOTYPE_RUNDIR`,
+			`the run directory's path ${path} is too long for a socket (${MAX_SOCKET_PATH} bytes with /xenstored/socket): set XENOTYPE_RUNDIR`,
 		)
 	}
-	return { path, socket, lock: join(path, 'xend.lock'), log: join(path, 'xend.log') }
+	return { path, socket, xenstore, lock: join(path, 'xend.lock'), log: join(path, 'xend.log') }
 }

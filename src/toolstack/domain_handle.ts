@@ -38,11 +38,12 @@ export interface DomainHandle {
 	/** Resolves once, when the guest shuts itself down or crashes; its console has then all it wrote. Never rejects; stays pending when destroyed from outside. */
 	readonly ended: Promise<DomainEnd>
 	status(): DomainStatus
-	pause(): void
+	/** Resolves when its processors have stopped. Pausing what is paused, and unpausing what is not, does nothing. */
+	pause(): Promise<void>
 	unpause(): void
-	requestShutdown(request: ShutdownRequest): void
-	/** The name in XenStore; what it was called is free for another. */
-	rename(name: string): void
+	requestShutdown(request: ShutdownRequest): Promise<void>
+	/** Its name and uuid in XenStore; what it was called is free for another. */
+	rename(name: string, uuid: string): Promise<void>
 	/** Frees the domain and all it holds. Idempotent. */
 	destroy(): Promise<void>
 }

@@ -39,8 +39,8 @@ test('create() with paused leaves it paused, and pause() and unpause() may be re
 	lifecycle.unpause('web')
 	lifecycle.unpause('web')
 	assert.deepEqual(states(lifecycle), ['web -b----'])
-	lifecycle.pause('1')
-	lifecycle.pause('1')
+	await lifecycle.pause('1')
+	await lifecycle.pause('1')
 	assert.deepEqual(states(lifecycle), ['web --p---'])
 })
 
@@ -77,9 +77,9 @@ test('a reference that fits nothing is NoSuchDomain with exit code 3', () => {
 
 test('domain 0 can be neither paused, destroyed nor shut down', async () => {
 	const { lifecycle } = setUp()
-	assert.throws(() => lifecycle.pause('0'), /Cannot pause privileged domain 0/)
+	await assert.rejects(lifecycle.pause('0'), /Cannot pause privileged domain 0/)
 	await assert.rejects(lifecycle.destroy('Domain-0'), /Cannot destroy privileged domain Domain-0/)
-	assert.throws(() => lifecycle.shutdown('0', 'poweroff'), /Domain 0 cannot be shutdown/)
+	await assert.rejects(lifecycle.shutdown('0', 'poweroff'), /Domain 0 cannot be shutdown/)
 })
 
 test('a guest that powers off is destroyed by default', async () => {
@@ -122,7 +122,7 @@ test('a guest that restarts within a minute is destroyed, unless the restart was
 	assert.deepEqual(states(lifecycle), [])
 	assert(logged.includes('VM web restarting too fast (Elapsed time: 59.000000 seconds). Refusing to restart to avoid loops.'))
 	await lifecycle.create(web)
-	lifecycle.shutdown('web', 'reboot')
+	await lifecycle.shutdown('web', 'reboot')
 	assert.deepEqual(factory.last.requests, ['reboot'])
 	factory.last.end('reboot')
 	await settle()

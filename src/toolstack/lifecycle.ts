@@ -47,9 +47,9 @@ export class Lifecycle {
 		return record
 	}
 
-	pause(reference: string): void {
+	async pause(reference: string): Promise<void> {
 		const record = this.findGuest(reference, 'pause')
-		record.handle.pause()
+		await record.handle.pause()
 		this.log('info', `Domain ${record.config.name} (${record.handle.domid}) paused.`)
 	}
 
@@ -60,12 +60,12 @@ export class Lifecycle {
 	}
 
 	/** Asks the guest to shut down through control/shutdown and returns at once. */
-	shutdown(reference: string, request: ShutdownRequest): void {
+	async shutdown(reference: string, request: ShutdownRequest): Promise<void> {
 		if (isDomain0(reference)) throw new UserError('Domain 0 cannot be shutdown')
 		const record = this.find(reference)
 		this.log('info', `Domain ${record.config.name} (${record.handle.domid}) asked to ${request}.`)
 		record.shutdownRequested = request
-		record.handle.requestShutdown(request)
+		await record.handle.requestShutdown(request)
 	}
 
 	async destroy(reference: string): Promise<void> {
@@ -161,7 +161,7 @@ export class Lifecycle {
 			const { name, uuid } = record.config
 			const away = this.options.newUuid()
 			record.config = { ...record.config, name: `Domain-${away}`, uuid: away }
-			record.handle.rename(record.config.name)
+			await record.handle.rename(record.config.name, away)
 			this.log('info', `Renaming dead domain ${name} (${record.handle.domid}, ${uuid}) to ${record.config.name} (${away}).`)
 			this.preserve(record, end, true)
 			await this.restart(record, { ...record.config, name, uuid })

@@ -18,19 +18,18 @@ export function fakeHost(factory: FakeFactory): HypervisorHost {
 			if (clear) hypervisorLog = ''
 			return text
 		},
-		facts: () => ({
+		info: () => ({
+			cpu_khz: 2445428,
 			hw_caps: '00000000',
+			virt_caps: 'pv',
 			xen_major: 4,
 			xen_minor: 17,
 			xen_extra: '.0',
 			xen_caps: 'xen-3.0-x86_64',
 			xen_scheduler: 'credit',
+			xen_pagesize: 4096,
 			platform_params: 'virt_start=0xffff800000000000',
 			xen_changeset: '',
-			cc_compiler: '',
-			cc_compile_by: '',
-			cc_compile_domain: '',
-			cc_compile_date: '',
 		}),
 		close: async () => {},
 	}

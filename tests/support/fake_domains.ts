@@ -84,16 +84,16 @@ export class FakeDomain implements DomainHandle {
 			onlineVcpus: this.config.vcpus,
 		}
 	}
-	pause(): void {
+	async pause(): Promise<void> {
 		this.paused = true
 	}
 	unpause(): void {
 		this.paused = false
 	}
-	requestShutdown(request: ShutdownRequest): void {
+	async requestShutdown(request: ShutdownRequest): Promise<void> {
 		this.requests.push(request)
 	}
-	rename(name: string): void {
+	async rename(name: string): Promise<void> {
 		this.name = name
 	}
 	async destroy(): Promise<void> {
