@@ -82,18 +82,14 @@ export function decode(at: usize, available: u32, rec: usize, off: u32, code64: 
     else if (byte == 0xf0) prefixes |= L.RF_LOCK;
     else if (byte == 0xf2) prefixes = (prefixes & ~L.RF_REP) | L.RF_REPNE;
     else if (byte == 0xf3) prefixes = (prefixes & ~L.RF_REPNE) | L.RF_REP;
-    else if (byte == 0x26) segment = 0;
-    else if (byte == 0x2e) segment = 1;
-    else if (byte == 0x36) segment = 2;
-    else if (byte == 0x3e) segment = 3;
-    else if (byte == 0x64) segment = 4;
+    else if (byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e) {
+      // ES CS SS DS: ignored in 64-bit mode, where an earlier FS or GS stands.
+      if (!code64) segment = <i32>(byte >> 3) & 3;
+    } else if (byte == 0x64) segment = 4;
     else if (byte == 0x65) segment = 5;
     else break;
     n += 1;
   }
-  // In 64-bit mode the ES, CS, SS and DS overrides are ignored.
-  if (code64 && segment < 4) segment = Seg.None;
-
   let map: u32 = 0;
   n += 1;
   if (byte == 0x0f) {

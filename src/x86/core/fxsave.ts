@@ -18,7 +18,7 @@ import {
 	REC_FLAGS,
 	RF_REXW,
 } from './layout'
-import { cpu, ea, FAULT, raise, readPtr, writeEnd, writePtr } from './mem'
+import { cpu, ea, FAULT, raise, readPtr, writable, writeEnd, writePtr } from './mem'
 import { simdUnavailable, storeMemory32 } from './sse_common'
 import * as op from './generated/ops'
 
@@ -59,8 +59,7 @@ function physical(i: u32): usize {
 function save(va: u64, wide: bool): i32 {
 	const registers = imageRegisters()
 	const last = va + 160 + (<u64>registers << 4) - 16
-	if (writePtr(last, 16) == FAULT) return 1
-	if (writePtr(va, 16) == FAULT) return 1
+	if (!writable(va, 16) || !writable(last, 16)) return 1
 	const pointer: u64 = wide ? 0xffffffffffffffff : 0xffffffff
 	if (!put(va, header(), load<u64>(cpu, CPU_FIP) & pointer)) return 1
 	if (!put(va + 16, load<u64>(cpu, CPU_FDP) & pointer, <u64>load<u32>(cpu, CPU_MXCSR) | (<u64>MXCSR_MASK << 32))) return 1

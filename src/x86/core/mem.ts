@@ -41,3 +41,10 @@ export function writeEnd(): bool {
   pending = false;
   return commitWrite();
 }
+
+/** Whether `size` bytes can be written; false with the exception raised. Stores nothing and needs no writeEnd(). */
+export function writable(va: u64, size: u32): bool {
+  const host = writePtr(va, size);
+  pending = false;
+  return host != FAULT;
+}

@@ -111,8 +111,8 @@ export function loadDataSegment(register: u32, selector: u32): bool {
   return true;
 }
 
-/** CS for a transfer at CPL 3; sets 64-bit or compatibility mode. False with segmentVector and segmentError set. */
-export function loadCode(selector: u32): bool {
+/** Whether CS may be loaded for a transfer at CPL 3. False with segmentVector and segmentError set; nothing changes. */
+export function checkCode(selector: u32): bool {
   selector &= 0xffff;
   if (!(selector & 0xfffc)) return refuse(13, 0);
   if (!findDescriptor(selector)) return false;
@@ -125,6 +125,14 @@ export function loadCode(selector: u32): bool {
   // L with D is reserved; 16-bit code segments are not supported.
   if (long == big) return refuse(13, selector);
   if (!(access & 0x8000)) return refuse(11, selector);
+  return true;
+}
+
+/** CS for a transfer at CPL 3; sets 64-bit or compatibility mode. False with segmentVector and segmentError set. */
+export function loadCode(selector: u32): bool {
+  if (!checkCode(selector)) return false;
+  const long = (descriptorHigh & 0x200000) != 0;
+  selector &= 0xffff;
   markAccessed(selector);
   setSelector(CS, selector, long ? 0 : descriptorBase());
   store<u32>(cpu + L.CPU_CODE64, long ? 1 : 0);

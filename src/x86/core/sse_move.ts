@@ -1,7 +1,7 @@
 // Moves between XMM registers, memory and general registers; insertions and extractions.
 
 import { CPU_CODE64, CPU_GPR, REC_FLAGS, REC_IMM, REC_SEG, RF_ADDR32, RF_REXW } from './layout'
-import { cpu, ea, FAULT, raise, readPtr, writeEnd, writePtr } from './mem'
+import { cpu, ea, FAULT, raise, readPtr, writable, writeEnd, writePtr } from './mem'
 import {
 	isMemory,
 	setGpr32,
@@ -225,7 +225,7 @@ function storeStringAddress(rec: usize): u64 {
 export function storeMasked(rec: usize, value: usize, mask: usize, size: u32): i32 {
 	const base = storeStringAddress(rec)
 	for (let i: u32 = 0; i < size; i++) {
-		if (load<i8>(mask + i) < 0 && writePtr(base + i, 1) == FAULT) return 1
+		if (load<i8>(mask + i) < 0 && !writable(base + i, 1)) return 1
 	}
 	for (let i: u32 = 0; i < size; i++) {
 		if (load<i8>(mask + i) >= 0) continue

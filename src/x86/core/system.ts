@@ -13,7 +13,7 @@ import {
 import { setFlags, statusFlags, ZF, OF } from "./flags";
 import { readTsc } from "./host";
 import {
-  loadDataSegment, loadCode, segmentVector, segmentError, findDescriptor, descriptorHigh, descriptorLimit, ES, SS, DS, FS, GS, CS,
+  loadDataSegment, checkCode, loadCode, segmentVector, segmentError, findDescriptor, descriptorHigh, descriptorLimit, ES, SS, DS, FS, GS, CS,
 } from "./segments";
 import {
   OP_MOV_S_E, OP_MOV_E_S, OP_PUSH_SEG, OP_POP_SEG, OP_LES, OP_LDS, OP_LSS, OP_LFS, OP_LGS, OP_RETF, OP_RETF_I, OP_IRET, OP_JMP_FAR_E, OP_CALL_FAR_E,
@@ -83,14 +83,12 @@ function farTransfer(rec: usize, selector: u32, offset: u64, call: bool): i32 {
   const old = <u64>load<u16>(cpu + L.CPU_SELECTORS + CS * 2);
   const back = nextAddress(rec);
   const sp = stackPointer();
+  if (!checkCode(selector)) return segmentFault();
   if (call && !(push(old, size) && push(back, size))) {
     setStackPointer(sp);
     return FAULTED;
   }
-  if (!loadCode(selector)) {
-    setStackPointer(sp);
-    return segmentFault();
-  }
+  loadCode(selector);
   store<u64>(cpu + L.CPU_RIP, isCode64() ? offset : offset & 0xffffffff);
   return JUMP;
 }
@@ -136,14 +134,9 @@ function interruptReturn(rec: usize): i32 {
     ss = <u32>peek(4 * size, size);
     if (fault) return FAULTED;
   }
-  const oldCs = load<u16>(cpu + L.CPU_SELECTORS + CS * 2);
-  if (!loadCode(cs)) return segmentFault();
-  if (from64 && !loadDataSegment(SS, ss)) {
-    const vector = segmentVector;
-    const error = segmentError;
-    loadCode(oldCs);
-    return raise(vector, error);
-  }
+  if (!checkCode(cs)) return segmentFault();
+  if (from64 && !loadDataSegment(SS, ss)) return segmentFault();
+  loadCode(cs);
   setStackPointer(sp);
   setFlagsImage(flags, size);
   store<u64>(cpu + L.CPU_RIP, isCode64() ? ip : ip & 0xffffffff);

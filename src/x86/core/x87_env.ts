@@ -2,7 +2,7 @@
 // Selectors are stored as zero, as processors do that have deprecated them.
 
 import { CPU_FCW, CPU_FDP, CPU_FIP, CPU_FOP, CPU_FSW, CPU_FTW, REC_FLAGS, RF_OP16 } from './layout'
-import { cpu, ea, FAULT, readPtr, writeEnd, writePtr } from './mem'
+import { cpu, ea, FAULT, readPtr, writable, writeEnd, writePtr } from './mem'
 import { CLASS_NORMAL, CLASS_ZERO, classify } from './softfloat80'
 import { fcw, FSW_SUMMARY, fsw, setFsw, setSt, st, top, updateSummary } from './x87_state'
 
@@ -107,7 +107,7 @@ export function loadEnvironment(rec: usize): i32 {
 export function saveX87(rec: usize): i32 {
 	const va = ea(rec)
 	const registers = va + environmentSize(rec)
-	if (writePtr(registers + 70, 10) == FAULT) return 1
+	if (!writable(registers + 79, 1)) return 1
 	if (!writeEnvironment(rec, va)) return 1
 	for (let i: u32 = 0; i < 8; i++) {
 		const p = writePtr(registers + i * 10, 10)
@@ -124,7 +124,7 @@ export function saveX87(rec: usize): i32 {
 export function restoreX87(rec: usize): i32 {
 	const va = ea(rec)
 	const registers = va + environmentSize(rec)
-	if (readPtr(registers + 70, 10) == FAULT) return 1
+	if (readPtr(registers + 79, 1) == FAULT) return 1
 	if (!readEnvironment(rec, va)) return 1
 	const tags = load<u8>(cpu, CPU_FTW)
 	for (let i: u32 = 0; i < 8; i++) {
