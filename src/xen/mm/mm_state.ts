@@ -1,4 +1,4 @@
-import { XEN_EINVAL, XEN_EPERM, XEN_ESRCH } from '../../abi/errno.ts'
+import { errnoName, XEN_EINVAL, XEN_EPERM, XEN_ESRCH } from '../../abi/errno.ts'
 import { DOMID_IO, DOMID_SELF } from '../../abi/xen.ts'
 import { ACCESS_READ, ACCESS_WRITE, CPU_CR3_KERNEL, CPU_CR3_USER } from '../../x86/core/layout.ts'
 import { PAGE_SIZE } from '../../x86/machine_memory.ts'
@@ -85,9 +85,20 @@ export class MmState {
 	 */
 	adoptInitialTables(l4Mfn: number): number {
 		const rc = this.types.getPageAndType(l4Mfn, TYPE_L4)
-		if (rc !== 0) return rc
+		if (rc !== 0) {
+			this.logRefusal(`initial L4 frame 0x${l4Mfn.toString(16)}`, rc)
+			return rc
+		}
 		this.types.u32[this.types.at(l4Mfn) + PI_TYPE] |= PAGE_PINNED
 		return this.newKernelRoot(l4Mfn)
+	}
+
+	/** Logs what was asked for and refused with errno `rc` (negative), and the entry at which validation failed if it did. */
+	logRefusal(what: string, rc: number): void {
+		const entry = this.types.refusedEntry
+		this.types.refusedEntry = null
+		const where = entry ? ` (L${entry.level} frame 0x${entry.table.toString(16)} slot ${entry.index}: ${hex64(entry.lo, entry.hi)})` : ''
+		this.vcpu.log('debug', `${what} refused: ${errnoName.get(-rc) ?? rc}${where}`)
 	}
 
 	// ---- TLBs ----------------------------------------------------------------------------------------------------------------------
@@ -169,4 +180,9 @@ export class MmState {
 		if (domid === this.vcpu.domain.domid) return 0
 		return domid === 0 ? -XEN_EPERM : -XEN_ESRCH
 	}
+}
+
+/** A 64-bit value for the log. */
+export function hex64(lo: number, hi: number): string {
+	return `0x${(hi >>> 0).toString(16)}${(lo >>> 0).toString(16).padStart(8, '0')}`.replace(/^0x0+(?=.)/, '0x')
 }

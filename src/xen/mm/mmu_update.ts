@@ -11,25 +11,31 @@ import {
 import { argNumber, argU32, type HypercallArgs } from '../hypercall_args.ts'
 import { HYPERCALL_PREEMPTED, type HypercallRow } from '../hypercall_row.ts'
 import type { VcpuContext } from '../vcpu.ts'
-import { FOREIGN_IO, type MmState } from './mm_state.ts'
+import { FOREIGN_IO, hex64, type MmState } from './mm_state.ts'
 import { modEntry } from './mod_entry.ts'
 import { TYPE_L4, TYPE_NONE, TYPE_WRITABLE } from './page_info.ts'
 import type { PageTypes } from './page_types.ts'
 
 /** Bit of a batched hypercall's count: this is its continuation, and *pdone holds what was done before (Xen's MMU_UPDATE_PREEMPTED). */
 export const BATCH_CONTINUED = 0x8000_0000
-/** mmu_update's requests between two looks at whether other work waits. */
-const REQUESTS_PER_CHECK = 32
 
-/** Serves one request; 0 or a negative errno. */
-type ServeOne = (vcpu: VcpuContext, mm: MmState) => number
+/** A hypercall that serves a list of requests. */
+export interface Batch {
+	readonly name: string
+	/** Bytes of a request. */
+	readonly requestSize: number
+	/** Requests between two looks at whether other work waits. */
+	readonly requestsPerCheck: number
+	/** Serves the request in mm.request; 0 or a negative errno. */
+	serve(vcpu: VcpuContext, mm: MmState): number
+}
 
 /**
  * The form that mmu_update and mmuext_op share: args (requests, count, *done, ...). Stops at the first request that fails, and
- * stores the number of those that succeeded in *done when `done` is not null. Looks every `requestsPerCheck` requests whether other
- * work waits, and then leaves the rest to a continuation.
+ * stores the number of those that succeeded in *done when `done` is not null. When other work waits, the rest is left to a continuation.
  */
-export function serveBatch(vcpu: VcpuContext, args: HypercallArgs, requestSize: number, requestsPerCheck: number, serve: ServeOne): number {
+export function serveBatch(vcpu: VcpuContext, args: HypercallArgs, batch: Batch): number {
+	const { requestSize } = batch
 	const { mm } = vcpu
 	const requests = argNumber(args, 0)
 	const pdone = argNumber(args, 2)
@@ -44,18 +50,27 @@ export function serveBatch(vcpu: VcpuContext, args: HypercallArgs, requestSize: 
 	let rc = 0
 	let done = 0
 	while (done < count) {
-		if (done !== 0 && done % requestsPerCheck === 0 && vcpu.preemptPending()) {
+		if (done !== 0 && done % batch.requestsPerCheck === 0 && vcpu.preemptPending()) {
 			continueAt(args, requests + done * requestSize, count - done)
 			rc = HYPERCALL_PREEMPTED
 			break
 		}
-		rc = mm.fetch(requests + done * requestSize, requestSize) ? serve(vcpu, mm) : -XEN_EFAULT
-		if (rc !== 0) break
+		rc = mm.fetch(requests + done * requestSize, requestSize) ? batch.serve(vcpu, mm) : -XEN_EFAULT
+		if (rc !== 0) {
+			logRequest(mm, batch, done, rc)
+			break
+		}
 		done++
 	}
 	mm.types.settle()
 	if (pdone !== 0) mm.storeU32(pdone, before + done)
 	return rc
+}
+
+function logRequest(mm: MmState, batch: Batch, index: number, rc: number): void {
+	const words: string[] = []
+	for (let n = 0; n < batch.requestSize / 4; n += 2) words.push(hex64(mm.request[n], mm.request[n + 1]))
+	mm.logRefusal(`${batch.name} request ${index} (${words.join(', ')})`, rc)
 }
 
 function continueAt(args: HypercallArgs, requests: number, left: number): void {
@@ -71,15 +86,16 @@ function mmuUpdate(vcpu: VcpuContext, args: HypercallArgs): number {
 	if (tableOwner < 0) return tableOwner
 	const owner = vcpu.mm.foreign(foreigndom & 0xffff)
 	if (owner < 0) return owner
-	return serveBatch(vcpu, args, mmu_update.size, REQUESTS_PER_CHECK, owner === FOREIGN_IO ? serveIo : serveSelf)
+	return serveBatch(vcpu, args, owner === FOREIGN_IO ? IO_UPDATES : UPDATES)
 }
 
-function serveSelf(_vcpu: VcpuContext, mm: MmState): number {
-	return serve(mm, false)
+const UPDATES: Batch = {
+	name: 'mmu_update',
+	requestSize: mmu_update.size,
+	requestsPerCheck: 32,
+	serve: (_, mm) => serve(mm, false),
 }
-function serveIo(_vcpu: VcpuContext, mm: MmState): number {
-	return serve(mm, true)
-}
+const IO_UPDATES: Batch = { ...UPDATES, serve: (_, mm) => serve(mm, true) }
 
 function serve(mm: MmState, ioOnly: boolean): number {
 	const { request, types } = mm

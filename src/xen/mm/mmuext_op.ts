@@ -7,7 +7,7 @@ import type { HypercallRow, SubopRow } from '../hypercall_row.ts'
 import type { VcpuContext } from '../vcpu.ts'
 import { setLdt } from './descriptors.ts'
 import { FOREIGN_SELF, type MmState } from './mm_state.ts'
-import { serveBatch } from './mmu_update.ts'
+import { type Batch, serveBatch } from './mmu_update.ts'
 import { isGuestAddress } from './mod_entry.ts'
 import { PAGE_PINNED, PI_TYPE, TYPE_L1, TYPE_L2, TYPE_L3, TYPE_L4, TYPE_WRITABLE } from './page_info.ts'
 
@@ -19,9 +19,11 @@ function mmuextOp(vcpu: VcpuContext, args: HypercallArgs): number {
 	const owner = vcpu.mm.foreign(argU32(args, 3))
 	if (owner < 0) return owner
 	if (owner !== FOREIGN_SELF) return -XEN_EINVAL
-	// One may be a whole address space to validate.
-	return serveBatch(vcpu, args, X.mmuext_op.size, 1, serve)
+	return serveBatch(vcpu, args, OPERATIONS)
 }
+
+/** One operation may be a whole address space to validate: other work is looked for before each. */
+const OPERATIONS: Batch = { name: 'mmuext_op', requestSize: X.mmuext_op.size, requestsPerCheck: 1, serve }
 
 function serve(vcpu: VcpuContext, mm: MmState): number {
 	const { request, types } = mm

@@ -44,7 +44,18 @@ import {
 	UPPER_DISALLOWED,
 } from './page_tables.ts'
 
+/** An entry that failed validation. */
+export interface RefusedEntry {
+	readonly level: number
+	readonly table: number
+	readonly index: number
+	readonly lo: number
+	readonly hi: number
+}
+
 export class PageTypes extends PageInfo {
+	/** The entry at which the last validation failed, the lowest one of nested tables; for the log, which clears it. */
+	refusedEntry: RefusedEntry | null = null
 	readonly #m2pStrict: number
 
 	constructor(domain: Domain, host: FrameHost) {
@@ -191,6 +202,7 @@ export class PageTypes extends PageInfo {
 			const hi = u32[at + 1]
 			const rc = this.getFromL1(lo, hi)
 			if (rc !== 0) {
+				this.refusedEntry ??= { level: TYPE_L1, table: mfn, index: n, lo, hi }
 				this.#dropL1(mfn, n)
 				return rc
 			}
@@ -215,6 +227,7 @@ export class PageTypes extends PageInfo {
 			if ((lo & PTE_PRESENT) === 0 || isXenSlot(level, n)) continue
 			const rc = this.getFromUpper(lo, u32[at + 1], level)
 			if (rc !== 0) {
+				this.refusedEntry ??= { level, table: mfn, index: n, lo, hi: u32[at + 1] }
 				this.#dropUpper(mfn, level, n)
 				return rc
 			}

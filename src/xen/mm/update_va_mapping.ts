@@ -12,7 +12,7 @@ import {
 import { argHi, argNumber, argU32, type HypercallArgs } from '../hypercall_args.ts'
 import type { HypercallRow } from '../hypercall_row.ts'
 import type { VcpuContext } from '../vcpu.ts'
-import { FOREIGN_IO, type MmState } from './mm_state.ts'
+import { FOREIGN_IO, hex64, type MmState } from './mm_state.ts'
 import { findL1Entry, modL1Entry } from './mod_entry.ts'
 
 /** -EINVAL when no L1 table maps the address, else as mod_l1_entry(); -EFAULT (entry changed) when the vCPU bitmap cannot be read. */
@@ -32,7 +32,10 @@ function update(vcpu: VcpuContext, args: HypercallArgs, ioOnly: boolean): number
 	if (at < 0) return -XEN_EINVAL
 	const table = mm.types.frameOfWord(at)
 	const rc = modL1Entry(mm.types, table, at, argU32(args, 1), argHi(args, 1), false, ioOnly)
-	if (rc !== 0) return rc
+	if (rc !== 0) {
+		mm.logRefusal(`update_va_mapping ${hex64(args[0], args[1])} to ${hex64(args[2], args[3])}`, rc)
+		return rc
+	}
 	const flushed = flush(mm, va, argU32(args, 2) & UVMF_FLUSHTYPE_MASK, argNumber(args, 2))
 	mm.types.settle()
 	return flushed

@@ -4,6 +4,7 @@
  * the assist is enabled, and so do we.
  */
 import type { VcpuContext } from '../vcpu.ts'
+import { hex64 } from './mm_state.ts'
 import { modL1Entry } from './mod_entry.ts'
 import { TYPE_L1 } from './page_info.ts'
 
@@ -18,15 +19,22 @@ export function writePageTable(vcpu: VcpuContext, maddr: number, size: number, l
 	if (!types.isOwned(mfn) || !types.isInUse(mfn) || types.type(mfn) !== TYPE_L1) return false
 	if (maddr & (size - 1)) return false
 	const at = types.words(mfn) + ((maddr & 0xff8) >>> 2)
-	if (size === 8) return modL1Entry(types, mfn, at, lo >>> 0, hi >>> 0, false, false) === 0
-	const merged = size === 4 ? lo : mergeWord(types.u32[at + ((maddr >>> 2) & 1)], maddr, size, lo)
-	const upper = (maddr & 4) !== 0
-	return modL1Entry(types, mfn, at, upper ? types.u32[at] : merged >>> 0, upper ? merged >>> 0 : types.u32[at + 1], false, false) === 0
+	let newLo = lo >>> 0
+	let newHi = hi >>> 0
+	if (size < 8) {
+		const upper = (maddr & 4) !== 0
+		const merged = size === 4 ? newLo : mergeWord(types.u32[upper ? at + 1 : at], maddr, size, lo)
+		newLo = upper ? types.u32[at] : merged
+		newHi = upper ? merged : types.u32[at + 1]
+	}
+	const rc = modL1Entry(types, mfn, at, newLo, newHi, false, false)
+	if (rc !== 0) vcpu.mm.logRefusal(`write of ${hex64(newLo, newHi)} to page table entry at 0x${maddr.toString(16)}`, rc)
+	return rc === 0
 }
 
 /** A word with one or two of its bytes replaced. */
 function mergeWord(word: number, maddr: number, size: number, value: number): number {
 	const shift = (maddr & 3) * 8
 	const mask = (size === 1 ? 0xff : 0xffff) << shift
-	return (word & ~mask) | ((value << shift) & mask)
+	return ((word & ~mask) | ((value << shift) & mask)) >>> 0
 }
