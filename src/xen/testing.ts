@@ -1,7 +1,8 @@
 /** Domains without a processor, for unit tests: hypercall handlers see frame `n` at address n * 4096 (identity mapping). */
 import { shared_info, vcpu_info } from '../abi/xen.ts'
-import { CPU_KERNEL_MODE } from '../x86/core/layout.ts'
+import { ACCESS_WRITE, CPU_KERNEL_MODE, FRAME_ABSENT, FRAME_HOOK } from '../x86/core/layout.ts'
 import { type CoreExports, Cpu } from '../x86/cpu.ts'
+import { PAGE_SIZE } from '../x86/machine_memory.ts'
 import { Domain } from './domain.ts'
 import { initialiseEvents } from './event_ports.ts'
 import { initialiseGrants } from './grant_entries.ts'
@@ -48,7 +49,12 @@ export function testVcpu(domain: Domain, index = 0, options: TestVcpuOptions = {
 		shutdown: (reason, crashReason) => options.onShutdown?.(reason, crashReason),
 	}
 	const core = {
-		translate: (va: number) => (va >= 0 && va < domain.layout.ramFrames * 4096 ? domain.machine.frameBase + va : -1),
+		translate: (va: number, access: number) => {
+			if (va < 0 || va >= domain.layout.ramFrames * PAGE_SIZE) return -1
+			const attributes = domain.machine.u8[domain.machine.attributeAddress(Math.floor(va / PAGE_SIZE))] as number
+			const refused = access === ACCESS_WRITE ? FRAME_ABSENT | FRAME_HOOK : FRAME_ABSENT
+			return attributes & refused ? -1 : domain.machine.frameBase + va
+		},
 		setKernelMode: (kernel: number) => cpu.setField(CPU_KERNEL_MODE, kernel),
 		flushTlb() {},
 		flushPage() {},
