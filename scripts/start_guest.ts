@@ -21,15 +21,6 @@ const SILENCE_LIMIT_S = 300
 const say = (line: string) => void process.stderr.write(`xenotype: ${line}\n`)
 const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true
 
-try {
-	process.exitCode = await start()
-} catch (error) {
-	if (!(error instanceof UserError)) throw error
-	say(error.message)
-	process.exitCode = error.exitCode
-}
-process.stdout.write('', () => process.exit())
-
 async function start(): Promise<number> {
 	const { cloud } = await ensureGuestAssets(['cloud'], say)
 	await buildCore(say)
@@ -147,3 +138,12 @@ function context(stdout: Writable): CommandContext {
 		complain: (line) => void process.stderr.write(`${line}\n`),
 	}
 }
+
+try {
+	process.exitCode = await start()
+} catch (error) {
+	if (!(error instanceof UserError)) throw error
+	say(error.message)
+	process.exitCode = error.exitCode
+}
+process.stdout.write('', () => process.exit())
