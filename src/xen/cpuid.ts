@@ -36,10 +36,10 @@ const EXTENDED1_ECX = bits(0)
 const LEAF1_EBX = 0x0001_0800
 
 const POLICY: ReadonlyMap<number, CpuidLeaf> = new Map<number, CpuidLeaf>([
-	[0, [7, VENDOR[1], VENDOR[3], VENDOR[2]]],
+	[0, [7, VENDOR[1], VENDOR[2], VENDOR[3]]],
 	[1, [SIGNATURE, LEAF1_EBX, LEAF1_ECX, LEAF1_EDX]],
 	[7, NONE],
-	[0x8000_0000, [0x8000_0008, VENDOR[1], VENDOR[3], VENDOR[2]]],
+	[0x8000_0000, [0x8000_0008, VENDOR[1], VENDOR[2], VENDOR[3]]],
 	[0x8000_0001, [SIGNATURE, 0, EXTENDED1_ECX, EXTENDED1_EDX]],
 	[0x8000_0002, brand(0)],
 	[0x8000_0003, brand(16)],
