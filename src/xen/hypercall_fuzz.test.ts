@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as G from '../abi/grant_table.ts'
 import { DOMID_SELF } from '../abi/xen.ts'
 import { consoleIoHypercall } from './console_io.ts'
 import { eventChannelCompatHypercall, eventChannelHypercall } from './event_channel_op.ts'
@@ -62,17 +63,35 @@ function fuzz(seed: number): void {
 		const table = domain.machine.frameAddress(domain.layout.grantMfn) >>> 2
 		for (let n = 0; n < 4; n++) u32[table + (random() % 64)] = pick([0x1_0001, 0x0_0001, 0x1_0005, 0x0_0101, number()])
 	}
+	/** Arguments that get past the first checks: a grant mapped at a page table entry, unmapped, or copied. */
+	const plausible = (): Uint32Array => {
+		const entry = PAGE_TABLE_MFN * 4096 + (random() % 8) * 8
+		const ref = random() % 32
+		const command = pick([G.GNTTABOP_map_grant_ref, G.GNTTABOP_unmap_grant_ref, G.GNTTABOP_copy])
+		u32.fill(0, page, page + 12)
+		if (command === G.GNTTABOP_copy) {
+			u32.set([random() % FRAMES, 0, DOMID_SELF | ((random() % 4096) << 16), 0], page)
+			u32.set([ref, 0, DOMID_SELF | ((random() % 4096) << 16), 0, (random() % 64) | (pick([2, 2, 3, 0]) << 16)], page + 4)
+		} else if (command === G.GNTTABOP_map_grant_ref) u32.set([entry, 0, pick([0x12, 0x16, 0x13, 0x11, 0x1a]), ref, 1], page)
+		else u32.set([entry, 0, 0, 0, random() % 4], page)
+		return hypercallArgs(command, 0x1000, 1)
+	}
 	assert.equal(vcpu.mm.types.getPageAndType(PAGE_TABLE_MFN, TYPE_L1), 0)
 
 	const held: MappedGrant[] = []
+	let okays = 0
 	for (let call = 0; call < CALLS; call++) {
 		scribble()
-		const row = pick(rows)
-		const args = hypercallArgs(pick([() => random() % 16, number, address])(), address(), random() % 4, address(), number(), number())
+		const directed = random() % 4 === 0
+		const row = directed ? grantTableHypercall : pick(rows)
+		const args = directed
+			? plausible()
+			: hypercallArgs(pick([() => random() % 16, number, address])(), address(), random() % 4, address(), number(), number())
 		if (row === eventChannelCompatHypercall || row === physdevCompatHypercall) args.set(hypercallArgs(address()).subarray(0, 2))
 		try {
 			const result = row.handler?.(vcpu, args) as number
 			assert.ok(Number.isInteger(result) && (Math.abs(result) <= LARGEST || result === HYPERCALL_PREEMPTED), `returned ${result}`)
+			if (directed && args[0] === G.GNTTABOP_map_grant_ref && result === 0 && (u32[page + 4] as number) >>> 16 === 0) okays++
 			if (random() % 8 === 0) {
 				const mapped = mapGrant(domain, random() % 600, random() % 2 === 0)
 				if (typeof mapped !== 'number') held.push(mapped)
@@ -85,6 +104,7 @@ function fuzz(seed: number): void {
 		}
 	}
 	for (const mapped of held) unmapGrant(domain, mapped)
+	assert.ok(okays > 0, 'no grant was ever mapped')
 	nothingIsLeft(vcpu)
 }
 
