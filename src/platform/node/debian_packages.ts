@@ -26,12 +26,16 @@ export class DebianPackages {
 	private readonly directory: string
 	private readonly progress: Progress
 	private readonly config: string
+	/** Its time tells when the package lists were last fetched in full. */
+	private readonly stamp: string
 	private updated = false
+	private updateError: UserError | null = null
 
 	constructor(directory: string, progress: Progress) {
 		this.directory = directory
 		this.progress = progress
 		this.config = join(directory, 'apt.conf')
+		this.stamp = join(directory, 'updated')
 	}
 
 	/** True when this host has what it takes: apt-get, apt-cache, dpkg-deb and tar. */
@@ -47,7 +51,10 @@ export class DebianPackages {
 		return true
 	}
 
-	/** The newest package whose whole name matches the first of `patterns` that matches any; null when none does. */
+	/**
+	 * The newest package whose whole name matches the first of `patterns` that matches any; null when none does. Throws a UserError when
+	 * none does and the package lists could not be had in full.
+	 */
 	async newest(patterns: readonly RegExp[]): Promise<DebianPackage | null> {
 		await this.ensureLists()
 		const names = (await this.apt('apt-cache', ['pkgnames'])).stdout.split('\n')
@@ -58,6 +65,7 @@ export class DebianPackages {
 				if (found !== null) return found
 			}
 		}
+		if (this.updateError !== null) throw this.updateError
 		return null
 	}
 
@@ -80,7 +88,11 @@ export class DebianPackages {
 		this.progress(`downloading ${wanted.name} ${wanted.version} (${(wanted.sizeBytes / 1e6).toFixed(1)} MB)`)
 		const result = await this.apt('apt-get', ['-q', 'download', `${wanted.name}=${wanted.version}`], scratch)
 		const archive = (await readdir(scratch)).find((name) => name.endsWith('.deb'))
-		if (result.code !== 0 || archive === undefined) throw aptError(`could not download ${wanted.name} ${wanted.version}`, result)
+		if (result.code !== 0 || archive === undefined) {
+			// The lists may be older than what the mirror has: the next attempt fetches them anew.
+			await rm(this.stamp, { force: true })
+			throw aptError(`could not download ${wanted.name} ${wanted.version}`, result)
+		}
 		const path = join(scratch, archive)
 		const sha256 = await sha256OfFile(path)
 		if (sha256 !== wanted.sha256)
@@ -102,20 +114,19 @@ export class DebianPackages {
 		return { name, version, sha256, sizeBytes: Number(field('Size') ?? 0) }
 	}
 
-	/** Fetches the package lists once a day at most; with old ones at hand a failure is only told. */
+	/**
+	 * Fetches the package lists once a day at most. A failure is kept for later: one source of several may have failed, or old lists may do.
+	 */
 	private async ensureLists(): Promise<void> {
 		if (this.updated) return
-		await this.configure()
-		const stamp = join(this.directory, 'updated')
-		const previous = await stat(stamp).catch(() => null)
-		if (previous === null || Date.now() - previous.mtimeMs > LISTS_MAX_AGE_MS) {
-			this.progress("fetching Debian's package lists")
-			const result = await this.apt('apt-get', ['-q', 'update'])
-			if (result.code === 0) await writeFile(stamp, '')
-			else if (previous === null) throw aptError('could not fetch the package lists', result)
-			else this.progress(`could not renew the package lists, going on with the old ones: ${lastLine(result.stderr)}`)
-		}
 		this.updated = true
+		await this.configure()
+		const age_ms = Date.now() - ((await stat(this.stamp).catch(() => null))?.mtimeMs ?? 0)
+		if (age_ms < LISTS_MAX_AGE_MS) return
+		this.progress("fetching Debian's package lists")
+		const result = await this.apt('apt-get', ['-q', 'update'])
+		if (result.code === 0) await writeFile(this.stamp, '')
+		else this.updateError = aptError('could not fetch the package lists', result)
 	}
 
 	private async configure(): Promise<void> {
@@ -141,6 +152,7 @@ function aptConfiguration(directory: string): string {
 APT::Architecture "amd64";
 APT::Architectures { "amd64"; };
 APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
 Dir::State ${quoted(directory)};
 Dir::State::lists ${quoted(join(directory, 'lists'))};
 Dir::State::status ${quoted(join(directory, 'status'))};

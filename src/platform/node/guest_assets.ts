@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, relative } from 'node:path'
 import { UserError } from '../../base/errors.ts'
@@ -50,8 +50,8 @@ const MODULE_GLOB = './*/kernel/drivers/*xen*.ko*'
 const MODULE_MAX_BYTES = 64 << 20
 const BUSYBOX: readonly RegExp[] = [/^busybox-static$/]
 const BUSYBOX_GLOB = './*bin/busybox'
-/** An initramfs that another version of this program made may be in use; it is removed after this long. */
-const INITRAMFS_KEEP_MS = 24 * 3600 * 1000
+/** An initramfs that another version of this program made may be in use; it is removed when it was not asked for in so long. */
+const INITRAMFS_KEEP_MS = 30 * 24 * 3600 * 1000
 
 /**
  * Makes sure that the kernels and initramfs of the guests named are in the user's cache, and says where. What is there already is used as it
@@ -271,7 +271,10 @@ async function filesUnder(directory: string): Promise<string[]> {
 async function writeInitramfs(directory: string, image: Uint8Array): Promise<string> {
 	const hash = createHash('sha256').update(image).digest('hex').slice(0, 16)
 	const path = join(directory, `initramfs-${hash}.cpio`)
-	if ((await stat(path).catch(() => null))?.size === image.length) return path
+	if ((await stat(path).catch(() => null))?.size === image.length) {
+		await utimes(path, new Date(), new Date())
+		return path
+	}
 	await mkdir(directory, { recursive: true })
 	const scratch = await mkdtemp(join(directory, STAGING))
 	await writeFile(join(scratch, 'image'), image)
