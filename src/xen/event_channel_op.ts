@@ -1,5 +1,5 @@
 /** HYPERVISOR_event_channel_op. Every sub-operation: copy the argument once, act, copy back the fields that Xen fills in. */
-import { XEN_EFAULT, XEN_ENOSYS, XEN_ESRCH } from '../abi/errno.ts'
+import { XEN_EBUSY, XEN_EFAULT, XEN_ENOSYS, XEN_ESRCH } from '../abi/errno.ts'
 import * as E from '../abi/event_channel.ts'
 import { __HYPERVISOR_event_channel_op, __HYPERVISOR_event_channel_op_compat, DOMID_SELF } from '../abi/xen.ts'
 import { askControl, REQUEST_BIND_INTERDOMAIN, REQUEST_CLOSE } from './control_request.ts'
@@ -150,7 +150,7 @@ export const eventChannelSubops: Readonly<Record<number, SubopRow>> = {
 	[E.EVTCHNOP_reset_cont]: {
 		name: 'EVTCHNOP_reset_cont',
 		status: 'not-applicable',
-		errno: 16,
+		errno: XEN_EBUSY,
 		note: "Xen's continuation of EVTCHNOP_reset, which is not interrupted here: no reset is ever to be continued",
 	},
 }
