@@ -1,7 +1,7 @@
 // Entry to SSE..SSE4.2, and the instructions near it that neither CR0.TS nor CR0.EM guards.
 // An operation's family follows from its number: numbers are given in the order of opcodes/sse.ts.
 
-import { REC_FLAGS, REC_OPSIZE, REC_REG, RF_REXW } from './layout'
+import { REC_FLAGS, REC_OPSIZE, REC_REG, RF_OP16, RF_REXW } from './layout'
 import { cpu, ea, FAULT, raise, readPtr } from './mem'
 import { setFlags } from './flags'
 import { executeFxsave } from './fxsave'
@@ -43,12 +43,18 @@ function executeUnguarded(rec: usize, operation: i32): i32 {
 		case op.OP_CRC32_B:
 			return crc32(rec, 1)
 		case op.OP_CRC32_V:
-			return crc32(rec, <u32>load<u8>(rec, REC_OPSIZE))
+			return crc32(rec, sourceSize(rec))
 		case op.OP_POPCNT:
 			return popcount(rec)
 		default:
 			return raise(6, 0)
 	}
+}
+
+/** Bytes of an Ev operand whose destination has another size. */
+function sourceSize(rec: usize): u32 {
+	const flags = <u32>load<u8>(rec, REC_FLAGS)
+	return flags & RF_REXW ? 8 : flags & RF_OP16 ? 2 : 4
 }
 
 /** CRC-32C (reflected polynomial 0x82f63b78) over `size` bytes, without the initial and final inversion. */

@@ -16,6 +16,7 @@ import {
 	extendedOne,
 	pack,
 	raiseDenormal,
+	rSe,
 	setInfinity,
 	setInvalid,
 	setResult,
@@ -573,9 +574,9 @@ function multiplyBy(seA: u32, sigA: u64, exact: bool): void {
 	unpack(seA, sigA)
 	multiplyWide(sign, exp, sig, l)
 	if (!exact) return packInexact()
-	// Processors raise PE here too.
-	soft.raiseFlags(soft.FE_INEXACT)
+	// Processors report these as if they were inexact.
 	pack(64)
+	soft.raiseFlags(soft.FE_INEXACT | (rSe & 0x7fff ? 0 : soft.FE_UNDERFLOW))
 }
 
 /** FYL2XP1: a * log2(1 + b), accurate for small b. */
@@ -585,12 +586,10 @@ export function logarithmPlusOne80(seA: u32, sigA: u64, seB: u32, sigB: u64): vo
 	const b = classify(seB, sigB)
 	const signs = (seA ^ seB) >> 15
 	const sign = seB >> 15
-	if (b == CLASS_INFINITE) {
-		if (sign || a == CLASS_ZERO) return setInvalid()
-		return setInfinity(signs)
-	}
-	if (a == CLASS_INFINITE) return b == CLASS_ZERO ? setInvalid() : setInfinity(signs)
+	if (b == CLASS_INFINITE && (sign || a == CLASS_ZERO)) return setInvalid()
+	if (a == CLASS_INFINITE && b == CLASS_ZERO) return setInvalid()
 	if ((a == CLASS_DENORMAL || b == CLASS_DENORMAL) && raiseDenormal()) return
+	if (a == CLASS_INFINITE || b == CLASS_INFINITE) return setInfinity(signs)
 	if (a == CLASS_ZERO || b == CLASS_ZERO) return setZero(signs)
 	unpack(seB, sigB)
 	const exp = soft.uExp

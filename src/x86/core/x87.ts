@@ -2,7 +2,7 @@
 // status word in x87_state.ts.
 
 import { CPU_CR0, CPU_FDP, CPU_FIP, CPU_FOP, CPU_GPR, REC_MODRM, REC_OFF, REC_OPCODE, SLOT_PAGE } from './layout'
-import { cpu, ea, FAULT, raise, readPtr, writeEnd, writePtr } from './mem'
+import { cpu, ea, FAULT, raise, readPtr, writable, writeEnd, writePtr } from './mem'
 import { setFlags, statusFlags } from './flags'
 import { isMemory } from './sse_common'
 import * as soft from './softfloat'
@@ -89,9 +89,11 @@ export function executeX87(rec: usize, operation: i32): i32 {
 		default:
 	}
 	beginX87()
-	if (isMemory(rec) ? executeMemory(rec, operation) : executeRegister(rec, operation)) return 1
-	notePointers(rec)
-	return 0
+	const failed = isMemory(rec) ? executeMemory(rec, operation) : executeRegister(rec, operation)
+	// SSE accumulates in the same flags.
+	soft.clearFlags()
+	if (!failed) notePointers(rec)
+	return failed
 }
 
 /** The last instruction's opcode (11 bits), address and operand address. */
@@ -305,7 +307,8 @@ function storeReal(rec: usize, wide: bool, pops: bool): i32 {
 		if (wide) store<u64>(p, value)
 		else store<u32>(p, <u32>value)
 		if (!writeEnd()) return 1
-	} else {
+	} else if (!writable(ea(rec), wide ? 8 : 4)) return 1
+	else {
 		// Nothing was stored, so nothing was rounded.
 		soft.dropInexact()
 		pops = false
@@ -326,7 +329,7 @@ function storeExtended(rec: usize): i32 {
 		store<u64>(p, sig)
 		store<u16>(p, se, 8)
 		if (!writeEnd()) return 1
-	}
+	} else if (!writable(ea(rec), 10)) return 1
 	if (conclude()) pop()
 	return 0
 }
@@ -342,7 +345,8 @@ function storeInteger(rec: usize, size: u32, rounding: u32, pops: bool): i32 {
 		else if (size == 4) store<i32>(p, <i32>value)
 		else store<i16>(p, <i16>value)
 		if (!writeEnd()) return 1
-	} else pops = false
+	} else if (!writable(ea(rec), size)) return 1
+	else pops = false
 	conclude()
 	if (pops) pop()
 	return 0
@@ -363,7 +367,7 @@ function storeBcd(rec: usize): i32 {
 		store<u64>(p, low)
 		store<u16>(p, high, 8)
 		if (!writeEnd()) return 1
-	}
+	} else if (!writable(ea(rec), 10)) return 1
 	if (conclude()) pop()
 	return 0
 }

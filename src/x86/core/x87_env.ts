@@ -103,11 +103,11 @@ export function loadEnvironment(rec: usize): i32 {
 	return readEnvironment(rec, ea(rec)) ? 0 : 1
 }
 
-/** FNSAVE: the environment, ST0..ST7 of ten bytes each, then FNINIT. The image's last byte is tried first. */
+/** FNSAVE: the environment, ST0..ST7 of ten bytes each, then FNINIT. Both ends of the image are tried first. */
 export function saveX87(rec: usize): i32 {
 	const va = ea(rec)
 	const registers = va + environmentSize(rec)
-	if (!writable(registers + 79, 1)) return 1
+	if (!writable(va, 2) || !writable(registers + 79, 1)) return 1
 	if (!writeEnvironment(rec, va)) return 1
 	for (let i: u32 = 0; i < 8; i++) {
 		const p = writePtr(registers + i * 10, 10)
@@ -124,7 +124,7 @@ export function saveX87(rec: usize): i32 {
 export function restoreX87(rec: usize): i32 {
 	const va = ea(rec)
 	const registers = va + environmentSize(rec)
-	if (readPtr(registers + 79, 1) == FAULT) return 1
+	if (readPtr(va, 2) == FAULT || readPtr(registers + 79, 1) == FAULT) return 1
 	if (!readEnvironment(rec, va)) return 1
 	const tags = load<u8>(cpu, CPU_FTW)
 	for (let i: u32 = 0; i < 8; i++) {
