@@ -11,7 +11,8 @@ import { TYPE_L1 } from './page_info.ts'
 /**
  * CpuHost.protectedWrite(): a write of `size` bytes (1, 2, 4, 8; value hi:lo) to machine address `maddr`, whose frame is marked
  * FRAME_HOOK. True when it has been done; false (nothing changed) when the guest is to get its #PF: not an L1 table, not
- * aligned, or an entry that is not allowed. May drop decoded code, but changes no TLB entry.
+ * aligned, or an entry that is not allowed. May drop decoded code, and flushes the TLBs when the old entry was the last to hold a frame
+ * that the guest had given back.
  */
 export function writePageTable(vcpu: VcpuContext, maddr: number, size: number, lo: number, hi: number): boolean {
 	const { types } = vcpu.mm
@@ -28,6 +29,7 @@ export function writePageTable(vcpu: VcpuContext, maddr: number, size: number, l
 		newHi = upper ? merged : types.u32[at + 1]
 	}
 	const rc = modL1Entry(types, mfn, at, newLo, newHi, false, false)
+	types.settle()
 	if (rc !== 0) vcpu.mm.logRefusal(`write of ${hex64(newLo, newHi)} to page table entry at 0x${maddr.toString(16)}`, rc)
 	return rc === 0
 }
