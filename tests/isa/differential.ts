@@ -1,11 +1,11 @@
 // Random cases on the real processor and on ours: node tests/isa/differential.ts [--seed N] [--seconds S] [--only REGEXP] [--engine run]
 
 import { parseArgs } from 'node:util'
-import { type JudgedCase, VECTOR_HANG } from './case.ts'
 import { loadCore } from './core.ts'
 import { fuzzCase } from './generate/fuzz.ts'
+import { judge } from './judge.ts'
 import { type Engine, IsaMachine } from './machine.ts'
-import { nativeUnavailable, runNative } from './native.ts'
+import { nativeUnavailable } from './native.ts'
 import { Random } from './random.ts'
 import { Report, replay } from './replay.ts'
 import { generateCases, SHAPES } from './shapes.ts'
@@ -27,11 +27,7 @@ export async function differential({ seed, seconds, only, engine = 'run' }: Diff
 	while (performance.now() < end && report.failed < 100) {
 		const cases = generateCases(shapes, shapes.length > 200 ? 1 : 100, random)
 		if (!only) for (let i = 0; i < 500; i++) cases.push(fuzzCase(random, i % 4 === 0))
-		const outcomes = runNative(cases)
-		const judged = cases
-			.map((test, i): JudgedCase => ({ case: test, outcome: outcomes[i]! }))
-			.filter(({ outcome }) => outcome.vector !== VECTOR_HANG)
-		replay(machine, judged, report)
+		replay(machine, judge(cases), report)
 	}
 	return report
 }

@@ -20,6 +20,7 @@ import {
 	STATE_RIP,
 	STATE_SELECTORS,
 	STATE_SIZE,
+	TF,
 	viewOf,
 } from './state.ts'
 
@@ -31,11 +32,13 @@ const D = 0x40
 const FRAMES = 64
 const STEPS = 2000
 const PAGE = 4096
+const DEBUG = 1
 const BREAKPOINT = 3
 const OVERFLOW = 4
 const GENERAL_PROTECTION = 13
 const PAGE_FAULT = 14
 const ERROR_IDT = 2
+const ERROR_FETCH = 16
 const CS = 1
 
 /** How many instructions the processor is asked for at a time: step() once a turn, or run(). */
@@ -137,7 +140,8 @@ export class IsaMachine {
 		this.placeCode(test)
 		this.load(test.state)
 		this.cpu.setField(L.CPU_EXC_ERROR, 0)
-		const outcome = this.outcomeOf(this.runToExit())
+		const singleStep = (viewOf(test.state).getUint32(STATE_RFLAGS, true) & TF) !== 0
+		const outcome = this.outcomeOf(test, this.runToExit(singleStep), singleStep)
 		this.clearCode(test)
 		return normalise(test, outcome)
 	}
@@ -161,12 +165,21 @@ export class IsaMachine {
 		this.code.fill(map.FILL, at, at + test.code.length)
 	}
 
-	private runToExit(): number {
+	/** With TF set a case is one instruction long; whether our processor traps by itself is not what's tested. */
+	private runToExit(singleStep: boolean): number {
+		if (singleStep) return this.cpu.step()
 		for (let i = 0; i < STEPS; i++) {
 			const exit = this.engine === 'step' ? this.cpu.step() : this.cpu.run(1000)
 			if (exit !== L.EXIT_BUDGET) return exit
 		}
 		return L.EXIT_BUDGET
+	}
+
+	/** The case's one instruction has retired, and what it went to can't be fetched. */
+	private isNextFetch(test: IsaCase): boolean {
+		const { cpu } = this
+		const isFetch = cpu.field(L.CPU_EXC_VECTOR) === PAGE_FAULT && (cpu.field(L.CPU_EXC_ERROR) & ERROR_FETCH) !== 0
+		return isFetch && cpu.rip === cpu.wide(L.CPU_CR2) && cpu.rip !== map.CODE_VA + this.codeOffset(test)
 	}
 
 	private load(state: Uint8Array): void {
@@ -186,7 +199,7 @@ export class IsaMachine {
 			cpu.setWide(L.SLOT_GS_BASE, map.GS_BASE)
 		}
 		this.bytes.set(state.subarray(STATE_GPR, STATE_GPR + 128), at + L.CPU_GPR)
-		cpu.rflags = from.getUint32(STATE_RFLAGS, true)
+		cpu.rflags = from.getUint32(STATE_RFLAGS, true) & ~TF
 		this.bytes.set(state.subarray(STATE_RIP, STATE_RIP + 8), at + L.CPU_RIP)
 		this.loadFx(from, state)
 	}
@@ -229,7 +242,7 @@ export class IsaMachine {
 	}
 
 	/** The exception that a processor with Linux's IDT would have raised: INT n is refused but for 3 and 4, privileged instructions are too. */
-	private outcomeOf(exit: number): Outcome {
+	private outcomeOf(test: IsaCase, exit: number, singleStep: boolean): Outcome {
 		const { cpu } = this
 		const state = this.save()
 		const refuse = (error: number, back: number): Outcome => {
@@ -240,6 +253,7 @@ export class IsaMachine {
 		const vector = cpu.field(L.CPU_EXC_VECTOR)
 		switch (exit) {
 			case L.EXIT_EXCEPTION: {
+				if (singleStep && this.isNextFetch(test)) return { vector: DEBUG, error: 0, cr2: 0n, state, memory: [] }
 				const cr2 = vector === PAGE_FAULT ? this.view.getBigUint64(cpu.state + L.CPU_CR2, true) : 0n
 				return { vector, error: cpu.field(L.CPU_EXC_ERROR), cr2, state, memory: [] }
 			}
@@ -249,6 +263,7 @@ export class IsaMachine {
 			case L.EXIT_PRIVILEGED:
 				return refuse(0, 0)
 			default:
+				if (singleStep) return { vector: DEBUG, error: 0, cr2: 0n, state, memory: [] }
 				return { vector: VECTOR_HANG, error: exit, cr2: 0n, state, memory: [] }
 		}
 	}

@@ -57,16 +57,32 @@ export function undefinedFlags(operation: string, operand: FlagRule): number {
 	return typeof rule === 'number' ? rule : rule(operand)
 }
 
+const PE = 0x0020
 const C0 = 0x0100
 const C1 = 0x0200
 const C2 = 0x0400
 const C3 = 0x4000
+const TRANSCENDENTAL = /^D9 (F0|F1|F2|F3|F9|FB|FE|FF)$/
 
-/** Condition codes that an x87 operation leaves undefined, by its opcode bytes (D9 F0 and the like) or its ModRM form (D8 /0). */
-export function undefinedStatus(key: string, comparison: boolean): number {
+/** An x87 function whose last place isn't defined. */
+export function isTranscendental(key: string): boolean {
+	return TRANSCENDENTAL.test(key)
+}
+
+/**
+ * Bits of the status word that an x87 operation leaves undefined, by its opcode bytes (D9 F0 and the like) or its ModRM form (D8 /0).
+ * C1 after a comparison into RFLAGS, a conditional move or FFREE differs between vendors, and so does PE after an exact transcendental result.
+ */
+export function undefinedStatus(key: string, operation: string, comparison: boolean): number {
+	if (/^(FCMOV|FU?COMIP?$|FFREE)/.test(operation)) return C0 | C1 | C2 | C3
 	if (comparison) return 0
 	if (/^D9 (F8|F5)$/.test(key)) return 0
-	if (/^D9 (F2|FB|FE|FF)$/.test(key)) return C0 | C1 | C3
-	if (/^D9 (F0|F1|F3|F9)$/.test(key)) return C0 | C1 | C2 | C3
+	if (/^D9 (F2|FB|FE|FF)$/.test(key)) return C0 | C1 | C3 | PE
+	if (TRANSCENDENTAL.test(key)) return C0 | C1 | C2 | C3 | PE
 	return C0 | C2 | C3
+}
+
+/** Partial remainder and trigonometric functions of invalid operands: the condition codes have no meaning. */
+export function undefinedWhenInvalid(operation: string): number {
+	return /^(FPREM1?|FSIN|FCOS|FSINCOS|FPTAN)$/.test(operation) ? C0 | C1 | C2 | C3 : 0
 }

@@ -3,7 +3,7 @@
 import { type IsaCase, LAST_PLACE, TWELVE_BITS } from '../case.ts'
 import type { Random } from '../random.ts'
 import { FX_FCW, FX_FSW, FX_FTW, FX_MXCSR, STATE_FX, viewOf } from '../state.ts'
-import { undefinedFlags, undefinedStatus } from '../undefined.ts'
+import { isTranscendental, undefinedFlags, undefinedStatus } from '../undefined.ts'
 import { CaseBuilder } from './builder.ts'
 import type { Encoding } from './encoding.ts'
 import { addOperands, isX87 } from './operands.ts'
@@ -43,6 +43,8 @@ function operandSizes({ operands, attributes, prefix }: Encoding, compat: boolea
 	if (operands.includes('M')) return [2, 4]
 	if (attributes.has('f64')) return compat ? [4] : [8]
 	if (letters.includes('v') || letters.includes('p')) {
+		// MOVSXD to 16 bits: how much of memory it reads differs.
+		if (attributes.has('o64')) return [4, ...long]
 		if (attributes.has('d64')) return compat ? [2, 4] : [2, 8]
 		return [2, 4, ...long]
 	}
@@ -66,7 +68,7 @@ export function makeCase(shape: Shape, random: Random): IsaCase | undefined {
 	addLock(b, shape.form)
 	b.disturbPrefixes()
 	b.undefinedFlags = undefinedFlags(encoding.operation, { size: ruleSize(b), count: shiftCount(b) })
-	if (isX87(b)) b.undefinedStatus = undefinedStatus(encoding.key, isComparison(b))
+	if (isX87(b)) b.undefinedStatus = undefinedStatus(encoding.key, encoding.operation, isComparison(b))
 	if (/^(RCP|RSQRT)[PS]S$/.test(encoding.operation)) b.tolerance = TWELVE_BITS
 	return b.finish()
 }
@@ -91,10 +93,11 @@ function shiftCount(b: CaseBuilder): number {
 	return first === 0xd0 || first === 0xd1 ? 1 : 0
 }
 
-/** LOCK where the row allows it, and rarely where it raises #UD. */
+/** LOCK where the row allows it, and rarely where it raises #UD (VERW takes it on some processors). */
 function addLock(b: CaseBuilder, form: 'reg' | 'mem'): void {
 	const allowed = b.encoding.attributes.has('lock') && form === 'mem'
-	if (allowed ? b.random.oneIn(5) : b.encoding.prefix === undefined && b.random.oneIn(150)) b.addPrefix(0xf0)
+	if (allowed ? b.random.oneIn(5) : b.encoding.prefix === undefined && !/^0F 00/.test(b.encoding.key) && b.random.oneIn(150))
+		b.addPrefix(0xf0)
 }
 
 /** Rounding modes, flush-to-zero, denormals-are-zero, sticky flags; one case in twelve has exceptions unmasked. */
@@ -114,7 +117,7 @@ function prepareX87(b: CaseBuilder): void {
 		const precision = random.pick([0x000, 0x200, 0x300, 0x300])
 		view.setUint16(STATE_FX + FX_FCW, 0x7f | precision | (random.below(4) << 10), true)
 	}
-	if (random.oneIn(20)) {
+	if (random.oneIn(20) && !isTranscendental(key)) {
 		view.setUint16(STATE_FX + FX_FCW, view.getUint16(STATE_FX + FX_FCW, true) & ~(random.u32() & 0x3f), true)
 		b.epilogue = [0x9b]
 	}
@@ -127,7 +130,7 @@ function prepareX87(b: CaseBuilder): void {
 	b.putSt(0, x87Argument(random, key))
 	b.putSt(1, float80(random))
 	if (random.oneIn(2)) b.putSt(random.below(8), float80(random))
-	if (/^D9 (F0|F1|F2|F3|F9|FB|FE|FF)$/.test(key)) b.tolerance = LAST_PLACE
+	if (isTranscendental(key)) b.tolerance = LAST_PLACE
 }
 
 /** ST(0). Transcendental functions are defined, and precise, in a range only. */

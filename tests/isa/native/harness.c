@@ -30,6 +30,7 @@
 #define USER_CS64 0x33
 #define TLS_INDEX 12
 #define HWCAP2_FSGSBASE_BIT 2
+#define VECTOR_DEBUG 1
 /* A case that runs for two ticks hangs. */
 #define TICK_US 50000
 #define VECTOR_HANG 255
@@ -68,8 +69,8 @@ struct reply {
 /* What the trampoline loads; its offsets are written out in `enter`. */
 struct launch {
 	uint8_t fx[512];
-	uint64_t rflags;   /* 512 */
-	uint64_t pops[15]; /* 520: r15 .. r8, rdi, rsi, rbp, rbx, rdx, rcx, rax */
+	uint64_t pops[15]; /* 512: r15 .. r8, rdi, rsi, rbp, rbx, rdx, rcx, rax */
+	uint64_t rflags;   /* 632: last, so that a case with TF traps seldom on its way */
 	uint64_t rsp;	   /* 640 */
 	uint32_t target;   /* 648: far pointer m16:32 */
 	uint16_t target_cs;
@@ -81,7 +82,8 @@ __attribute__((aligned(64))) struct launch launch;
 uint64_t harness_rsp;
 extern void enter(void), resume(void);
 
-static volatile sig_atomic_t running;
+/* `arrived`: the first instruction of a case with TF is about to run. */
+static volatile sig_atomic_t running, arrived;
 static volatile unsigned long case_number, case_at_last_tick;
 static uint64_t harness_fs;
 static struct reply reply;
@@ -104,9 +106,9 @@ asm(".text\n"
     "	movabs $" NUMBER(GS_BASE) ", %rax; wrgsbase %rax\n"
     "1:	xor %eax, %eax; mov %eax, %fs; movabs $" NUMBER(FS_BASE) ", %rax; wrfsbase %rax\n"
     "	lea 512(%rdi), %rsp\n"
-    "	popfq\n"
     "	pop %r15; pop %r14; pop %r13; pop %r12; pop %r11; pop %r10; pop %r9; pop %r8\n"
     "	pop %rdi; pop %rsi; pop %rbp; pop %rbx; pop %rdx; pop %rcx; pop %rax\n"
+    "	popfq\n"
     "	mov launch+640(%rip), %rsp\n"
     "	ljmpl *launch+648(%rip)\n"
     "resume:\n"
@@ -162,13 +164,19 @@ static void capture(ucontext_t *context, uint32_t vector)
 
 static void on_exception(int signal, siginfo_t *info, void *context)
 {
+	const greg_t *greg = ((ucontext_t *)context)->uc_mcontext.gregs;
 	(void)signal;
 	(void)info;
 	if (!running) {
 		restore_fs();
 		die("an exception outside a case");
 	}
-	capture(context, ((ucontext_t *)context)->uc_mcontext.gregs[REG_TRAPNO]);
+	/* With TF in a case's flags the trampoline traps too, last when it has arrived. */
+	if (greg[REG_TRAPNO] == VECTOR_DEBUG && !arrived) {
+		arrived = greg[REG_RIP] == launch.target;
+		return;
+	}
+	capture(context, greg[REG_TRAPNO]);
 }
 
 static void on_tick(int signal, siginfo_t *info, void *context)
@@ -183,7 +191,7 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 
 static void install(int signal, void (*handler)(int, siginfo_t *, void *))
 {
-	struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+	struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
 	if (sigaction(signal, &action, NULL))
 		die("sigaction");
 }
@@ -205,8 +213,9 @@ static void install_handlers(void)
 
 static uint8_t *map_at(uint64_t va, size_t size, int protection, int file, off_t offset)
 {
-	int fixed = va ? MAP_FIXED_NOREPLACE : 0;
-	void *at = mmap((void *)va, size, protection, MAP_SHARED | fixed, file, offset);
+	/* Populated: a write to a read-only page must find it present. */
+	int how = MAP_SHARED | MAP_POPULATE | (va ? MAP_FIXED_NOREPLACE : 0);
+	void *at = mmap((void *)va, size, protection, how, file, offset);
 	if (at == MAP_FAILED)
 		die("mmap");
 	return at;
@@ -318,6 +327,7 @@ int main(void)
 		memcpy(data, initial, DATA_SIZE);
 		prepare(&request);
 		case_number++;
+		arrived = 0;
 		running = 1;
 		enter();
 		send_changes(initial, data);

@@ -35,9 +35,10 @@ export const jumpIndirect: Special = (b, form) => {
 	const size = b.compat ? 4 : 8
 	if (b.operandSize === 2) return false
 	const digit = b.encoding.modrm as number
-	const target = littleEndian(b.random.oneIn(40) && !b.compat ? 0x8765_0000_0000_0000n : codeTarget(b), size)
+	const register = b.pickRegister()
+	const wild = b.random.oneIn(40) && !b.compat && register !== RSP
+	const target = littleEndian(wild ? 0x8765_0000_0000_0000n : codeTarget(b), size)
 	if (form === 'reg') {
-		const register = b.pickRegister()
 		if (register !== RSP) placeStack(b, 0)
 		b.putRegister(
 			register,
@@ -101,6 +102,8 @@ export const returnFromInterrupt: Special = (b) => {
 	const selector = b.random.oneIn(10) ? farSelector(b) : b.compat ? 0x23n : BigInt(b.random.pick([0x23, 0x33, 0x33]))
 	const frame = [farOffset(b), selector, flags, stackPointer, BigInt(b.random.oneIn(12) ? 0x33 : map.USER_DS)]
 	const at = placeStack(b, size * frame.length)
+	// In which order the frame is read, and so where it faults, is the processor's choice.
+	if (b.peek(at, size * frame.length) === undefined) return false
 	for (const [i, word] of frame.entries()) b.poke(at + BigInt(i * size), littleEndian(word, size))
 	return true
 }

@@ -106,17 +106,24 @@ function textStrings(b: CaseBuilder): void {
 	const text = () => b.random.bytes(16).map((byte) => (byte & 0x38 ? 0x61 + (byte & 3) : 0))
 	for (let register = 0; register < 16; register++) b.putXmm(register, text())
 }
+/** Where a masked store faults is the processor's choice, so it doesn't here. */
 export const maskMove: Special = (b, form) => {
 	addOperands(b, form)
 	const { address32, segmentBase } = b.useAddressing()
-	const target = b.pickTarget(16, !address32 && b.random.oneIn(2))
+	const high = !address32 && b.random.oneIn(2)
+	const target = BigInt((high ? map.HIGH_VA : map.DATA_VA) + b.random.below(map.READ_ONLY_OFFSET - 16))
 	b.setGpr(RDI, BigInt.asUintN(address32 ? 32 : 64, target - segmentBase))
+	return true
+}
+/** Whether CVTPI2PS with a memory operand ends x87 mode differs between processors. Its opcode has other meanings with a prefix. */
+export const convertPackedIntegers: Special = (b, form) => {
+	if (form === 'mem' && b.encoding.prefix === 0) return false
+	addOperands(b, form)
 	return true
 }
 export const blendByXmm0 = then((b) => {
 	b.putXmm(0, vector(b.random))
 })
-/** A selector register that MOV may name: not CS as a destination except to see #UD. */
 
 /** Processors differ on the register form of AMD's PREFETCH. */
 export const memoryOnly: Special = (b, form) => {

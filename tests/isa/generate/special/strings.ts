@@ -21,6 +21,8 @@ export const string: Special = (b) => {
 		let target = random.oneIn(4)
 			? BigInt((high ? map.HIGH_VA : map.DATA_VA) + random.pick([0x1000, 0x2000, 0x3000]) - random.below(40))
 			: b.pickTarget(size, high)
+		// Which of its two operands faults first is the processor's choice.
+		if (register === RDI && /^A[67]$/.test(b.encoding.key)) target = BigInt(map.DATA_VA + 0x800 + random.below(0x1800))
 		if (backwards && random.oneIn(2)) target += BigInt(size * count)
 		const garbage = width === 32 && !b.compat ? BigInt(random.u32()) << 32n : 0n
 		b.setGpr(register, BigInt.asUintN(width, target - base) | garbage)
