@@ -7,8 +7,8 @@ const FHCRC = 2
 const FEXTRA = 4
 const FNAME = 8
 const FCOMMENT = 16
-/** Input is handed on in pieces, so that the limit to the output is noticed soon. */
-const PIECE_BYTES = 1 << 20
+/** Input is handed on in pieces, each of which can grow a thousandfold before the limit to the output is noticed. */
+const PIECE_BYTES = 1 << 16
 /** At most so much may follow the data. */
 const PADDING_MAX_BYTES = 4096
 
