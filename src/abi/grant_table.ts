@@ -41,7 +41,7 @@ export const grant_entry_v2_sub_page = struct('grant_table.h: union grant_entry_
 	length: u16(6, 'guest'),
 	frame: u64(8, 'guest'),
 })
-export const grant_entry_v2_transitive = struct('grant_table.h: union grant_entry_v2.transitive', 16, {
+export const grant_entry_v2_transitive = struct('grant_table.h: union grant_entry_v2.transitive', 12, {
 	flags: u16(0, 'guest'),
 	domid: u16(2, 'guest'),
 	trans_domid: u16(4, 'guest'),

@@ -1,5 +1,5 @@
 // Scheduler operations. Source: xen/include/public/sched.h.
-import { struct, u32, u64 } from './struct.ts'
+import { struct, u16, u32, u64 } from './struct.ts'
 
 export const SCHEDOP_yield = 0
 export const SCHEDOP_block = 1
@@ -24,7 +24,7 @@ export const sched_poll = struct('sched.h: struct sched_poll', 24, {
 	timeout: u64(16, 'guest'),
 })
 export const sched_remote_shutdown = struct('sched.h: struct sched_remote_shutdown', 8, {
-	domain_id: u32(0, 'guest'),
+	domain_id: u16(0, 'guest'),
 	reason: u32(4, 'guest'),
 })
 export const sched_watchdog = struct('sched.h: struct sched_watchdog', 8, { id: u32(0, 'guest'), timeout: u32(4, 'guest') })
