@@ -18,12 +18,12 @@ export function freeMemory_kib(): number {
 	return freemem() / 1024
 }
 
-/** Domain 0 is this host: its processors, and the memory that no domain holds. Its time is what the daemon itself has used. */
+/** Domain 0 is this host: its processors, and the memory that no domain holds. Its time is what this thread has used: the
+ * hypervisor's control half, xenstored, the console's backends and the toolstack. */
 export function domain0(domains: readonly DomainInfo[], startTime_s: number): DomainInfo {
 	const total_mib = Math.floor(totalmem() / MIB)
 	const held_mib = domains.reduce((sum, domain) => sum + domain.maxmem_mib, 0)
-	const used_us = process.cpuUsage().user + process.cpuUsage().system
-	const guests_s = domains.reduce((sum, domain) => sum + domain.cpuTime_s, 0)
+	const used_us = process.threadCpuUsage()
 	return {
 		name: DOMAIN_0,
 		domid: 0,
@@ -32,7 +32,7 @@ export function domain0(domains: readonly DomainInfo[], startTime_s: number): Do
 		maxmem_mib: total_mib,
 		vcpus: availableParallelism(),
 		state: 'r-----',
-		cpuTime_s: Math.max(0, used_us / 1e6 - guests_s),
+		cpuTime_s: (used_us.user + used_us.system) / 1e6,
 		startTime_s,
 		restartCount: 0,
 	}
