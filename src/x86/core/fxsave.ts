@@ -95,7 +95,7 @@ function put(va: u64, low: u64, high: u64): bool {
 function restore(va: u64, wide: bool): i32 {
 	const registers = imageRegisters()
 	const last = va + 160 + (<u64>registers << 4) - 16
-	if (readPtr(last, 16) == FAULT) return 1
+	if (readPtr(va, 16) == FAULT || readPtr(last, 16) == FAULT) return 1
 	const h = readPtr(va, 32)
 	if (h == FAULT) return 1
 	const mxcsr = load<u32>(h, 24)

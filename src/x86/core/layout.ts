@@ -93,6 +93,10 @@ export const CPU_XMM = 0x300;
 export const CPU_SPLIT_BUFFER = 0x400;
 /** Private to the core from here to CPU_STATE_SIZE. */
 export const CPU_PRIVATE = 0x480;
+/** 64 bytes: operands and results that SSE and MMX build piecewise. */
+export const CPU_SCRATCH = 0xf00;
+/** u32, always zero: what a fence's read-modify-write touches. */
+export const CPU_FENCE = 0xffc;
 export const CPU_STATE_SIZE = 0x1000;
 
 // ---- record: one decoded instruction, 32 bytes ---------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // Entry to SSE..SSE4.2, and the instructions near it that neither CR0.TS nor CR0.EM guards.
 // An operation's family follows from its number: numbers are given in the order of opcodes/sse.ts.
 
-import { REC_FLAGS, REC_OPSIZE, REC_REG, RF_OP16, RF_REXW } from './layout'
+import { CPU_FENCE, REC_FLAGS, REC_OPSIZE, REC_REG, RF_OP16, RF_REXW } from './layout'
 import { cpu, ea, FAULT, raise, readPtr } from './mem'
 import { setFlags } from './flags'
 import { executeFxsave } from './fxsave'
@@ -32,7 +32,7 @@ function executeUnguarded(rec: usize, operation: i32): i32 {
 			return 0
 		case op.OP_FENCE:
 			// Orders as MFENCE does: a sequentially consistent read-modify-write that changes nothing.
-			atomic.add<u32>(cpu + <usize>0xffc, 0)
+			atomic.add<u32>(cpu + CPU_FENCE, 0)
 			return 0
 		case op.OP_CLFLUSH:
 			return readPtr(ea(rec), 1) == FAULT ? 1 : 0

@@ -1,9 +1,9 @@
 // PCMPESTRI, PCMPESTRM, PCMPISTRI, PCMPISTRM.
 
-import { CPU_GPR, CPU_XMM, REC_FLAGS, REC_IMM, RF_REXW } from './layout'
+import { CPU_GPR, CPU_SCRATCH, CPU_XMM, REC_FLAGS, REC_IMM, RF_REXW } from './layout'
 import { cpu, FAULT } from './mem'
 import { setFlags } from './flags'
-import { CPU_SCRATCH, source, xmmReg } from './sse_common'
+import { source, xmmReg } from './sse_common'
 import * as op from './generated/ops'
 
 const AGGREGATE_ANY = 0

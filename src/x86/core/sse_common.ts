@@ -3,9 +3,6 @@
 import { CPU_CR0, CPU_XMM, REC_FLAGS, REC_REG, REC_RM, RF_MEM } from './layout'
 import { cpu, ea, FAULT, raise, readPtr, writeEnd, writePtr } from './mem'
 
-/** 256 bytes of the state block private to the SSE, MMX and x87 code: operands and results that are built piecewise. */
-export const CPU_SCRATCH = 0xf00
-
 const CR0_EM = 4
 const CR0_TS = 8
 

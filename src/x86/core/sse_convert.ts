@@ -2,10 +2,10 @@
 //
 // To an integer: an unrepresentable value gives the integer indefinite (only the sign bit set) and IE alone; denormals raise no DE.
 
-import { CPU_MXCSR, REC_FLAGS, REC_IMM, REC_REG, RF_REXW } from './layout'
+import { CPU_MXCSR, CPU_SCRATCH, REC_FLAGS, REC_IMM, REC_REG, RF_REXW } from './layout'
 import { cpu, FAULT, raise } from './mem'
 import { FE_INEXACT, FE_INVALID, raiseFlags } from './softfloat'
-import { CPU_SCRATCH, source, source16, sourceGpr, xmmReg } from './sse_common'
+import { source, source16, sourceGpr, xmmReg } from './sse_common'
 import { signal } from './sse_float'
 import * as soft from './sse_soft'
 import * as op from './generated/ops'

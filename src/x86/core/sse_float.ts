@@ -5,11 +5,11 @@
 // is clear (or unmasked) is the result tested for exactness, by error-free transforms. Packed operations test all lanes at once and go
 // lane by lane when one lane needs more.
 
-import { CPU_MXCSR, REC_IMM } from './layout'
+import { CPU_MXCSR, CPU_SCRATCH, REC_IMM } from './layout'
 import { cpu, FAULT, raise } from './mem'
 import { setFlags } from './flags'
 import { clearFlags, FE_DENORMAL, FE_INEXACT, FE_INVALID, fpFlags, raiseFlags } from './softfloat'
-import { CPU_SCRATCH, source, source16, xmmReg } from './sse_common'
+import { source, source16, xmmReg } from './sse_common'
 import * as soft from './sse_soft'
 import * as op from './generated/ops'
 

@@ -2,10 +2,10 @@
 // every operation in the shared list acts on lanes of 64 bits or less, so the low half of an XMM result is the MMX result, except for
 // those that mmx.ts treats first (packs, high unpacks, horizontal operations, PSHUFB).
 
-import { CPU_XMM, REC_IMM } from './layout'
+import { CPU_SCRATCH, CPU_XMM, REC_IMM } from './layout'
 import { cpu, FAULT } from './mem'
 import { setFlags } from './flags'
-import { CPU_SCRATCH, source, source16, xmmReg, xmmRm } from './sse_common'
+import { source, source16, xmmReg, xmmRm } from './sse_common'
 import { executeStringCompare } from './sse42'
 import * as op from './generated/ops'
 
