@@ -15,8 +15,8 @@ import {
 	GNTST_general_error,
 	GNTST_okay,
 	GTF_permit_access,
-	GTF_readonly,
 	GTF_reading,
+	GTF_readonly,
 	GTF_sub_page,
 	GTF_type_mask,
 	GTF_writing,
@@ -24,7 +24,6 @@ import {
 	grant_entry_v2_sub_page,
 } from '../abi/grant_table.ts'
 import type { Domain } from './domain.ts'
-import { GRANT_ACTIVE_SIZE, PAGE_INFO_SIZE } from './machine_layout.ts'
 import {
 	ACT_DOMID,
 	ACT_MFN,
@@ -39,6 +38,7 @@ import {
 	WHOLE_PAGE,
 	withGrants,
 } from './grant_entries.ts'
+import { GRANT_ACTIVE_SIZE, PAGE_INFO_SIZE } from './machine_layout.ts'
 import { PAGE_OWNED, PI_FLAGS, PI_TYPE, PI_TYPE_COUNT, TYPE_MASK, TYPE_NONE, TYPE_SEG_DESC, TYPE_WRITABLE } from './mm/page_info.ts'
 
 /** Counters of ACT_PIN are a byte each; the top bit of one that is set would overflow soon. */
