@@ -33,7 +33,7 @@ function buildHarness(): string {
 	const { CODE_VA, CODE_SIZE, DATA_VA, DATA_SIZE, READ_ONLY_OFFSET, HIGH_VA, FS_BASE, GS_BASE, GS32_BASE } = map
 	const constants = { CODE_VA, CODE_SIZE, DATA_VA, DATA_SIZE, READ_ONLY_OFFSET, HIGH_VA, FS_BASE, GS_BASE, GS32_BASE }
 	const defines = Object.entries(constants).map(([name, value]) => `-D${name}=${value}`)
-	const options = ['-O2', '-Wall', '-fno-stack-protector', '-fcf-protection=none', '-fno-pie', '-no-pie', ...defines]
+	const options = ['-O2', '-Wall', '-fno-stack-protector', '-fcf-protection=none', '-fpie', '-pie', ...defines]
 	const gcc = spawnSync('gcc', [...options, SOURCE.pathname, '-o', program], { encoding: 'utf8' })
 	if (gcc.status !== 0) throw new Error(`cannot compile ${SOURCE.pathname}:\n${gcc.stderr}`)
 	return program

@@ -24,7 +24,7 @@ import { integer, littleEndian } from './values.ts'
 
 const RSP = 4
 const SEGMENT_PREFIXES = [0x26, 0x2e, 0x36, 0x3e]
-/** In compatibility code CS can't be written: our processor has no such check (CAVEATS.md). */
+/** In compatibility code CS can't be written: our processor has no such check. */
 const DATA_PREFIXES = [0x26, 0x36, 0x3e]
 
 /** How an instruction reaches its memory operand. */
@@ -114,6 +114,11 @@ export class CaseBuilder {
 		return map.CODE_VA + this.random.pick([0x400, 0x7f1, 0xc03, 0x1800])
 	}
 
+	/** Every byte that an instruction may have is in the code region, so what is wrong with it is found before a page is missing. */
+	get isFetched(): boolean {
+		return this.rip < map.CODE_VA + map.CODE_SIZE - 16
+	}
+
 	addPrefix(byte: number): void {
 		this.legacyPrefixes.push(byte)
 	}
@@ -172,6 +177,11 @@ export class CaseBuilder {
 			const to = Math.min(bytes.length, map.DATA_SIZE - offset)
 			this.memory.push({ offset: offset + from, bytes: bytes.slice(from, to) })
 		}
+	}
+
+	/** All of these bytes can be read. */
+	isMapped(address: bigint, size: number): boolean {
+		return this.peek(address, size) !== undefined
 	}
 
 	/** The bytes at a linear address as the case will find them, undefined where a page is missing. */
@@ -243,7 +253,10 @@ export class CaseBuilder {
 		const { address32, segment, segmentBase } = this.useAddressing()
 		const reachesHigh = !address32 && random.oneIn(2)
 		const nearGs = segment === 0x65 && address32
-		const linear = target ?? this.pickTarget(size, reachesHigh || (nearGs && !this.compat))
+		const nearLimit = 0xffff_ff00n
+		let linear = target ?? this.pickTarget(size, reachesHigh || (nearGs && !this.compat))
+		// A segment's limit counts in compatibility code, and our processor has no such check.
+		if (this.compat && BigInt.asUintN(32, linear - segmentBase) > nearLimit) linear += 0x800n
 		const effective = BigInt.asUintN(address32 ? 32 : 64, linear - segmentBase)
 		this.encodeMemory(regField, effective, address32)
 		return BigInt.asUintN(this.compat ? 32 : 64, effective + segmentBase)

@@ -93,10 +93,14 @@ function shiftCount(b: CaseBuilder): number {
 	return first === 0xd0 || first === 0xd1 ? 1 : 0
 }
 
-/** LOCK where the row allows it, and rarely where it raises #UD (VERW takes it on some processors). */
+/** LOCK where the row allows it, and rarely where it raises #UD (VERW takes it on some processors; with MOV CR0 it means CR8 on others). */
 function addLock(b: CaseBuilder, form: 'reg' | 'mem'): void {
 	const allowed = b.encoding.attributes.has('lock') && form === 'mem'
-	if (allowed ? b.random.oneIn(5) : b.encoding.prefix === undefined && !/^0F 00/.test(b.encoding.key) && b.random.oneIn(150))
+	if (
+		allowed
+			? b.random.oneIn(5)
+			: b.encoding.prefix === undefined && b.isFetched && !/^0F (00|2)/.test(b.encoding.key) && b.random.oneIn(150)
+	)
 		b.addPrefix(0xf0)
 }
 
@@ -129,7 +133,7 @@ function prepareX87(b: CaseBuilder): void {
 	}
 	b.putSt(0, x87Argument(random, key))
 	b.putSt(1, float80(random))
-	if (random.oneIn(2)) b.putSt(random.below(8), float80(random))
+	if (random.oneIn(2)) b.putSt(2 + random.below(6), float80(random))
 	if (isTranscendental(key)) b.tolerance = LAST_PLACE
 }
 

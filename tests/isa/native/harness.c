@@ -232,6 +232,7 @@ static int set_gs32(void)
 	*descriptor = (struct user_desc){
 	    .entry_number = TLS_INDEX, .base_addr = GS32_BASE, .limit = 0xfffff, .seg_32bit = 1, .limit_in_pages = 1, .useable = 1};
 	asm volatile("int $0x80" : "=a"(result) : "a"(243), "b"(descriptor) : "memory", "r8", "r9", "r10", "r11");
+	munmap(descriptor, 4096);
 	return result;
 }
 

@@ -77,6 +77,8 @@ export const farMemory: Special = (b) => {
 	if (b.operandSize !== 4) return false
 	placeStack(b, 0)
 	const address = b.addMemoryOperand(b.encoding.modrm as number, 6)
+	// A bad stack and a bad selector at once: either may be reported. And a far call's target decides how wide the stack is.
+	if (b.memoryRegisters.has(RSP) || b.gpr(RSP) >> 32n) return false
 	b.poke(address, littleEndian((farSelector(b) << 32n) | farOffset(b), 6))
 	return true
 }
@@ -90,7 +92,9 @@ export const farImmediate: Special = (b) => {
 export const returnFar: Special = (b) => {
 	const size = b.operandSize
 	if (size === 2) return false
-	b.poke(placeStack(b, size * 2), littleEndian((farSelector(b) << BigInt(size * 8)) | farOffset(b), size * 2))
+	const at = placeStack(b, size * 2)
+	if (!b.isMapped(at, size * 2)) return false
+	b.poke(at, littleEndian((farSelector(b) << BigInt(size * 8)) | farOffset(b), size * 2))
 	if (b.encoding.immediates.length > 0) b.addImmediate(BigInt(b.random.pick([0, 8, 0x18])), 2)
 	return true
 }
@@ -103,7 +107,7 @@ export const returnFromInterrupt: Special = (b) => {
 	const frame = [farOffset(b), selector, flags, stackPointer, BigInt(b.random.oneIn(12) ? 0x33 : map.USER_DS)]
 	const at = placeStack(b, size * frame.length)
 	// In which order the frame is read, and so where it faults, is the processor's choice.
-	if (b.peek(at, size * frame.length) === undefined) return false
+	if (!b.isMapped(at, size * frame.length)) return false
 	for (const [i, word] of frame.entries()) b.poke(at + BigInt(i * size), littleEndian(word, size))
 	return true
 }

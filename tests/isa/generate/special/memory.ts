@@ -77,7 +77,11 @@ export const storeEnvironment: Special = (b) => {
 	b.epilogue = zeroFields(pointers)
 	return true
 }
-export const loadEnvironment: Special = (b) => {
+export const loadEnvironment: Special = (b, form) => {
+	if (form === 'reg') {
+		addOperands(b, form)
+		return true
+	}
 	const registers = b.encoding.key === 'DD /4' ? Array.from({ length: 8 }, () => [...float80(b.random)]).flat() : []
 	const width = b.operandSize === 2 ? 2 : 4
 	const words = [0x7f | (b.random.below(16) << 8), (b.random.below(8) << 11) | (b.random.u32() & 0x477f & ~0x3f), b.random.u32() & 0xffff]

@@ -37,8 +37,10 @@ export const pushAll: Special = (b) => {
 	return true
 }
 export const popAll: Special = (b) => {
-	b.poke(placeStack(b, 32), b.random.bytes(32))
-	return true
+	const at = placeStack(b, 32)
+	b.poke(at, b.random.bytes(32))
+	// Which registers have been loaded when one can't be is the processor's choice.
+	return b.isMapped(at, 32)
 }
 export const enter: Special = (b) => {
 	const { random } = b
