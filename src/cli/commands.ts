@@ -64,8 +64,9 @@ const CONSOLE: Command = {
 		if (reference === undefined || args.positional.length > 1) throw new UsageError('No domain given')
 		const client = await context.connect()
 		try {
-			const { name } = await client.domain(reference)
-			const outcome = await attachConsole(context, client, reference)
+			const { name, domid } = await client.domain(reference)
+			if (context.stdout.isTTY) context.print(`Attached to the console of '${name}' (id ${domid}); Ctrl-] detaches.`)
+			const outcome = await attachConsole(context, client, String(domid))
 			if (context.stdout.isTTY) context.print(`\r\n${outcome.detached ? `Detached; '${name}' runs on.` : describeEnd(name, outcome.end)}`)
 			return 0
 		} catch (error) {

@@ -184,7 +184,13 @@ class XenDomain implements DomainHandle {
 
 	status(): DomainStatus {
 		const info = this.control.info()
-		return { ...info, cpuTime_s: info.cpuTime_ns / 1e9, memory_kib: info.currentFrames * KIB_PER_FRAME }
+		// The first processor is online from the start, in Xen's terms; here its thread must come up first.
+		return {
+			...info,
+			cpuTime_s: info.cpuTime_ns / 1e9,
+			memory_kib: info.currentFrames * KIB_PER_FRAME,
+			onlineVcpus: Math.max(1, info.onlineVcpus),
+		}
 	}
 
 	async pause(): Promise<void> {
