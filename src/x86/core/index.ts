@@ -10,7 +10,8 @@ import { interpret, budgetLeft } from "./generated/interpreter";
 import { statusFlags, setFlags, STATUS } from "./flags";
 import { loadDataSegment, loadCode } from "./segments";
 import { codeAddress } from "./execute";
-import { OP_STEP_END } from "./generated/ops";
+import { decode, decodedLength, decodedOperation } from "./decode";
+import { OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
 
 const TF: u32 = 0x100;
 const AC: u32 = 0x40000;
@@ -66,12 +67,25 @@ function stepOnce(): i32 {
     return exitReason;
   }
   // A taken branch ends the loop by its charge; a repeated string instruction is seen through.
-  const repeats = (load<u8>(record, L.REC_FLAGS) & (L.RF_REP | L.RF_REPNE)) != 0;
+  const repeats = isString(decodedOperation) && (load<u8>(record, L.REC_FLAGS) & (L.RF_REP | L.RF_REPNE)) != 0;
   interpret(record, repeats ? STEP_BUDGET : 1);
   store<u64>(cpu + L.CPU_RIP, codeAddress(load<u64>(cpu + L.CPU_RIP)));
   store<u64>(cpu + L.CPU_ICOUNT, load<u64>(cpu + L.CPU_ICOUNT) + 1);
   store_flags();
   return exitReason;
+}
+
+function isString(op: i32): bool {
+  return op == OP_MOVS || op == OP_CMPS || op == OP_STOS || op == OP_LODS || op == OP_SCAS;
+}
+
+/**
+ * For the translator: decodes the instruction at host address `at`, `available` bytes of it readable, at `off` of its page into general
+ * records from `rec` on. Returns the number of records in bits 0..7 (0: runs into the next page) and the length in bits 8..15.
+ */
+export function decodeRecord(at: usize, available: u32, rec: usize, off: u32, code64: u32): u32 {
+  const used = decode(at, available, rec, off, code64 != 0, false);
+  return used | (decodedLength << 8);
 }
 
 export function step(): i32 {

@@ -1,4 +1,3 @@
-import { integerRows } from './integer.ts'
 import type { OpcodeRow } from './row.ts'
 
 // Decoder tables, made from the rows at build time.
@@ -76,9 +75,7 @@ export function parseRow(row: OpcodeRow): ParsedRow {
 	let map = 0
 	if (tokens[0] === '0F') {
 		tokens.shift()
-		map = 1
-		if (tokens[0] === '38') map = 2
-		else if (tokens[0] === '3A') map = 3
+		map = 2 + ['38', '3A'].indexOf(tokens[0] ?? '')
 		if (map > 1) tokens.shift()
 	}
 	const opcodeToken = tokens.shift() ?? fail('no opcode')
@@ -228,5 +225,3 @@ export function buildTables(families: readonly (readonly OpcodeRow[])[], reserve
 	}
 	return { operations, main, groups: Uint16Array.from(groups), descriptors: Uint8Array.from(descriptors) }
 }
-
-export { integerRows }

@@ -1,0 +1,296 @@
+import { Bytes } from './bytes.ts'
+import { type ValueType, VOID } from './module.ts'
+
+/** Operators without immediates, by their text names. */
+export const OPERATORS = {
+	unreachable: 0x00,
+	return: 0x0f,
+	drop: 0x1a,
+	select: 0x1b,
+	'i32.eqz': 0x45,
+	'i32.eq': 0x46,
+	'i32.ne': 0x47,
+	'i32.lt_s': 0x48,
+	'i32.lt_u': 0x49,
+	'i32.gt_s': 0x4a,
+	'i32.gt_u': 0x4b,
+	'i32.le_s': 0x4c,
+	'i32.le_u': 0x4d,
+	'i32.ge_s': 0x4e,
+	'i32.ge_u': 0x4f,
+	'i64.eqz': 0x50,
+	'i64.eq': 0x51,
+	'i64.ne': 0x52,
+	'i64.lt_s': 0x53,
+	'i64.lt_u': 0x54,
+	'i64.gt_s': 0x55,
+	'i64.gt_u': 0x56,
+	'i64.le_s': 0x57,
+	'i64.le_u': 0x58,
+	'i64.ge_s': 0x59,
+	'i64.ge_u': 0x5a,
+	'f32.eq': 0x5b,
+	'f32.ne': 0x5c,
+	'f32.lt': 0x5d,
+	'f32.gt': 0x5e,
+	'f64.eq': 0x61,
+	'f64.ne': 0x62,
+	'f64.lt': 0x63,
+	'f64.gt': 0x64,
+	'f64.le': 0x65,
+	'f64.ge': 0x66,
+	'i32.clz': 0x67,
+	'i32.ctz': 0x68,
+	'i32.popcnt': 0x69,
+	'i32.add': 0x6a,
+	'i32.sub': 0x6b,
+	'i32.mul': 0x6c,
+	'i32.and': 0x71,
+	'i32.or': 0x72,
+	'i32.xor': 0x73,
+	'i32.shl': 0x74,
+	'i32.shr_s': 0x75,
+	'i32.shr_u': 0x76,
+	'i32.rotl': 0x77,
+	'i32.rotr': 0x78,
+	'i64.clz': 0x79,
+	'i64.ctz': 0x7a,
+	'i64.popcnt': 0x7b,
+	'i64.add': 0x7c,
+	'i64.sub': 0x7d,
+	'i64.mul': 0x7e,
+	'i64.div_s': 0x7f,
+	'i64.div_u': 0x80,
+	'i64.rem_s': 0x81,
+	'i64.rem_u': 0x82,
+	'i64.and': 0x83,
+	'i64.or': 0x84,
+	'i64.xor': 0x85,
+	'i64.shl': 0x86,
+	'i64.shr_s': 0x87,
+	'i64.shr_u': 0x88,
+	'i64.rotl': 0x89,
+	'i64.rotr': 0x8a,
+	'f32.sqrt': 0x91,
+	'f32.add': 0x92,
+	'f32.sub': 0x93,
+	'f32.mul': 0x94,
+	'f32.div': 0x95,
+	'f64.abs': 0x99,
+	'f64.neg': 0x9a,
+	'f64.sqrt': 0x9f,
+	'f64.add': 0xa0,
+	'f64.sub': 0xa1,
+	'f64.mul': 0xa2,
+	'f64.div': 0xa3,
+	'i32.wrap_i64': 0xa7,
+	'i64.extend_i32_s': 0xac,
+	'i64.extend_i32_u': 0xad,
+	'f32.convert_i32_s': 0xb2,
+	'f64.convert_i32_s': 0xb7,
+	'f64.convert_i64_s': 0xb9,
+	'f32.demote_f64': 0xb6,
+	'f64.promote_f32': 0xbb,
+	'i32.reinterpret_f32': 0xbc,
+	'i64.reinterpret_f64': 0xbd,
+	'f32.reinterpret_i32': 0xbe,
+	'f64.reinterpret_i64': 0xbf,
+	'i64.extend8_s': 0xc2,
+	'i64.extend16_s': 0xc3,
+	'i64.extend32_s': 0xc4,
+} as const
+export type Operator = keyof typeof OPERATORS
+
+/** Loads and stores, by their text names. */
+export const MEMORY_OPERATORS = {
+	'i32.load': 0x28,
+	'i64.load': 0x29,
+	'f32.load': 0x2a,
+	'f64.load': 0x2b,
+	'i32.load8_u': 0x2d,
+	'i32.load16_u': 0x2f,
+	'i64.load8_s': 0x30,
+	'i64.load8_u': 0x31,
+	'i64.load16_s': 0x32,
+	'i64.load16_u': 0x33,
+	'i64.load32_s': 0x34,
+	'i64.load32_u': 0x35,
+	'i32.store': 0x36,
+	'i64.store': 0x37,
+	'f32.store': 0x38,
+	'f64.store': 0x39,
+	'i32.store8': 0x3a,
+	'i32.store16': 0x3b,
+	'i64.store8': 0x3c,
+	'i64.store16': 0x3d,
+	'i64.store32': 0x3e,
+} as const
+export type MemoryOperator = keyof typeof MEMORY_OPERATORS
+
+/** SIMD operators without immediates that the translator uses. */
+export const SIMD_OPERATORS = {
+	'v128.not': 0x4d,
+	'v128.and': 0x4e,
+	'v128.andnot': 0x4f,
+	'v128.or': 0x50,
+	'v128.xor': 0x51,
+	'i8x16.eq': 0x23,
+	'i16x8.eq': 0x2d,
+	'i32x4.eq': 0x37,
+	'i64x2.eq': 0xd6,
+	'i8x16.add': 0x6e,
+	'i8x16.sub': 0x71,
+	'i16x8.add': 0x8e,
+	'i16x8.sub': 0x91,
+	'i16x8.mul': 0x95,
+	'i32x4.add': 0xae,
+	'i32x4.sub': 0xb1,
+	'i32x4.mul': 0xb5,
+	'i64x2.add': 0xce,
+	'i64x2.sub': 0xd1,
+	'f64x2.add': 0xf0,
+	'f64x2.sub': 0xf1,
+	'f64x2.mul': 0xf2,
+	'f64x2.div': 0xf3,
+} as const
+export type SimdOperator = keyof typeof SIMD_OPERATORS
+
+/** A function's locals and body. Labels are counted from the outside, as `depth` was when their construct was opened. */
+export class Code {
+	private readonly out = new Bytes()
+	private readonly locals: ValueType[] = []
+	private readonly params: number
+	/** Open blocks, loops and ifs. */
+	depth = 0
+
+	constructor(params: number) {
+		this.params = params
+	}
+
+	local(type: ValueType): number {
+		this.locals.push(type)
+		return this.params + this.locals.length - 1
+	}
+
+	op(...names: readonly Operator[]): this {
+		for (const name of names) this.out.u8(OPERATORS[name])
+		return this
+	}
+
+	simd(name: SimdOperator): this {
+		this.out.u8(0xfd)
+		this.out.u32(SIMD_OPERATORS[name])
+		return this
+	}
+
+	/** v128.load or v128.store at a constant offset. */
+	v128(kind: 'load' | 'store', offset = 0): this {
+		this.out.u8(0xfd)
+		this.out.u32(kind === 'load' ? 0 : 11)
+		this.out.u32(0)
+		this.out.u32(offset)
+		return this
+	}
+
+	memory(name: MemoryOperator, offset = 0): this {
+		this.out.u8(MEMORY_OPERATORS[name])
+		this.out.u32(0)
+		this.out.u32(offset)
+		return this
+	}
+
+	get(local: number): this {
+		this.out.u8(0x20)
+		this.out.u32(local)
+		return this
+	}
+	set(local: number): this {
+		this.out.u8(0x21)
+		this.out.u32(local)
+		return this
+	}
+	tee(local: number): this {
+		this.out.u8(0x22)
+		this.out.u32(local)
+		return this
+	}
+	globalGet(global: number): this {
+		this.out.u8(0x23)
+		this.out.u32(global)
+		return this
+	}
+	globalSet(global: number): this {
+		this.out.u8(0x24)
+		this.out.u32(global)
+		return this
+	}
+	i32(value: number): this {
+		this.out.u8(0x41)
+		this.out.i32(value)
+		return this
+	}
+	i64(value: bigint | number): this {
+		this.out.u8(0x42)
+		this.out.i64(BigInt(value))
+		return this
+	}
+	call(index: number): this {
+		this.out.u8(0x10)
+		this.out.u32(index)
+		return this
+	}
+
+	/** Opens a block; its label is the returned number. */
+	block(result: ValueType | typeof VOID = VOID): number {
+		return this.open(0x02, result)
+	}
+	loop(): number {
+		return this.open(0x03, VOID)
+	}
+	if(result: ValueType | typeof VOID = VOID): number {
+		return this.open(0x04, result)
+	}
+	private open(opcode: number, result: number): number {
+		this.out.u8(opcode)
+		this.out.u8(result)
+		return this.depth++
+	}
+	else(): this {
+		this.out.u8(0x05)
+		return this
+	}
+	end(): this {
+		this.out.u8(0x0b)
+		this.depth--
+		return this
+	}
+	br(label: number): this {
+		this.out.u8(0x0c)
+		this.out.u32(this.depth - 1 - label)
+		return this
+	}
+	brIf(label: number): this {
+		this.out.u8(0x0d)
+		this.out.u32(this.depth - 1 - label)
+		return this
+	}
+
+	/** The body for ModuleBuilder.addFunction(). */
+	finish(): Uint8Array {
+		const body = new Bytes()
+		const runs: [count: number, type: ValueType][] = []
+		for (const type of this.locals) {
+			const last = runs.at(-1)
+			if (last?.[1] === type) last[0]++
+			else runs.push([1, type])
+		}
+		body.u32(runs.length)
+		for (const [count, type] of runs) {
+			body.u32(count)
+			body.u8(type)
+		}
+		body.raw(this.out.finish())
+		body.u8(0x0b)
+		return body.finish()
+	}
+}

@@ -1,0 +1,127 @@
+import { Bytes } from './bytes.ts'
+
+export const I32 = 0x7f,
+	I64 = 0x7e,
+	F32 = 0x7d,
+	F64 = 0x7c,
+	V128 = 0x7b,
+	VOID = 0x40
+export type ValueType = typeof I32 | typeof I64 | typeof F32 | typeof F64 | typeof V128
+
+export interface FunctionType {
+	readonly params: readonly ValueType[]
+	readonly results: readonly ValueType[]
+}
+
+/** A module of imported functions, globals and one shared memory, and of exported functions. Indices of functions count the imports first. */
+export class ModuleBuilder {
+	private readonly types: FunctionType[] = []
+	private readonly imports: { module: string; name: string; write: (out: Bytes) => void }[] = []
+	private readonly functions: { type: number; body: Uint8Array; name: string }[] = []
+	private importedFunctions = 0
+	private importedGlobals = 0
+
+	type(params: readonly ValueType[], results: readonly ValueType[]): number {
+		const found = this.types.findIndex((t) => same(t.params, params) && same(t.results, results))
+		if (found >= 0) return found
+		this.types.push({ params, results })
+		return this.types.length - 1
+	}
+
+	/** A shared memory of `initial` to `maximum` pages of 64 KiB. */
+	importSharedMemory(module: string, name: string, initial: number, maximum: number): void {
+		this.imports.push({
+			module,
+			name,
+			write: (out) => {
+				out.u8(2)
+				out.u8(3)
+				out.u32(initial)
+				out.u32(maximum)
+			},
+		})
+	}
+
+	/** Its function index. All imports come before the first function. */
+	importFunction(module: string, name: string, params: readonly ValueType[], results: readonly ValueType[]): number {
+		const type = this.type(params, results)
+		this.imports.push({
+			module,
+			name,
+			write: (out) => {
+				out.u8(0)
+				out.u32(type)
+			},
+		})
+		return this.importedFunctions++
+	}
+
+	/** A mutable global; its global index. */
+	importGlobal(module: string, name: string, type: ValueType): number {
+		this.imports.push({
+			module,
+			name,
+			write: (out) => {
+				out.u8(3)
+				out.u8(type)
+				out.u8(1)
+			},
+		})
+		return this.importedGlobals++
+	}
+
+	/** Adds an exported function; its function index. `body` is the locals and the expression, without the size. */
+	addFunction(type: number, body: Uint8Array, name: string): number {
+		this.functions.push({ type, body, name })
+		return this.importedFunctions + this.functions.length - 1
+	}
+
+	finish(): Uint8Array {
+		const out = new Bytes()
+		out.raw(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0))
+		section(out, 1, (s) => {
+			s.u32(this.types.length)
+			for (const { params, results } of this.types) {
+				s.u8(0x60)
+				s.block(Uint8Array.from(params))
+				s.block(Uint8Array.from(results))
+			}
+		})
+		section(out, 2, (s) => {
+			s.u32(this.imports.length)
+			for (const { module, name, write } of this.imports) {
+				s.name(module)
+				s.name(name)
+				write(s)
+			}
+		})
+		section(out, 3, (s) => {
+			s.u32(this.functions.length)
+			for (const { type } of this.functions) s.u32(type)
+		})
+		section(out, 7, (s) => {
+			s.u32(this.functions.length)
+			this.functions.forEach(({ name }, n) => {
+				s.name(name)
+				s.u8(0)
+				s.u32(this.importedFunctions + n)
+			})
+		})
+		section(out, 10, (s) => {
+			s.u32(this.functions.length)
+			for (const { body } of this.functions) s.block(body)
+		})
+		return out.finish()
+	}
+}
+
+function section(out: Bytes, id: number, write: (section: Bytes) => void): void {
+	const content = new Bytes()
+	write(content)
+	out.u8(id)
+	out.block(content.finish())
+}
+
+function same(a: readonly number[], b: readonly number[]): boolean {
+	return a.length === b.length && a.every((value, n) => value === b[n])
+}
