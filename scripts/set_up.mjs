@@ -28,9 +28,15 @@ export async function setUpAndRun(script, args) {
 
 function installDependencies() {
 	if (!dependenciesAreCurrent()) {
+		const began = Date.now()
 		const fresh = !existsSync(join(root, 'node_modules'))
 		say(`${fresh ? 'installing' : 'updating'} the dependencies in node_modules, once: about 350 MB, a minute or so ...`)
-		npm([fresh ? 'ci' : 'install', '--include=dev', '--no-audit', '--no-fund'])
+		const options = ['--include=dev', '--no-audit', '--no-fund']
+		// A lock file that was written where some platforms' packages can't be had is refused by `npm ci`; what it says still holds.
+		const failure = tryNpm([fresh ? 'ci' : 'install', ...options])
+		if (failure !== undefined && !failure.includes('EUSAGE')) stop(failure)
+		if (failure !== undefined) npm(['install', '--no-save', ...options])
+		say(`installed in ${Math.round((Date.now() - began) / 1000)} s`)
 	}
 	if (nodeMajor(process.version) < NEEDED_MAJOR && !pinnedNodeRuns()) {
 		say(`installing Node ${NEEDED_MAJOR} in node_modules, for this machine's is ${process.version} ...`)
@@ -59,15 +65,18 @@ function readLock(path) {
 	}
 }
 
-/** Runs npm, its output kept back unless it fails. */
-function npm(args) {
-	const started = Date.now()
+/** Runs npm, its output kept back. Returns it with the command when that fails. */
+function tryNpm(args) {
 	const own = process.env.npm_execpath
 	const [command, first] = own?.endsWith('.js') || own?.endsWith('.cjs') ? [process.execPath, [own]] : ['npm', []]
 	const { error, status, stdout, stderr } = spawnSync(command, [...first, ...args], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 28 })
-	if (error !== undefined) stop(`npm does not run: ${error.message}`)
-	if (status !== 0) stop(`npm ${args.join(' ')} failed:\n${`${stdout}${stderr}`.trim()}`)
-	say(`done in ${Math.round((Date.now() - started) / 1000)} s`)
+	if (error !== undefined) return `npm does not run: ${error.message}`
+	return status === 0 ? undefined : `npm ${args.join(' ')} failed:\n${`${stdout}${stderr}`.trim()}`
+}
+
+function npm(args) {
+	const failure = tryNpm(args)
+	if (failure !== undefined) stop(failure)
 }
 
 function pinnedNodeRuns() {
