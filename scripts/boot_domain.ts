@@ -37,6 +37,7 @@ const domain = await factory.create({
 	uuid: crypto.randomUUID(),
 	kernel,
 	ramdisk: ramdisk === '-' ? undefined : ramdisk,
+	root: '',
 	extra,
 	memory_mib,
 	maxmem_mib: memory_mib,

@@ -87,7 +87,7 @@ export class DomainControl {
 		const request = { domain: this.domain.description, memory: this.domain.machine.memory, vcpu: 0, context }
 		const thread = this.host.threads.start(request, {
 			log: (level, message) => this.host.log(level, message),
-			emergencyConsole: (bytes) => this.host.log('debug', `(d${this.domid}) ${new TextDecoder('latin1').decode(bytes).trimEnd()}`),
+			emergencyConsole: (bytes) => this.host.log('debug', `(d${this.domid}) ${new TextDecoder('latin1').decode(bytes).replace(/\n$/, '')}`),
 			shutdown: (reason, crashReason) => this.reportShutdown(reason, crashReason),
 			ended: (error) => {
 				if (error) this.threadFailed(error)
