@@ -26,7 +26,7 @@ async function start(): Promise<number> {
 	await buildCore(say)
 	const values = guestValues(cloud as GuestAsset)
 	const config = writeConfig(values)
-	const { client, started } = await connect()
+	const { client, started } = await connect({ report: say })
 	if (started) say('started the daemon (xend)')
 	const name = freeName((await client.list()).map((domain) => domain.name))
 	say(`${cloud!.version} boots as domain '${name}' with ${MEMORY_MIB} MiB`)

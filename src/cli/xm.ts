@@ -8,7 +8,7 @@ const context: CommandContext = {
 	stdout: process.stdout,
 	stderr: process.stderr,
 	cwd: process.cwd(),
-	connect: async () => (await connect()).client,
+	connect: async () => (await connect({ report: (line) => context.complain(`xm: ${line}`) })).client,
 	print: (line) => void process.stdout.write(`${line}\n`),
 	complain: (line) => void process.stderr.write(`${line}\n`),
 }

@@ -34,11 +34,11 @@ async function gone(pid: number): Promise<void> {
 test('several connect() at once start one daemon, which ends when it is asked to', async () => {
 	using directory = scratch()
 	const rundir = runDirIn(directory.path)
-	const connections = await Promise.all([1, 2, 3, 4].map(() => connect(rundir, PROGRAM)))
+	const connections = await Promise.all([1, 2, 3, 4].map(() => connect({ rundir, program: PROGRAM })))
 	const pids = await Promise.all(connections.map(async ({ client }) => (await client.daemon()).pid))
 	assert.equal(new Set(pids).size, 1)
 	assert.equal(connections.filter(({ started }) => started).length, 1)
-	assert.equal((await connect(rundir, PROGRAM)).started, false)
+	assert.equal((await connect({ rundir, program: PROGRAM })).started, false)
 	await connections[0]!.client.stop()
 	await gone(pids[0]!)
 	assert.match(readFileSync(rundir.log, 'utf8'), /INFO: xend ends: asked to stop\./)
@@ -47,10 +47,10 @@ test('several connect() at once start one daemon, which ends when it is asked to
 test('connect() starts a daemon where a dead one left its socket and lock', async () => {
 	using directory = scratch()
 	const rundir = runDirIn(directory.path)
-	const first = await (await connect(rundir, PROGRAM)).client.daemon()
+	const first = await (await connect({ rundir, program: PROGRAM })).client.daemon()
 	process.kill(first.pid, 'SIGKILL')
 	await gone(first.pid)
-	const { client, started } = await connect(rundir, PROGRAM)
+	const { client, started } = await connect({ rundir, program: PROGRAM })
 	assert.equal(started, true)
 	const second = await client.daemon()
 	assert.notEqual(second.pid, first.pid)
@@ -63,7 +63,7 @@ test('connect() shows why a daemon does not start', async () => {
 	using directory = scratch()
 	const program = join(directory.path, 'broken.ts')
 	writeFileSync(program, "throw new Error('no luck')")
-	await assert.rejects(connect(runDirIn(directory.path), program), /xend did not start:\n(.*\n)*.*no luck/)
+	await assert.rejects(connect({ rundir: runDirIn(directory.path), program }), /xend did not start:\n(.*\n)*.*no luck/)
 })
 
 test('openRunDir() takes the first of XENOTYPE_RUNDIR, XDG_RUNTIME_DIR and /tmp', () => {
@@ -87,5 +87,5 @@ test('a socket file that somebody else serves is not taken for a daemon', async 
 	const rundir = runDirIn(directory.path)
 	const server = createServer((socket) => socket.end('hello')).listen(rundir.socket)
 	await new Promise((resolve) => server.once('listening', resolve))
-	await assert.rejects(connect(rundir, PROGRAM), /Xend has probably crashed!/).finally(() => server.close())
+	await assert.rejects(connect({ rundir, program: PROGRAM }), /Xend has probably crashed!/).finally(() => server.close())
 })

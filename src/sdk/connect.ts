@@ -5,14 +5,25 @@ import { UserError } from '../base/errors.ts'
 import { openRunDir, type RunDir } from '../daemon/rundir.ts'
 import { DaemonUnreachable, XendClient } from './client.ts'
 
-const START_TIMEOUT_MS = 30_000
+/** A first start compiles the processor core. */
+const START_TIMEOUT_MS = 180_000
+const PATIENCE_MS = 3000
 const DAEMON = fileURLToPath(new URL('../daemon/main.ts', import.meta.url))
 
+export interface ConnectOptions {
+	readonly rundir?: RunDir
+	/** The daemon's program, for tests. */
+	readonly program?: string
+	/** Hears why it takes long. */
+	readonly report?: (line: string) => void
+}
+
 /** A client of this user's daemon, which is started when it is not running. `started` says whether this call started it. */
-export async function connect(rundir: RunDir = openRunDir(), program = DAEMON): Promise<{ client: XendClient; started: boolean }> {
+export async function connect(options: ConnectOptions = {}): Promise<{ client: XendClient; started: boolean }> {
+	const { rundir = openRunDir(), program = DAEMON, report = () => {} } = options
 	const client = new XendClient(rundir.socket)
 	if (await isUp(client)) return { client, started: false }
-	const started = await startDaemon(rundir, client, program)
+	const started = await startDaemon(rundir, client, program, report)
 	return { client, started }
 }
 
@@ -30,7 +41,7 @@ async function isUp(client: XendClient): Promise<boolean> {
  * Starts the daemon detached and waits until it answers. Several clients may do so at once: the lock lets one daemon live, the others
  * leave with status 0, and every client finds the one that lives.
  */
-async function startDaemon(rundir: RunDir, client: XendClient, program: string): Promise<boolean> {
+async function startDaemon(rundir: RunDir, client: XendClient, program: string, report: (line: string) => void): Promise<boolean> {
 	const log = openSync(rundir.log, 'a', 0o600)
 	const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
 		cwd: '/',
@@ -47,11 +58,16 @@ async function startDaemon(rundir: RunDir, client: XendClient, program: string):
 		exitCode = null
 	})
 	child.unref()
-	const deadline = Date.now() + START_TIMEOUT_MS
-	while (Date.now() < deadline) {
+	const began = Date.now()
+	let reported = false
+	while (Date.now() < began + START_TIMEOUT_MS) {
 		if (await isUp(client)) return (await client.daemon()).pid === child.pid
 		if (exitCode !== undefined && exitCode !== 0)
 			throw new UserError(`xend did not start:\n${lastLines(rundir.log)}`, { code: 'unreachable' })
+		if (!reported && Date.now() > began + PATIENCE_MS) {
+			reported = true
+			report(`xend is starting; its log is ${rundir.log}`)
+		}
 		await new Promise((resolve) => setTimeout(resolve, 20))
 	}
 	throw new UserError(`xend did not answer within ${START_TIMEOUT_MS / 1000} s; its log is ${rundir.log}`, { code: 'unreachable' })

@@ -41,7 +41,7 @@ test('xm console on a terminal: Ctrl-] detaches, the domain runs on, the termina
 }, async () => {
 	const directory = mkdtempSync(join(tmpdir(), 'xenotype-test-'))
 	const rundir = openRunDir({ XENOTYPE_RUNDIR: join(directory, 'run') })
-	const { client } = await connect(rundir, FAKE_DAEMON)
+	const { client } = await connect({ rundir, program: FAKE_DAEMON })
 	try {
 		writeFileSync(join(directory, 'web'), "kernel = '/k'\n")
 		await client.create({ values: { name: 'web', kernel: '/k' } })
