@@ -1,8 +1,11 @@
-import { UserError } from '../base/errors.ts'
+import { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from '../abi/grant_table.ts'
+import { InternalError, UserError } from '../base/errors.ts'
 import { type BuiltDomain, buildDomain } from '../boot/domain_builder.ts'
 import { ConsoleBackend } from '../pv/console/backend.ts'
 import { PAGE_SIZE } from '../x86/machine_memory.ts'
 import type { DomainControl } from '../xen/domain_control.ts'
+import { mapGrant, unmapGrant } from '../xen/grant_backend.ts'
+import { grantReserved } from '../xen/grant_entries.ts'
 import type { Hypervisor } from '../xen/hypervisor.ts'
 import { shutdownReasonName } from '../xen/shutdown.ts'
 import { connectInProcess, type XenstoreClient } from '../xenstore/client.ts'
@@ -12,6 +15,7 @@ import { commandLine, type DomainConfig } from './config.ts'
 import type { DomainEnd, DomainFactory, DomainHandle, DomainStatus, ShutdownReason, ShutdownRequest } from './domain_handle.ts'
 import { removeDomainTree, writeDom0Tree, writeDomainTree } from './xenstore_tree.ts'
 
+const DOM0 = 0
 const KIB_PER_FRAME = PAGE_SIZE / 1024
 const CONSOLE_LIMIT_BYTES = 1024 * 1024
 
@@ -82,7 +86,9 @@ export class XenDomainFactory implements DomainFactory {
 			...ports,
 			sharedInfoMfn: layout.sharedInfoMfn,
 		})
-		const console = serveConsole(control, built, ports.consolePort)
+		grantReserved(control.domain, GNTTAB_RESERVED_CONSOLE, DOM0, built.consoleMfn)
+		grantReserved(control.domain, GNTTAB_RESERVED_XENSTORE, DOM0, built.storeMfn)
+		const console = serveConsole(control, ports.consolePort)
 		await this.writeNodes(config, control.domid, built, ports)
 		await this.client.introduceDomain(control.domid, built.storeMfn, ports.storePort)
 		const { entry, stackPointer, startInfoVa, l4Mfn } = built
@@ -122,21 +128,33 @@ export class XenDomainFactory implements DomainFactory {
 	}
 }
 
-/** xenstored's way to the guests' rings. The frame is the builder's own, or one that the guest moved its ring to: any of its RAM. */
+/** xenstored's way to the guests' rings: the page that the builder has granted it, whatever frame the introduction names. */
 function ringHost(hypervisor: Hypervisor): RingHost {
 	return {
-		openRing(domid, mfn, port, onEvent) {
+		openRing(domid, _mfn, port, onEvent) {
 			const control = hypervisor.domain(domid)
-			if (control === undefined || mfn < 0 || mfn >= control.domain.layout.ramFrames) return undefined
+			if (control === undefined) return undefined
+			const ring = mapGrant(control.domain, GNTTAB_RESERVED_XENSTORE, false)
+			if (typeof ring === 'number') return undefined
 			const bound = control.bindPort(port, onEvent)
-			if (bound === undefined) return undefined
-			return { page: control.domain.machine.framePage(mfn), notify: () => bound.notify(), close: () => bound.close() }
+			if (bound === undefined) {
+				unmapGrant(control.domain, ring)
+				return undefined
+			}
+			const close = () => {
+				bound.close()
+				unmapGrant(control.domain, ring)
+			}
+			return { page: control.domain.machine.framePage(ring.mfn), notify: () => bound.notify(), close }
 		},
 	}
 }
 
-function serveConsole(control: DomainControl, built: BuiltDomain, port: number): ConsoleBackend {
-	const channel = { page: control.domain.machine.framePage(built.consoleMfn), notify: () => bound?.notify() }
+function serveConsole(control: DomainControl, port: number): ConsoleBackend {
+	// Mapped for as long as the domain lives.
+	const ring = mapGrant(control.domain, GNTTAB_RESERVED_CONSOLE, false)
+	if (typeof ring === 'number') throw new InternalError(`the console's grant of domain ${control.domid} cannot be mapped: ${ring}`)
+	const channel = { page: control.domain.machine.framePage(ring.mfn), notify: () => bound?.notify() }
 	const console = new ConsoleBackend(channel, { history_bytes: CONSOLE_LIMIT_BYTES })
 	const bound = control.bindPort(port, () => console.onEvent())
 	return console
