@@ -6,6 +6,7 @@ import { RAX, RCX, RDX, type Special, then } from './common.ts'
 
 /** Dividends whose quotient fits three times in four. */
 export const divide = then((b, { rmRegister, address, size }) => {
+	if (b.memoryRegisters.has(RAX) || b.memoryRegisters.has(RDX)) return
 	const divisor = rmRegister !== undefined ? b.readRegister(rmRegister, size) : b.peek(address as bigint, size)
 	if (divisor === undefined || divisor === 0n || b.random.oneIn(4)) {
 		b.putRegister(RAX, Math.max(2, size), integer(b.random, Math.max(2, size)))
@@ -26,6 +27,7 @@ export const divide = then((b, { rmRegister, address, size }) => {
 })
 
 export const multiply = then((b, { size }) => {
+	if (b.memoryRegisters.has(RAX)) return
 	b.putRegister(RAX, size, integer(b.random, size))
 })
 

@@ -36,23 +36,14 @@ export const jumpIndirect: Special = (b, form) => {
 	if (b.operandSize === 2) return false
 	const digit = b.encoding.modrm as number
 	const register = b.pickRegister()
+	// A bad target and a bad stack at once: either may be reported.
 	const wild = b.random.oneIn(40) && !b.compat && register !== RSP
-	const target = littleEndian(wild ? 0x8765_0000_0000_0000n : codeTarget(b), size)
+	if (!wild && !(form === 'reg' && register === RSP)) placeStack(b, 0)
+	const target = wild ? 0x8765_0000_0000_0000n : codeTarget(b)
 	if (form === 'reg') {
-		if (register !== RSP) placeStack(b, 0)
-		b.putRegister(
-			register,
-			size,
-			BigInt.asUintN(
-				64,
-				target.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n),
-			),
-		)
+		b.putRegister(register, size, target)
 		b.addRegisterOperand(digit, register)
-	} else {
-		placeStack(b, 0)
-		b.poke(b.addMemoryOperand(digit, size), target)
-	}
+	} else b.poke(b.addMemoryOperand(digit, size), littleEndian(target, size))
 	return true
 }
 export const returnNear: Special = (b) => {

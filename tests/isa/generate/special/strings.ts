@@ -28,7 +28,8 @@ export const string: Special = (b) => {
 		b.setGpr(register, BigInt.asUintN(width, target - base) | garbage)
 		if (random.oneIn(2)) b.poke(target, littleEndian(integer(random, size), size))
 	}
-	if (random.oneIn(6) && !/^A[67]$/.test(b.encoding.key)) b.setGpr(RDI, b.gpr(RSI) + BigInt(random.below(9) - 4))
+	if (random.oneIn(6) && !/^A[67]$/.test(b.encoding.key) && b.isMapped(b.gpr(RSI), 1))
+		b.setGpr(RDI, b.gpr(RSI) + BigInt(random.below(9) - 4))
 	b.putRegister(RAX, size, integer(random, size))
 	const comparing = /^A[67EF]$/.test(b.encoding.key)
 	if (comparing && random.oneIn(2)) fillEqualRun(b, size)
