@@ -8,6 +8,7 @@ import { takeFrameWrites } from './frame_writes.ts'
 import { copyFromGrant, copyToGrant, type MappedGrant, mapGrant, unmapGrant } from './grant_backend.ts'
 import { grantReserved } from './grant_entries.ts'
 import { isPinnedWritable } from './grant_pin.ts'
+import { describeGrants } from './grant_status.ts'
 import { grantTableHypercall } from './grant_table.ts'
 import { TYPE_L1, TYPE_WRITABLE } from './mm/page_info.ts'
 import { hypercallArgs, testDomain, testVcpu } from './testing.ts'
@@ -161,6 +162,18 @@ test('grantReserved() pre-sets the console and XenStore entries, which survive c
 	assert.equal(flags(1), RW | G.GTF_reading | G.GTF_writing)
 	unmapGrant(domain, ring)
 	assert.equal(flags(1), RW)
+})
+
+test('describeGrants() prints grants in use as debug key g of Xen does', () => {
+	const { domain } = guest()
+	assert.equal(describeGrants(domain).at(-1), 'no active grant table entries')
+	grantReserved(domain, G.GNTTAB_RESERVED_CONSOLE, 0, 0x42)
+	mapped(domain, 0, false)
+	assert.deepEqual(describeGrants(domain).slice(2), [
+		'grant-table for remote d1 (v1)',
+		'  1 frames (4 max), 0 maptrack frames (16 max)',
+		'[0x000]      0 0x00042 0x00000001          0 0x000042 0x19',
+	])
 })
 
 // ---- the hypercall -----------------------------------------------------------------------------------------------------------
