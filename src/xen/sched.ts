@@ -97,7 +97,7 @@ function readIdlePorts(vcpu: VcpuContext, list: number, count: number): number[]
 		if (!view) return -XEN_EFAULT
 		const port = view.getUint32(0, true)
 		const pending = pollPort(vcpu.domain, port)
-		if (pending !== 0) return pending > 0 ? 0 : pending
+		if (pending !== 0) return Math.min(pending, 0)
 		ports.push(port)
 	}
 	return ports
