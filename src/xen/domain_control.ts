@@ -61,7 +61,8 @@ export class DomainControl {
 	private readonly threads: VcpuThread[] = []
 	private readonly endings: Promise<void>[] = []
 	private readonly listeners = new Set<ShutdownListener>()
-	private shutdownReported = false
+	/** What the listeners were told. */
+	private end: { readonly reason: number; readonly crashReason: string | undefined } | undefined
 	private death: Promise<void> | undefined
 
 	/** Made by Hypervisor.createDomain(); the domain's tables are set up, its pause count is 1. */
@@ -121,8 +122,8 @@ export class DomainControl {
 	/** Called once, when the guest has shut itself down or crashed; at once when it already has. Returns a function that unsubscribes. */
 	onShutdown(listener: ShutdownListener): () => void {
 		this.listeners.add(listener)
-		const reason = shutdownReason(this.domain)
-		if (this.shutdownReported && reason !== undefined) queueMicrotask(() => this.listeners.has(listener) && listener(reason))
+		const { end } = this
+		if (end) queueMicrotask(() => this.listeners.has(listener) && listener(end.reason, end.crashReason))
 		return () => this.listeners.delete(listener)
 	}
 
@@ -195,8 +196,8 @@ export class DomainControl {
 	}
 
 	private reportShutdown(reason: number, crashReason?: string): void {
-		if (this.shutdownReported) return
-		this.shutdownReported = true
+		if (this.end) return
+		this.end = { reason, crashReason }
 		for (const listener of [...this.listeners]) listener(reason, crashReason)
 	}
 
