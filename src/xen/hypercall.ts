@@ -18,7 +18,7 @@ export function enterHypercall(vcpu: VcpuContext): void {
 
 	// RAX is an unsigned long: a value above 32 bits is no hypercall.
 	const number = cpu.hi(RAX) === 0 ? cpu.lo(RAX) : -1
-	const args = new Uint32Array(12)
+	const args = vcpu.hypercallArgs
 	for (let n = 0; n < 6; n++) {
 		const register = ARGUMENT_REGISTERS[n] as number
 		args[n * 2] = cpu.lo(register)

@@ -3,6 +3,7 @@ import { CPU_ATTENTION, CPU_KERNEL_MODE } from '../x86/core/layout.ts'
 import type { Cpu } from '../x86/cpu.ts'
 import { ConsoleState } from './console_io.ts'
 import type { Domain } from './domain.ts'
+import type { HypercallArgs } from './hypercall_args.ts'
 import { MmState } from './mm/mm_state.ts'
 import { RateLimit } from './rate_limit.ts'
 import { TimerState } from './timer_state.ts'
@@ -41,6 +42,8 @@ export class VcpuContext {
 	readonly host: VcpuHost
 	/** Host address of the guest's struct vcpu_info (the same as VS_VCPU_INFO). */
 	vcpuInfo: number
+	/** The arguments of the hypercall that is being served. */
+	readonly hypercallArgs: HypercallArgs = new Uint32Array(12)
 	/** SCHEDOP_block or SCHEDOP_poll: the loop puts the vCPU to sleep after this hypercall. */
 	blocked = false
 	/** Ports that SCHEDOP_poll waits for. */
