@@ -1,9 +1,10 @@
 /** The programs in a Linux guest: the same kernel and initramfs in a domain of ours and in QEMU. */
-import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { writeCpio } from '../src/boot/cpio.ts'
 import { GUEST_READY } from '../src/boot/guest_init.ts'
@@ -20,6 +21,9 @@ const ALL = '/bench/all'
 /** Of silence on the console, after which a guest is given up. */
 const SILENCE_MS = 180_000
 
+/** The console is what the command writes to its standard output. */
+const STDIO: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
+
 const build = fileURLToPath(new URL('../build/bench', import.meta.url))
 const xm = fileURLToPath(new URL('../bin/xm', import.meta.url))
 
@@ -30,6 +34,8 @@ export interface GuestImage {
 
 export interface GuestRun {
 	readonly boot: Boot | null
+	/** Part of a host CPU that the guest had while the programs ran: near 1, unless the host was busy with something else. */
+	readonly cpuShare: number
 	readonly measurements: readonly Measurement[]
 	/** Null when all went well. */
 	readonly problem: string | null
@@ -62,18 +68,23 @@ export async function runInDomain(image: GuestImage): Promise<GuestRun> {
 			.map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
 			.join(''),
 	)
-	const { client } = await connect(rundir)
+	const { client } = await connect({ rundir })
 	try {
-		return await follow('domain', xm, ['create', '-q', '-c', config], { ...process.env, XENOTYPE_RUNDIR: directory })
+		const { pid } = await client.daemon()
+		const env = { ...process.env, XENOTYPE_RUNDIR: directory }
+		return await follow('domain', spawn(xm, ['create', '-q', '-c', config], { stdio: STDIO, env }), pid)
 	} finally {
 		await stop(client)
 		rmSync(directory, { recursive: true, force: true })
 	}
 }
 
+/** Returns when the daemon has gone, and with it all that it has in its directory. */
 async function stop(client: XendClient): Promise<void> {
+	const { pid } = await client.daemon()
 	await client.destroy('bench').catch(() => {})
 	await client.stop().catch(() => {})
+	while (existsSync(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 /** QEMU's version, or null where it is not installed. */
@@ -87,35 +98,55 @@ const QEMU_OPTIONS = '-accel tcg -cpu qemu64 -nodefaults -no-user-config -displa
 export function runInQemu(image: GuestImage): Promise<GuestRun> {
 	const append = `console=ttyS0 panic=-1 xenotype.run=${ALL}`
 	const args = [...QEMU_OPTIONS.split(' '), '-m', `${MEMORY_MIB}`, '-kernel', image.kernel, '-initrd', image.ramdisk, '-append', append]
-	return follow('tcg', QEMU, args, process.env)
+	const child = spawn(QEMU, args, { stdio: STDIO })
+	return follow('tcg', child, child.pid)
 }
 
-/** Reads a guest's console from a command that ends with the guest. The console is kept in build/bench for a look at what went wrong. */
-async function follow(platform: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<GuestRun> {
-	const start_ms = performance.now()
-	const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env })
+/**
+ * Reads a guest's console from a command that ends with the guest; process `pid` runs the guest.
+ * The console is kept in build/bench for a look at what went wrong.
+ */
+async function follow(platform: string, child: ChildProcessByStdio<null, Readable, Readable>, pid: number | undefined): Promise<GuestRun> {
+	const start_s = performance.now() / 1000
 	const ended = new Promise<string>((resolve) => {
 		child.on('error', (error) => resolve(error.message))
 		child.on('close', (code, signal) => resolve(signal === null ? `exit status ${code}` : `ended by ${signal}`))
 	})
 	const lines: string[] = []
 	const measurements: Measurement[] = []
-	let boot: Boot | null = null
-	let status: string | null = null
+	let ready: Moment | null = null
+	let finished: Moment | null = null
 	const silence = setTimeout(() => child.kill(), SILENCE_MS)
 	child.stderr.on('data', (chunk: Buffer) => void lines.push(chunk.toString().trimEnd()))
 	createInterface({ input: child.stdout }).on('line', (line) => {
 		silence.refresh()
 		lines.push(line)
-		if (line.includes(GUEST_READY)) boot ??= { ready_s: (performance.now() - start_ms) / 1000 }
+		if (line.includes(GUEST_READY)) ready = now(pid)
 		const measurement = parseLine(line)
 		if (measurement !== null) measurements.push(measurement)
-		status ??= /xenotype: exit status (\d+)/.exec(line)?.[1] ?? null
+		if (line.includes('xenotype: exit status 0')) finished = now(pid)
 	})
 	const end = await ended
 	clearTimeout(silence)
-	const log = join(build, `console-${platform}.log`)
-	writeFileSync(log, `${lines.join('\n')}\n`)
-	const problem = end === 'exit status 0' && status !== null ? null : `the guest did not finish (${end}); its console is in build/bench`
-	return { boot, measurements, problem }
+	writeFileSync(join(build, `console-${platform}.log`), `${lines.join('\n')}\n`)
+	const [from, to] = [ready, finished] as [Moment | null, Moment | null]
+	return {
+		boot: from === null ? null : { ready_s: from.time_s - start_s },
+		cpuShare: from === null || to === null ? Number.NaN : (to.cpu_s - from.cpu_s) / (to.time_s - from.time_s),
+		measurements,
+		problem: to !== null && end === 'exit status 0' ? null : `the guest did not finish (${end}); its console is in build/bench`,
+	}
+}
+
+interface Moment {
+	readonly time_s: number
+	/** Time that the process has run so far. */
+	readonly cpu_s: number
+}
+
+/** proc(5): utime and stime of /proc/PID/stat, in ticks of 10 ms. */
+function now(pid: number | undefined): Moment {
+	const stat = pid === undefined ? '' : readFileSync(`/proc/${pid}/stat`, 'utf8')
+	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+	return { time_s: performance.now() / 1000, cpu_s: (Number(fields[11]) + Number(fields[12])) / 100 }
 }

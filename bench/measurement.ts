@@ -44,6 +44,8 @@ export interface Boot {
 export class Results {
 	readonly runs: { readonly platform: Platform; readonly measurement: Measurement }[] = []
 	readonly boots: { readonly platform: Platform; readonly boot: Boot }[] = []
+	/** Signs that other work on the host has spoiled a guest's times, for people. */
+	readonly disturbances: string[] = []
 	/** What went wrong, for people. */
 	readonly problems: string[] = []
 

@@ -25,6 +25,9 @@ const RECORD = fileURLToPath(new URL('RESULTS.md', import.meta.url))
 /** For a program on the processor alone, which could hang. */
 const ALONE_LIMIT_MS = 120_000
 
+/** Of a host CPU. With less, other work on the host has made a guest look slow. */
+const ENOUGH_CPU = 0.95
+
 interface Options {
 	readonly rounds: number
 	readonly time_ms: number
@@ -103,8 +106,9 @@ function addOutput(results: Results, platform: Platform, output: string, mips?: 
 	else results.runs.push({ platform, measurement: mips === undefined ? measurement : { ...measurement, mips } })
 }
 
-function addGuestRun(results: Results, platform: Platform, { boot, measurements, problem }: GuestRun): void {
+function addGuestRun(results: Results, platform: Platform, { boot, cpuShare, measurements, problem }: GuestRun): void {
 	if (boot !== null) results.boots.push({ platform, boot })
+	if (cpuShare < ENOUGH_CPU) results.disturbances.push(`${platform} had ${(cpuShare * 100).toFixed(0)} % of a CPU`)
 	for (const measurement of measurements) results.runs.push({ platform, measurement })
 	if (problem !== null) results.problems.push(`${platform}: ${problem}`)
 }
@@ -118,6 +122,7 @@ async function findGuest(name: string): Promise<GuestAsset | null> {
 
 function present(results: Results, options: Options, facts: readonly string[]): number {
 	const { programs } = options
+	const { disturbances } = results
 	const problems = [...results.disagreements().map((text) => `checksums differ: ${text}`), ...results.problems]
 	const boot = bootTable(results)
 	const text = [
@@ -125,6 +130,7 @@ function present(results: Results, options: Options, facts: readonly string[]): 
 		`${facts.slice(1).join('; ')}. ${options.rounds} rounds of ${options.time_ms} ms, medians.\n`,
 		...(results.runs.length === 0 ? [] : [programTable(results, programs)]),
 		...(boot === null ? [] : [boot]),
+		...(disturbances.length === 0 ? [] : [`The host was busy: ${disturbances.join('; ')}.\n`]),
 		...(problems.length === 0 ? [] : [`Problems:\n\n${problems.map((problem) => `- ${problem}\n`).join('')}`]),
 	].join('\n')
 	process.stdout.write(text)
