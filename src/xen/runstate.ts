@@ -61,11 +61,17 @@ export function encodeRunstate(runstate: Runstate): Uint8Array {
 	const view = new DataView(bytes.buffer)
 	const at = vcpu_runstate_info.at
 	view.setUint32(at.state, runstate.state, true)
-	view.setBigUint64(at.state_entry_time, BigInt(Math.round(runstate.entered_ns)), true)
+	setU64(view, at.state_entry_time, Math.round(runstate.entered_ns))
 	runstate.times_ns.forEach((time, n) => {
-		view.setBigUint64(at.time + n * 8, BigInt(Math.round(time)), true)
+		setU64(view, at.time + n * 8, Math.round(time))
 	})
 	return bytes
+}
+
+/** Stores an integer from 0 to 2^53. */
+function setU64(view: DataView, offset: number, value: number): void {
+	view.setUint32(offset, value % 4294967296, true)
+	view.setUint32(offset + 4, Math.floor(value / 4294967296), true)
 }
 
 /** Copies the account to the area the guest registered, with XEN_RUNSTATE_UPDATE around it where the guest asked for that. */
