@@ -16,6 +16,8 @@ export class DaemonUnreachable extends UserError {
 	}
 }
 
+const STOP_TIMEOUT_MS = 10_000
+
 /** Calls to the daemon's API over its Unix socket. Failures that the daemon reports are UserErrors with its message and exit code. */
 export class XendClient {
 	readonly socketPath: string
@@ -27,8 +29,13 @@ export class XendClient {
 	daemon(): Promise<DaemonInfo> {
 		return this.call('GET', '/v1/daemon')
 	}
-	stop(options: { ifIdle?: boolean } = {}): Promise<void> {
-		return this.call('POST', '/v1/daemon/stop', options)
+	/** Ends the daemon and its domains; resolves when its process is gone. With `ifIdle`, a daemon that has domains refuses. */
+	async stop(options: { ifIdle?: boolean } = {}): Promise<void> {
+		const { pid } = await this.daemon()
+		await this.call('POST', '/v1/daemon/stop', options)
+		for (let waited_ms = 0; pid !== process.pid && isAlive(pid) && waited_ms < STOP_TIMEOUT_MS; waited_ms += 10) {
+			await new Promise((resolve) => setTimeout(resolve, 10))
+		}
 	}
 	host(): Promise<HostInfo> {
 		return this.call('GET', '/v1/host')
@@ -111,6 +118,14 @@ export class XendClient {
 		})
 		if (status !== 200) throw failureOf(text)
 		return JSON.parse(text) as T
+	}
+}
+
+function isAlive(pid: number): boolean {
+	try {
+		return process.kill(pid, 0)
+	} catch {
+		return false
 	}
 }
 
