@@ -34,18 +34,24 @@ export function geometricMean(values: readonly number[]): number {
 	return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length)
 }
 
-/** A boot of a guest. */
-export interface Boot {
+/** What was seen of a guest from outside. NaN for what was not. */
+export interface GuestFigures {
 	/** Seconds from the command to the guest's word that its user space is up. */
-	readonly ready_s: number
+	readonly boot_s: number
+	/** Memory of the host's process just then, less what the guest says it uses. */
+	readonly overhead_MiB: number
+	/** Part of a host CPU that the guest took while it slept. */
+	readonly idleShare: number
+	/** Timer signals that a floating-point loop in the guest got, as a part of those it asked for. */
+	readonly ticks: number
+	/** Part of a host CPU that the guest had while the programs ran: near 1, unless the host was busy with something else. */
+	readonly busyShare: number
 }
 
 /** All that was measured in one run of the bench. */
 export class Results {
 	readonly runs: { readonly platform: Platform; readonly measurement: Measurement }[] = []
-	readonly boots: { readonly platform: Platform; readonly boot: Boot }[] = []
-	/** Signs that other work on the host has spoiled a guest's times, for people. */
-	readonly disturbances: string[] = []
+	readonly guests: { readonly platform: Platform; readonly figures: GuestFigures }[] = []
 	/** What went wrong, for people. */
 	readonly problems: string[] = []
 
@@ -62,8 +68,9 @@ export class Results {
 		return median(this.of(platform, program).flatMap(({ mips }) => (mips === undefined ? [] : [mips])))
 	}
 
-	boot_s(platform: Platform): number {
-		return median(this.boots.filter((row) => row.platform === platform).map(({ boot }) => boot.ready_s))
+	figure(platform: Platform, figure: keyof GuestFigures): number {
+		const values = this.guests.filter((row) => row.platform === platform).map(({ figures }) => figures[figure])
+		return median(values.filter((value) => !Number.isNaN(value)))
 	}
 
 	/** The programs whose checksum was not the same everywhere, with who said what. */

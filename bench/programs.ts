@@ -21,6 +21,9 @@ export const PROGRAMS: readonly Program[] = [
 	...inGroup('system', 'getppid fork_exec fork pipe page_fault yield signal'),
 ]
 
+/** Counts timer interrupts instead of time; programs/ticks.c. */
+export const TICKS = 'ticks'
+
 /** Programs that need no more of a system than write, exit and clock_gettime. */
 export const runsWithoutKernel = ({ group }: Program): boolean => group !== 'system'
 
@@ -38,13 +41,21 @@ export interface BuiltProgram extends Program {
 	readonly path: string
 }
 
+export interface Build {
+	readonly programs: readonly BuiltProgram[]
+	/** Path of the executable of TICKS. */
+	readonly ticks: string
+	/** Name and version. */
+	readonly compiler: string
+}
+
 /** Compiles what has changed since the last time. Null when there is no gcc. */
-export function buildPrograms(programs: readonly Program[]): { readonly built: readonly BuiltProgram[]; readonly compiler: string } | null {
+export function buildPrograms(programs: readonly Program[]): Build | null {
 	const compiler = compilerVersion()
 	if (compiler === null) return null
 	mkdirSync(output, { recursive: true })
 	const built = programs.map((program) => ({ ...program, path: buildProgram(program.name, compiler) }))
-	return { built, compiler }
+	return { programs: built, ticks: buildProgram(TICKS, compiler), compiler }
 }
 
 function buildProgram(name: string, compiler: string): string {

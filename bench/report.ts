@@ -1,5 +1,5 @@
 /** Results as Markdown that is also readable in a terminal. */
-import { geometricMean, type Platform, type Results } from './measurement.ts'
+import { type GuestFigures, geometricMean, type Platform, type Results } from './measurement.ts'
 import type { Group, Program } from './programs.ts'
 
 const GROUPS: Readonly<Record<Group, string>> = { integer: 'integer', floating: 'double floating point', system: 'system' }
@@ -69,16 +69,27 @@ function cell(column: Column, value: number): string {
 	return Number.isNaN(value) ? '-' : column.format(value)
 }
 
-/** From the command that starts a guest to its user space; null when no guest was started. */
-export function bootTable(results: Results): string | null {
-	const [domain, tcg] = [results.boot_s('domain'), results.boot_s('tcg')]
-	if (Number.isNaN(domain) && Number.isNaN(tcg)) return null
-	const seconds = (value: number) => (Number.isNaN(value) ? '-' : `${value.toFixed(1)} s`)
-	const times = Number.isNaN(domain / tcg) ? '-' : significant(domain / tcg)
-	return table([
-		['boot', 'domain', 'QEMU TCG', 'domain / TCG'],
-		['to user space', seconds(domain), seconds(tcg), times],
-	])
+const FIGURES: readonly (readonly [title: string, figure: keyof GuestFigures, unit: string, scale: number])[] = [
+	['boot to user space', 'boot_s', 's', 1],
+	['timer ticks delivered in a loop', 'ticks', '%', 100],
+	['host CPU when idle', 'idleShare', '%', 100],
+	["memory beyond the guest's", 'overhead_MiB', 'MiB', 1],
+	['host CPU during the programs', 'busyShare', '%', 100],
+]
+
+/** What was seen of guests from outside; null when no guest was started. */
+export function guestTable(results: Results): string | null {
+	if (results.guests.length === 0) return null
+	const rows = FIGURES.map(([title, figure, unit, scale]) => {
+		const values = (['domain', 'tcg'] as const).map((platform) => results.figure(platform, figure) * scale)
+		const over = values[0]! / values[1]!
+		return [
+			title,
+			...values.map((value) => (Number.isNaN(value) ? '-' : `${value.toFixed(1)} ${unit}`)),
+			over > 0 ? significant(over) : '-',
+		]
+	})
+	return table([['guest', 'domain', 'QEMU TCG', 'domain / TCG'], ...rows])
 }
 
 export function table(rows: readonly (readonly string[])[]): string {

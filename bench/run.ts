@@ -5,13 +5,15 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { UserError } from '../src/base/errors.ts'
-import { cachedGuestAsset, type GuestAsset } from '../src/platform/node/guest_assets.ts'
+import { cachedGuestAsset, GUEST_NAMES, type GuestAsset } from '../src/platform/node/guest_assets.ts'
 import { loadCore } from '../src/platform/node/load_core.ts'
 import { runFlat } from './flat_machine.ts'
-import { type GuestImage, type GuestRun, makeImage, qemuVersion, runInDomain, runInQemu } from './guest.ts'
+import { qemuVersion, runInDomain, runInQemu } from './guest.ts'
+import type { GuestRun } from './guest_console.ts'
+import { type GuestImage, makeImage } from './guest_image.ts'
 import { PLATFORMS, type Platform, parseLine, Results } from './measurement.ts'
 import { type BuiltProgram, buildPrograms, PROGRAMS, type Program, runsWithoutKernel } from './programs.ts'
-import { bootTable, programTable } from './report.ts'
+import { guestTable, programTable } from './report.ts'
 
 const USAGE = `usage: npm run bench [-- [cpu] [options]]
   --rounds N      runs of everything, one after the other; medians are shown (default 3)
@@ -56,14 +58,16 @@ async function main(): Promise<number> {
 	const qemu = wants('tcg') ? qemuVersion() : null
 	if (wants('tcg') && qemu === null) say('qemu-system-x86_64 is not installed (package qemu-system-x86): no TCG column')
 	const setup: Setup = {
-		programs: built.built,
+		programs: built.programs,
 		core: wants('processor') ? await loadCore(say) : null,
-		image: asset === null ? null : makeImage(asset, built.built, options.time_ms),
+		image: asset === null ? null : makeImage(asset, built, options.time_ms),
 		qemu: qemu !== null,
 	}
+	const platforms = options.platforms.filter((platform) => canRun(platform, setup))
+	if (platforms.length === 0) throw new UserError('there is nothing to measure', { code: 'nothing' })
 	const results = new Results()
 	for (let round = 1; round <= options.rounds; round++) {
-		for (const platform of options.platforms) {
+		for (const platform of platforms) {
 			say(`round ${round} of ${options.rounds}: ${platform}`)
 			await ROUNDS[platform](setup, results, options)
 		}
@@ -93,11 +97,16 @@ const ROUNDS: Readonly<Record<Platform, (setup: Setup, results: Results, options
 		}
 	},
 	async domain({ image }, results) {
-		if (image !== null) addGuestRun(results, 'domain', await runInDomain(image))
+		addGuestRun(results, 'domain', await runInDomain(image!))
 	},
-	async tcg({ image, qemu }, results) {
-		if (image !== null && qemu) addGuestRun(results, 'tcg', await runInQemu(image))
+	async tcg({ image }, results) {
+		addGuestRun(results, 'tcg', await runInQemu(image!))
 	},
+}
+
+function canRun(platform: Platform, { image, qemu }: Setup): boolean {
+	if (platform === 'domain') return image !== null
+	return platform !== 'tcg' || (image !== null && qemu)
 }
 
 function addOutput(results: Results, platform: Platform, output: string, mips?: number): void {
@@ -106,9 +115,8 @@ function addOutput(results: Results, platform: Platform, output: string, mips?: 
 	else results.runs.push({ platform, measurement: mips === undefined ? measurement : { ...measurement, mips } })
 }
 
-function addGuestRun(results: Results, platform: Platform, { boot, cpuShare, measurements, problem }: GuestRun): void {
-	if (boot !== null) results.boots.push({ platform, boot })
-	if (cpuShare < ENOUGH_CPU) results.disturbances.push(`${platform} had ${(cpuShare * 100).toFixed(0)} % of a CPU`)
+function addGuestRun(results: Results, platform: Platform, { figures, measurements, problem }: GuestRun): void {
+	results.guests.push({ platform, figures })
 	for (const measurement of measurements) results.runs.push({ platform, measurement })
 	if (problem !== null) results.problems.push(`${platform}: ${problem}`)
 }
@@ -122,15 +130,15 @@ async function findGuest(name: string): Promise<GuestAsset | null> {
 
 function present(results: Results, options: Options, facts: readonly string[]): number {
 	const { programs } = options
-	const { disturbances } = results
 	const problems = [...results.disagreements().map((text) => `checksums differ: ${text}`), ...results.problems]
-	const boot = bootTable(results)
+	const guests = guestTable(results)
+	const busy = (['domain', 'tcg'] as const).filter((platform) => results.figure(platform, 'busyShare') < ENOUGH_CPU)
 	const text = [
 		`## ${facts[0]}\n`,
-		`${facts.slice(1).join('; ')}. ${options.rounds} rounds of ${options.time_ms} ms, medians.\n`,
-		...(results.runs.length === 0 ? [] : [programTable(results, programs)]),
-		...(boot === null ? [] : [boot]),
-		...(disturbances.length === 0 ? [] : [`The host was busy: ${disturbances.join('; ')}.\n`]),
+		`${facts.slice(1).join('; ')}. Medians of ${options.rounds} rounds of ${options.time_ms} ms.\n`,
+		programTable(results, programs),
+		...(guests === null ? [] : [guests]),
+		...(busy.length === 0 ? [] : [`The host was busy with other work, which has made these look slow: ${busy.join(', ')}.\n`]),
 		...(problems.length === 0 ? [] : [`Problems:\n\n${problems.map((problem) => `- ${problem}\n`).join('')}`]),
 	].join('\n')
 	process.stdout.write(text)
@@ -179,7 +187,7 @@ function readOptions(args: readonly string[]): Options {
 		time_ms: count('--ms', values.ms, 400),
 		programs: PROGRAMS.filter(({ name }) => only.includes(name)),
 		platforms: PLATFORMS.filter((platform) => platforms.includes(platform)),
-		guest: values.guest ?? 'cloud',
+		guest: oneOf('--guest', values.guest ?? 'cloud', GUEST_NAMES),
 		record: values.record ?? false,
 	}
 }
@@ -196,10 +204,12 @@ function parse(args: readonly string[]) {
 
 function chosen(option: string, value: string | undefined, known: readonly string[]): readonly string[] {
 	if (value === undefined) return known
-	const wanted = value.split(',')
-	const wrong = wanted.find((name) => !known.includes(name))
-	if (wrong !== undefined) throw new UserError(`${option} ${wrong} is not known; known are ${known.join(', ')}`)
-	return wanted
+	return value.split(',').map((name) => oneOf(option, name, known))
+}
+
+function oneOf(option: string, value: string, known: readonly string[]): string {
+	if (!known.includes(value)) throw new UserError(`${option} ${value} is not known; known are ${known.join(', ')}`)
+	return value
 }
 
 function count(option: string, value: string | undefined, otherwise: number): number {

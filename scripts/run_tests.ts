@@ -20,7 +20,7 @@ const TIERS: readonly Tier[] = [
 	{ name: 'lint', run: () => command(bin('biome'), ['check', '--colors=off', '.']) },
 	{ name: 'imports', run: () => command(node, ['scripts/check_imports.ts']) },
 	{ name: 'core', run: buildCore },
-	tests('unit', ['src/**/*.test.ts'], 2),
+	tests('unit', ['src/**/*.test.ts', 'bench/*.test.ts'], 2),
 	tests('abi', ['tests/abi/**/*.test.ts'], 2),
 	tests('isa', ['tests/isa/**/*.test.ts'], 2),
 	tests('guest', ['tests/guest/**/*.test.ts'], 2),

@@ -24,6 +24,8 @@ int memcmp(const void *a, const void *b, u64 size);
 __attribute__((noreturn)) void exit(int status);
 __attribute__((noreturn)) void fail(const char *what);
 u64 nanoseconds(void);
+// Writes at least `width` digits, and returns where they end.
+char *put_number(char *at, u64 value, u32 base, u32 width);
 
 static inline i64 syscall6(i64 number, i64 a, i64 b, i64 c, i64 d, i64 e, i64 f) {
 	register i64 r10 asm("r10") = d, r8 asm("r8") = e, r9 asm("r9") = f;

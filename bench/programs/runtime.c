@@ -111,7 +111,7 @@ static u64 decimal(const char *text) {
 	return value;
 }
 
-static char *put_number(char *at, u64 value, u32 base, u32 width) {
+char *put_number(char *at, u64 value, u32 base, u32 width) {
 	char digits[24];
 	u32 n = 0;
 	do digits[n++] = "0123456789abcdef"[value % base];

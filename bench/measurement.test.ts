@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { geometricMean, type Measurement, median, type Platform, parseLine, Results } from './measurement.ts'
+import { guestTable, programTable, table } from './report.ts'
+
+const measurement = (name: string, time_ns: number, checksum = '0'.repeat(16)): Measurement => ({ name, iterations: 10, time_ns, checksum })
+
+function resultsOf(...rows: readonly (readonly [Platform, Measurement])[]): Results {
+	const results = new Results()
+	for (const [platform, measured] of rows) results.runs.push({ platform, measurement: measured })
+	return results
+}
+
+test("parseLine() reads a program's line, with the carriage return of a console, and nothing else", () => {
+	const expected = { name: 'fork_exec', iterations: 3, time_ns: 4500, checksum: '00000000deadbeef' }
+	assert.deepEqual(parseLine('bench fork_exec 3 4500 00000000deadbeef\r'), expected)
+	assert.equal(parseLine('[    1.2] bench sort 3 4500 00000000deadbeef'), null)
+	assert.equal(parseLine('bench sort 3 4500 deadbeef'), null)
+})
+
+test('median() and geometricMean()', () => {
+	assert.equal(median([5, 1, 100]), 5)
+	assert.equal(median([1, 2, 3, 100]), 2.5)
+	assert.ok(Number.isNaN(median([])))
+	assert.ok(Math.abs(geometricMean([1, 10, 100]) - 10) < 1e-9)
+})
+
+test('disagreements() names the programs whose checksums differ, and who said what', () => {
+	const good = resultsOf(['native', measurement('sort', 1)], ['tcg', measurement('sort', 2)])
+	assert.deepEqual(good.disagreements(), [])
+	good.runs.push({ platform: 'domain', measurement: measurement('sort', 2, 'f'.repeat(16)) })
+	assert.deepEqual(good.disagreements(), [`sort: ${'0'.repeat(16)} (native, tcg) but ${'f'.repeat(16)} (domain)`])
+})
+
+test('programTable() shows medians of an iteration, ratios, and means of groups; no column for what was not measured', () => {
+	const results = resultsOf(
+		...[100, 200, 90_000].map((time) => ['native', measurement('sort', time)] as const),
+		['native', measurement('sieve', 1000)],
+		['domain', measurement('sort', 800)],
+		['domain', measurement('sieve', 64_000)],
+	)
+	const text = programTable(results, [
+		{ name: 'sort', group: 'integer' },
+		{ name: 'sieve', group: 'integer' },
+		{ name: 'fft', group: 'floating' },
+	])
+	const rows = text.split('\n').map((line) => line.split('|').map((cell) => cell.trim()))
+	assert.deepEqual(rows[0], ['', 'program', 'native', 'domain', 'domain / native', ''])
+	assert.deepEqual(rows[2], ['', 'sort', '20.0 ns', '80.0 ns', '4.00', ''])
+	assert.deepEqual(rows[4], ['', '**integer**', '', '', '**16.0**', ''])
+	assert.deepEqual(rows[5], ['', 'fft', '-', '-', '-', ''])
+})
+
+test('guestTable() shows a dash for what could not be seen', () => {
+	const results = new Results()
+	assert.equal(guestTable(results), null)
+	const figures = { boot_s: 12, overhead_MiB: Number.NaN, idleShare: 0.005, ticks: 1, busyShare: 0.99 }
+	results.guests.push({ platform: 'domain', figures })
+	results.guests.push({ platform: 'tcg', figures: { ...figures, boot_s: 4 } })
+	assert.match(guestTable(results)!, /boot to user space +\| +12\.0 s \| +4\.0 s \| +3\.00 \|/)
+	assert.match(guestTable(results)!, /memory beyond the guest's +\| +- \| +- \| +- \|/)
+})
+
+test('table() aligns its columns', () => {
+	assert.equal(
+		table([
+			['a', 'bcd'],
+			['efg', 'h'],
+		]),
+		'| a   | bcd |\n|-----|----:|\n| efg |   h |\n',
+	)
+})
