@@ -1,3 +1,5 @@
+import { concatenate } from '../base/bytes.ts'
+
 /**
  * Writes the "newc" cpio format that Linux unpacks as an initramfs (Documentation/driver-api/early-userspace/buffer-format.rst).
  * Archives may be concatenated: Linux unpacks one after the other, a later entry replacing an earlier one of the same name.
@@ -53,14 +55,4 @@ function pushEntry(parts: Uint8Array[], path: string, fields: readonly number[],
 
 function padding(length: number): Uint8Array {
 	return new Uint8Array(-length & 3)
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-	const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-	let at = 0
-	for (const part of parts) {
-		out.set(part, at)
-		at += part.length
-	}
-	return out
 }

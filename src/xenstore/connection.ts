@@ -1,4 +1,5 @@
 import { XENSTORE_PAYLOAD_MAX, XS_ERROR, XS_WATCH_EVENT } from '../abi/io/xs_wire.ts'
+import { concatenate } from '../base/bytes.ts'
 import { cString, cStrings } from './bytes.ts'
 import type { Domains } from './domains.ts'
 import { isPrivileged } from './permissions.ts'
@@ -93,7 +94,7 @@ export class Connection {
 			this.#left(this.#queue[complete++])
 		}
 		this.#queue.splice(0, complete)
-		return parts.length === 1 ? parts[0] : concatenate(parts, size)
+		return parts.length === 1 ? parts[0] : concatenate(parts)
 	}
 
 	/** Ends watches and transactions and forgets all undelivered output. Nothing is taken or delivered afterwards. */
@@ -147,14 +148,4 @@ export class Connection {
 		if (event === undefined) this.#replies--
 		else this.#waitingEvents.delete(event)
 	}
-}
-
-function concatenate(parts: readonly Uint8Array[], size: number): Uint8Array {
-	const bytes = new Uint8Array(size)
-	let at = 0
-	for (const part of parts) {
-		bytes.set(part, at)
-		at += part.length
-	}
-	return bytes
 }

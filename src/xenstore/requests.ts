@@ -30,6 +30,7 @@ import {
 	XS_WATCH,
 	XS_WRITE,
 } from '../abi/io/xs_wire.ts'
+import { concatenate } from '../base/bytes.ts'
 import { cString, cStrings, splitCStrings } from './bytes.ts'
 import { control } from './control.ts'
 import type { Domains } from './domains.ts'
@@ -145,9 +146,9 @@ function directoryPart({ store, session, txId, payload }: Request): Reply | Errn
 	const list = cStrings(names as readonly string[])
 	const offset = decimal(offsetText) ?? 0
 	const room = XENSTORE_PAYLOAD_MAX - generation.length - 1
-	if (offset + room >= list.length) return { payload: join(generation, list.subarray(offset), new Uint8Array(1)) }
+	if (offset + room >= list.length) return { payload: concatenate([generation, list.subarray(offset), new Uint8Array(1)]) }
 	const end = list.lastIndexOf(0, offset + room - 1) + 1
-	return { payload: join(generation, list.subarray(offset, end)) }
+	return { payload: concatenate([generation, list.subarray(offset, end)]) }
 }
 
 function setPerms({ store, session, txId, payload }: Request): Reply | Errno {
@@ -289,14 +290,4 @@ function decimal(text: string | undefined): number | undefined {
 function parseDomid(text: string | undefined): number | undefined {
 	const domid = decimal(text)
 	return domid !== undefined && domid <= 0xffff ? domid : undefined
-}
-
-function join(...parts: readonly Uint8Array[]): Uint8Array {
-	const bytes = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
-	let at = 0
-	for (const part of parts) {
-		bytes.set(part, at)
-		at += part.length
-	}
-	return bytes
 }
