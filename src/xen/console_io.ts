@@ -7,7 +7,7 @@ import { XEN_EFAULT, XEN_EPERM } from '../abi/errno.ts'
 import { __HYPERVISOR_console_io, CONSOLEIO_read, CONSOLEIO_write } from '../abi/xen.ts'
 import { copyFromGuest } from './guest_access.ts'
 import { guestRangeOk } from './guest_struct.ts'
-import { argNumber, argU32, type HypercallArgs } from './hypercall_args.ts'
+import { argNumber, argU32, type HypercallArgs, setArg } from './hypercall_args.ts'
 import { dispatchSubop, HYPERCALL_PREEMPTED, type HypercallRow, type SubopRow } from './hypercall_row.ts'
 import type { VcpuContext } from './vcpu.ts'
 
@@ -74,8 +74,7 @@ function write(vcpu: VcpuContext, args: HypercallArgs): number {
 	for (let first = true; count > 0; first = false) {
 		if (!first && vcpu.preemptPending()) {
 			args[2] = count
-			args[4] = address
-			args[5] = Math.floor(address / 4294967296)
+			setArg(args, 2, address)
 			return HYPERCALL_PREEMPTED
 		}
 		const size = Math.min(count, CHUNK_bytes)

@@ -22,7 +22,7 @@ import { expandArray, type FrameClaims, initControl } from './event_fifo.ts'
 import { withEvents } from './event_ports.ts'
 import { portStatus } from './event_status.ts'
 import { readGuest, viewU64, writeGuest } from './guest_struct.ts'
-import { argNumber, argU32, type HypercallArgs } from './hypercall_args.ts'
+import { argNumber, argU32, type HypercallArgs, setArg } from './hypercall_args.ts'
 import { dispatchSubop, type HypercallRow, type SubopRow } from './hypercall_row.ts'
 import { TYPE_WRITABLE } from './mm/page_info.ts'
 import type { VcpuContext } from './vcpu.ts'
@@ -180,9 +180,7 @@ function compat(vcpu: VcpuContext, args: HypercallArgs): number {
 	const command = operation.getUint32(E.evtchn_op.at.cmd, true)
 	if (command > E.EVTCHNOP_unmask) return -XEN_ENOSYS
 	const inner = new Uint32Array(12)
-	const argument = address + E.evtchn_op.at.u
 	inner[0] = command
-	inner[2] = argument
-	inner[3] = Math.floor(argument / 4294967296)
+	setArg(inner, 1, address + E.evtchn_op.at.u)
 	return dispatchSubop(vcpu, eventChannelSubops, command, inner)
 }

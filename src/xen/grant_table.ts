@@ -9,7 +9,7 @@ import { GT_FRAMES, GT_STATUS_FRAMES, GT_VERSION, grantWord, withGrants } from '
 import { mapOne, unmapAndReplaceOne, unmapOne } from './grant_map.ts'
 import { growTable, setVersion, swapEntries } from './grant_version.ts'
 import { guestRangeOk, readGuest, viewGva, writeGuest, writeGuestBytes } from './guest_struct.ts'
-import { argNumber, argU32, type HypercallArgs } from './hypercall_args.ts'
+import { argNumber, argU32, type HypercallArgs, setArg } from './hypercall_args.ts'
 import { dispatchSubop, HYPERCALL_PREEMPTED, type HypercallRow, type SubopRow } from './hypercall_row.ts'
 import type { VcpuContext } from './vcpu.ts'
 
@@ -55,8 +55,7 @@ function each(size: number, from: number, length: number, operation: (vcpu: Vcpu
 }
 
 function continueAt(args: HypercallArgs, address: number, count: number): number {
-	args[2] = address
-	args[3] = Math.floor(address / 4294967296)
+	setArg(args, 1, address)
 	args[4] = count
 	return HYPERCALL_PREEMPTED
 }

@@ -14,6 +14,12 @@ export function argNumber(args: HypercallArgs, n: number): number {
 	return ((args[n * 2 + 1] as number) | 0) * 4294967296 + (args[n * 2] as number)
 }
 
+/** Makes an argument a signed number, for a continuation. The caller's numbers are exact below 2^53 in magnitude. */
+export function setArg(args: HypercallArgs, n: number, value: number): void {
+	args[n * 2] = value
+	args[n * 2 + 1] = Math.floor(value / 4294967296)
+}
+
 /** The high half, for 64-bit values such as page table entries. */
 export function argHi(args: HypercallArgs, n: number): number {
 	return args[n * 2 + 1] as number

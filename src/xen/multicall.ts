@@ -1,7 +1,7 @@
 import { XEN_EFAULT, XEN_EINVAL } from '../abi/errno.ts'
 import { __HYPERVISOR_iret, __HYPERVISOR_multicall, multicall_entry } from '../abi/xen.ts'
 import { copyFromGuest, copyToGuest } from './guest_access.ts'
-import { argNumber, argU32, type HypercallArgs } from './hypercall_args.ts'
+import { argNumber, argU32, type HypercallArgs, setArg } from './hypercall_args.ts'
 import { HYPERCALL_NO_RESULT, HYPERCALL_PREEMPTED, type HypercallHandler, type HypercallRow } from './hypercall_row.ts'
 import type { VcpuContext } from './vcpu.ts'
 
@@ -48,10 +48,8 @@ function writeResult(words: Uint32Array, result: number): void {
 }
 
 function resumeAt(args: HypercallArgs, address: number, left: number): number {
-	args[0] = address
-	args[1] = Math.floor(address / 4294967296)
-	args[2] = left
-	args[3] = 0
+	setArg(args, 0, address)
+	setArg(args, 1, left)
 	return HYPERCALL_PREEMPTED
 }
 

@@ -5,7 +5,7 @@ import { __HYPERVISOR_physdev_op, __HYPERVISOR_physdev_op_compat } from '../abi/
 import { NR_PIRQS } from './event_channel.ts'
 import { EV_PIRQ_EOI_FRAME } from './event_ports.ts'
 import { guestRangeOk, readGuest, viewGva, viewU64, writeGuest } from './guest_struct.ts'
-import { argNumber, argU32, type HypercallArgs } from './hypercall_args.ts'
+import { argNumber, argU32, type HypercallArgs, setArg } from './hypercall_args.ts'
 import { dispatchSubop, type HypercallRow, type SubopRow } from './hypercall_row.ts'
 import { TYPE_WRITABLE } from './mm/page_info.ts'
 import type { VcpuContext } from './vcpu.ts'
@@ -121,7 +121,6 @@ function compat(vcpu: VcpuContext, args: HypercallArgs): number {
 	if (!operation) return -XEN_EFAULT
 	const inner = new Uint32Array(12)
 	inner[0] = operation.getUint32(0, true)
-	inner[2] = address + PHYSDEV_OP_U
-	inner[3] = Math.floor((address + PHYSDEV_OP_U) / 4294967296)
+	setArg(inner, 1, address + PHYSDEV_OP_U)
 	return dispatchSubop(vcpu, physdevSubops, inner[0] as number, inner)
 }

@@ -34,7 +34,7 @@ import { CPU_CR0, CPU_KERNEL_GS_BASE, SLOT_FS_BASE, SLOT_GS_BASE } from '../x86/
 import type { Gva } from '../x86/cpu.ts'
 import { isCanonical } from './guest_access.ts'
 import { readGuest, viewGva } from './guest_struct.ts'
-import { argNumber, argU32, type HypercallArgs } from './hypercall_args.ts'
+import { argNumber, argU32, type HypercallArgs, setArg } from './hypercall_args.ts'
 import { dispatchSubop, HYPERCALL_PREEMPTED, type HypercallRow, type SubopRow } from './hypercall_row.ts'
 import { TRAP_nmi } from './inject.ts'
 import { GS } from './segments.ts'
@@ -65,8 +65,7 @@ function setTrapTable(vcpu: VcpuContext, args: HypercallArgs): number {
 			handler,
 		)
 		if (vcpu.preemptPending()) {
-			args[0] = address + trap_info.size
-			args[1] = Math.floor((address + trap_info.size) / 4294967296)
+			setArg(args, 0, address + trap_info.size)
 			return HYPERCALL_PREEMPTED
 		}
 	}

@@ -8,7 +8,7 @@ import {
 	MMU_PT_UPDATE_PRESERVE_AD,
 	mmu_update,
 } from '../../abi/xen.ts'
-import { argNumber, argU32, type HypercallArgs } from '../hypercall_args.ts'
+import { argNumber, argU32, type HypercallArgs, setArg } from '../hypercall_args.ts'
 import { HYPERCALL_PREEMPTED, type HypercallRow } from '../hypercall_row.ts'
 import type { VcpuContext } from '../vcpu.ts'
 import { FOREIGN_IO, hex64, type MmState } from './mm_state.ts'
@@ -74,8 +74,7 @@ function logRequest(mm: MmState, batch: Batch, index: number, rc: number): void 
 }
 
 function continueAt(args: HypercallArgs, requests: number, left: number): void {
-	args[0] = requests
-	args[1] = Math.floor(requests / 4294967296)
+	setArg(args, 0, requests)
 	args[2] = left | BATCH_CONTINUED
 }
 
