@@ -43,7 +43,8 @@ async function isUp(client: XendClient): Promise<boolean> {
  */
 async function startDaemon(rundir: RunDir, client: XendClient, program: string, report: (line: string) => void): Promise<boolean> {
 	const log = openSync(rundir.log, 'a', 0o600)
-	const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
+	const hooks = process.execArgv.filter((argument) => argument.startsWith('--import='))
+	const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...hooks, program], {
 		cwd: '/',
 		detached: true,
 		stdio: ['ignore', log, log],
