@@ -150,6 +150,7 @@ test('xm create -c exits 1 with the reason when the guest’s kernel panics', { 
 
 test('what cannot be booted is refused, and nothing of it is left', { skip, timeout: 60_000 }, async () => {
 	const path = config('wrong')
+	await xm('list')
 	assert.deepEqual(await xm('create', '-q', path, 'kernel=/nowhere'), {
 		status: 1,
 		out: '',
