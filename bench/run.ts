@@ -69,7 +69,12 @@ async function main(): Promise<number> {
 	for (let round = 1; round <= options.rounds; round++) {
 		for (const platform of platforms) {
 			say(`round ${round} of ${options.rounds}: ${platform}`)
-			await ROUNDS[platform](setup, results, options)
+			try {
+				await ROUNDS[platform](setup, results, options)
+			} catch (error) {
+				if (!(error instanceof UserError)) throw error
+				results.problems.push(`${platform}: ${error.message}`)
+			}
 		}
 	}
 	const facts = [...machineFacts(), built.compiler, ...(asset === null ? [] : [asset.version]), ...(qemu === null ? [] : [`QEMU ${qemu}`])]
@@ -124,7 +129,9 @@ function addGuestRun(results: Results, platform: Platform, { figures, measuremen
 async function findGuest(name: string): Promise<GuestAsset | null> {
 	const asset = await cachedGuestAsset(name)
 	if (asset?.ramdisk) return asset
-	say(`the guest '${name}' is not in the cache: no domain and no TCG columns (npm start, or node scripts/assets.ts ${name}, fetches it)`)
+	say(
+		`the guest '${name}' is not in the cache, or has no user space: no domain and no TCG columns (npm start, or node scripts/assets.ts ${name}, fetches it)`,
+	)
 	return null
 }
 
