@@ -1,6 +1,4 @@
-/**
- * Random streams and random ring pages. XENSTORE_FUZZ_SEED repeats a run, XENSTORE_FUZZ_ROUNDS makes it longer.
- */
+/** Random streams and random ring pages. XENOTYPE_SEED repeats a run, XENOTYPE_NIGHTLY makes it longer. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { XS_RING_REQ_CONS, XS_TRANSACTION_START, XS_TYPE_COUNT } from '../abi/io/xs_wire.ts'
@@ -9,8 +7,8 @@ import { XenstoreServer } from './server.ts'
 import { TestHost } from './test_guest.ts'
 import { encodeMessage } from './wire.ts'
 
-const seed = Number(process.env.XENSTORE_FUZZ_SEED ?? Date.now() % 0x7fffffff)
-const rounds = Number(process.env.XENSTORE_FUZZ_ROUNDS ?? 150)
+const seed = Number(process.env.XENOTYPE_SEED ?? Date.now() % 0x7fffffff)
+const rounds = process.env.XENOTYPE_NIGHTLY ? 20_000 : 150
 
 /** mulberry32 */
 function randomFrom(state: number): (below: number) => number {
