@@ -55,14 +55,14 @@ export function programTable(results: Results, programs: readonly Program[]): st
 		const members = programs.filter((program) => program.group === group)
 		if (members.length === 0) continue
 		for (const { name } of members) rows.push([name, ...columns.map((column) => cell(column, column.value(results, name)))])
-		rows.push([`**${title}**`, ...columns.map((column) => (column.mean ? `**${groupMean(column, results, members)}**` : ''))])
+		rows.push([`**${title}**`, ...columns.map((column) => (column.mean ? groupMean(column, results, members) : ''))])
 	}
 	return table(rows)
 }
 
 function groupMean(column: Column, results: Results, members: readonly Program[]): string {
 	const values = members.map(({ name }) => column.value(results, name)).filter((value) => !Number.isNaN(value))
-	return values.length === 0 ? '-' : cell(column, geometricMean(values))
+	return values.length === 0 ? '-' : `**${column.format(geometricMean(values))}**`
 }
 
 function cell(column: Column, value: number): string {
