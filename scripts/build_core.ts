@@ -74,6 +74,7 @@ export async function buildCore(report: (line: string) => void = (line) => proce
 			'--runtime',
 			'stub',
 			'--importMemory',
+			'--exportTable',
 			'--sharedMemory',
 			'--initialMemory',
 			'1',

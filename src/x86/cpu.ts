@@ -45,12 +45,15 @@ export class Cpu {
 	/** Host address of the state block. */
 	readonly state: number
 	private readonly core: CoreExports
+	/** For the translator only; absent where the core is not the real one. */
+	readonly regions: RegionExports | undefined
 
-	constructor(machine: MachineMemory, index: number, core: CoreExports) {
+	constructor(machine: MachineMemory, index: number, core: CoreExports, regions?: RegionExports) {
 		this.machine = machine
 		this.index = index
 		this.state = machine.vcpuState(index)
 		this.core = core
+		this.regions = regions
 	}
 
 	/** Instantiates the core over the machine's memory. `module` is the compiled core (src/x86/core). */
@@ -69,9 +72,9 @@ export class Cpu {
 					host.undefinedInstruction(rip, machine.u8.slice(at >>> 0, (at >>> 0) + length)),
 			},
 		}
-		const core = new WebAssembly.Instance(module, imports).exports as unknown as CoreExports
+		const core = new WebAssembly.Instance(module, imports).exports as unknown as CoreExports & RegionExports
 		core.initialise(machine.vcpuState(index), machine.frameBase, machine.frames, machine.frameAttributes)
-		return new Cpu(machine, index, core)
+		return new Cpu(machine, index, core, core)
 	}
 
 	/** Runs up to about `budget` instructions. Returns an EXIT_* number. */
@@ -198,4 +201,18 @@ export interface CoreExports {
 	invalidateFrame(mfn: number): void
 	loadSegment(register: number, selector: number): number
 	loadCodeSegment(selector: number): number
+}
+
+/** What the core offers to the translator (src/x86/translator); regions import from it besides. */
+export interface RegionExports {
+	readonly table: WebAssembly.Table
+	readonly regionArena: WebAssembly.Global<'i32'>
+	tlbEntries(): number
+	decodeRecord(at: number, available: number, record: number, off: number, code64: number): number
+	codeAddressPhysical(): number
+	enterHere(): number
+	installRegion(physical: number, index: number): number
+	regionAt(physical: number): number
+	protectLines(mfn: number, from: number, to: number): void
+	dropAllCode(): void
 }

@@ -19,6 +19,7 @@ import {
 	EXIT_SOFTINT,
 	EXIT_SYSCALL,
 } from '../x86/core/layout.ts'
+import { Translator } from '../x86/translator/translator.ts'
 import { handleCpuid, handleInvalidOpcode, handlePrivileged } from './emulate_privileged.ts'
 import { raiseVirq } from './event_channel.ts'
 import { handleException, handleSoftwareInterrupt, handleSyscall } from './exceptions.ts'
@@ -81,6 +82,7 @@ class VcpuLoop {
 	private readonly dyingWord: number
 	private readonly shutdownWord: number
 	private readonly virqRequests: number
+	private readonly translator: Translator | undefined
 
 	constructor(vcpu: VcpuContext) {
 		const { domain, index } = vcpu
@@ -91,6 +93,7 @@ class VcpuLoop {
 		this.pauseCount = controlWord(domain, CB_PAUSE_COUNT)
 		this.dyingWord = controlWord(domain, CB_DYING)
 		this.shutdownWord = controlWord(domain, CB_SHUTDOWN)
+		this.translator = vcpu.cpu.regions && new Translator(vcpu.cpu)
 		this.virqRequests = vcpuWord(domain, index, VS_VIRQ_REQUESTS)
 	}
 
@@ -128,6 +131,7 @@ class VcpuLoop {
 		const { vcpu } = this
 		switch (exit) {
 			case EXIT_BUDGET:
+				this.translator?.sample()
 				return
 			case EXIT_SYSCALL:
 				return handleSyscall(vcpu)

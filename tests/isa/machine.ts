@@ -3,6 +3,7 @@
 import * as L from '../../src/x86/core/layout.ts'
 import { Cpu } from '../../src/x86/cpu.ts'
 import { MachineMemory } from '../../src/x86/machine_memory.ts'
+import { Translator } from '../../src/x86/translator/translator.ts'
 import { type IsaCase, type Outcome, VECTOR_HANG } from './case.ts'
 import { runs } from './compare.ts'
 import * as map from './memory_map.ts'
@@ -41,13 +42,14 @@ const ERROR_IDT = 2
 const ERROR_FETCH = 16
 const CS = 1
 
-/** How many instructions the processor is asked for at a time: step() once a turn, or run(). */
-export type Engine = 'step' | 'run'
+/** The tier: step() once a turn, run() as it comes, or run() after the case's code has been translated. */
+export type Engine = 'step' | 'run' | 'translate'
 
 export class IsaMachine {
 	private readonly machine: MachineMemory
 	private readonly cpu: Cpu
 	private readonly engine: Engine
+	private readonly translator: Translator
 	private readonly bytes: Uint8Array
 	private readonly view: DataView
 	private nextFrame = 1
@@ -81,6 +83,7 @@ export class IsaMachine {
 			protectedWrite: () => false,
 			undefinedInstruction: () => undefined,
 		})
+		this.translator = new Translator(this.cpu, { maxDrops: Number.POSITIVE_INFINITY })
 		this.cpu.setKernelRoot(this.root)
 		this.cpu.setUserRoot(this.root)
 		this.cpu.setKernelMode(false)
@@ -168,6 +171,7 @@ export class IsaMachine {
 	/** With TF set a case is one instruction long; whether our processor traps by itself is not what's tested. */
 	private runToExit(singleStep: boolean): number {
 		if (singleStep) return this.cpu.step()
+		if (this.engine === 'translate') this.translator.translateHere()
 		for (let i = 0; i < STEPS; i++) {
 			const exit = this.engine === 'step' ? this.cpu.step() : this.cpu.run(1000)
 			if (exit !== L.EXIT_BUDGET) return exit

@@ -9,7 +9,7 @@ import { type Engine, IsaMachine } from './machine.ts'
 import { readCorpus, replay } from './replay.ts'
 import { SHAPES } from './shapes.ts'
 
-const ENGINES: readonly Engine[] = ['step', 'run']
+const ENGINES: readonly Engine[] = ['step', 'run', 'translate']
 
 describe('the recorded corpus', () => {
 	let core: WebAssembly.Module
@@ -19,7 +19,7 @@ describe('the recorded corpus', () => {
 
 	for (const family of FAMILIES) {
 		for (const engine of ENGINES) {
-			test(`${family}: ${engine}() gives what the real processor gave`, () => {
+			test(`${family}: ${engine} gives what the real processor gave`, () => {
 				const cases = readCorpus(family)
 				assert.ok(cases.length > 0, `corpus/${family}.br holds no cases`)
 				const report = replay(new IsaMachine(core, engine), cases)

@@ -295,6 +295,19 @@ function branchCases(): string {
 		`      case OP_F_POP_R: { ${read(64, 'load<u64>(r + 32)')} const v = load<u64>(h); store<u64>(r + 32, va + 8); store<u64>(r + load<u8>(ip, L.REC_RM), v); ${NEXT} }`,
 		`      case OP_F_LEAVE: { ${read(64, 'load<u64>(r + 40)')} store<u64>(r + 40, load<u64>(h)); store<u64>(r + 32, va + 8); ${NEXT} }`,
 	)
+	out.push(`      case OP_F_REGION: {
+        setLazy(kind, a, b);
+        ${CHARGE}
+        budget = call_indirect<i32>(load<u32>(ip, L.REC_LINK), budget);
+        kind = ccKind; a = ccA; b = ccB;
+        start = ip;
+        const outcome = load<i32>(r + L.CPU_REGION_STATUS);
+        if (outcome == JUMP) { const t = load<u64>(r + L.CPU_RIP); ${GO} }
+        ip = <usize>load<u32>(r + L.CPU_REGION_RECORD);
+        start = ip;
+        leave = outcome == LEAVE;
+        break;
+      }`)
 	return out.join('\n')
 }
 

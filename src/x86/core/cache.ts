@@ -67,22 +67,29 @@ export function closeTrace(mfn: u32, records: u32, from: u32, to: u32): void {
   store<u32>(arenaNext, records, TRACE_COUNT);
   store<u32>(list, <u32>arenaNext);
   arenaNext += (records + 1) * L.REC_SIZE;
-  const lines = S.frameLines + (<usize>mfn << 3);
-  const first = from >> 6;
-  const last = (to - 1) >> 6;
-  store<u64>(lines, load<u64>(lines) | ((~<u64>0 << first) & (~<u64>0 >> (63 - last))));
+  protectLines(mfn, from, to);
   if (!(load<u8>(attributes + <usize>mfn) & L.FRAME_CODE)) {
     atomic.or<u8>(attributes + <usize>mfn, <u8>L.FRAME_CODE);
     flushWrites();
   }
 }
 
-/** A write of `size` bytes at `offset` of a frame marked CODE. */
-export function codeWritten(mfn: u32, offset: u32, size: u32): void {
+/** Bytes [from, to) of the frame hold code that is not in a trace (a translated region's). The frame has traces. */
+export function protectLines(mfn: u32, from: u32, to: u32): void {
+  const lines = S.frameLines + (<usize>mfn << 3);
+  const first = from >> 6;
+  const last = (to - 1) >> 6;
+  store<u64>(lines, load<u64>(lines) | ((~<u64>0 << first) & (~<u64>0 >> (63 - last))));
+}
+
+/** A write of `size` bytes at `offset` of a frame marked CODE. True when decoded code was dropped. */
+export function codeWritten(mfn: u32, offset: u32, size: u32): bool {
   const lines = load<u64>(S.frameLines + (<usize>mfn << 3));
   const first = offset >> 6;
   const last = (offset + size - 1) >> 6;
-  if (lines & ((~<u64>0 << first) & (~<u64>0 >> (63 - (last > 63 ? 63 : last))))) dropFrame(mfn);
+  if (!(lines & ((~<u64>0 << first) & (~<u64>0 >> (63 - (last > 63 ? 63 : last)))))) return false;
+  dropFrame(mfn);
+  return true;
 }
 
 /** Turns every record of the frame into REFETCH. */

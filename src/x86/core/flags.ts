@@ -92,6 +92,20 @@ export function conditionOf(flags: u32, cc: u32): bool {
   return holds != ((cc & 1) != 0);
 }
 
+/** The same questions about lazy flags that are given, for translated code. */
+export function flagsWith(kind: u32, a: u64, b: u64): u32 {
+  setLazy(kind, a, b);
+  return statusFlags();
+}
+export function conditionWith(kind: u32, a: u64, b: u64, cc: u32): i32 {
+  setLazy(kind, a, b);
+  return conditionOf(statusFlags(), cc) ? 1 : 0;
+}
+export function carryOf(kind: u32, a: u64, b: u64): u64 {
+  setLazy(kind, a, b);
+  return <u64>carry();
+}
+
 export function condition(cc: u32): bool {
   return conditionOf(statusFlags(), cc);
 }

@@ -3,15 +3,15 @@
 import * as L from "./layout";
 import * as S from "./state";
 import { cpu, exitReason, raise } from "./state";
-import { initialiseCache, dropFrame } from "./cache";
-import { flushAll, flushOne, flushPageOf, translateForHost, setAlignmentCheck } from "./mmu";
+import { initialiseCache, dropFrame, emptyAll, findEntry } from "./cache";
+import { codeFrame, flushAll, flushOne, flushPageOf, translateForHost, setAlignmentCheck } from "./mmu";
 import { enter, decodeOne, setGeneralOnly as setGeneral } from "./trace";
 import { interpret, budgetLeft } from "./generated/interpreter";
 import { statusFlags, setFlags, STATUS } from "./flags";
 import { loadDataSegment, loadCode } from "./segments";
 import { codeAddress } from "./execute";
 import { decode, decodedLength, decodedOperation } from "./decode";
-import { OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
+import { OP_EA, OP_F_REGION, OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
 
 const TF: u32 = 0x100;
 const AC: u32 = 0x40000;
@@ -86,6 +86,53 @@ function isString(op: i32): bool {
 export function decodeRecord(at: usize, available: u32, rec: usize, off: u32, code64: u32): u32 {
   const used = decode(at, available, rec, off, code64 != 0, false);
   return used | (decodedLength << 8);
+}
+
+// ---- for translated regions ----------------------------------------------------------------------------------------------
+
+export { ccKind, ccA, ccB, flagsWith, conditionWith, carryOf } from "./flags";
+export { tlbRead, tlbWrite, frameBase, regionArena } from "./state";
+export { readSlow, writeSlow, commitWrite } from "./mmu";
+export { execute } from "./execute";
+export { multiplyHigh, productOverflows } from "./integer";
+export { protectLines } from "./cache";
+
+/** Entries of a data TLB. */
+export function tlbEntries(): u32 {
+  return S.TLB_ENTRIES;
+}
+
+/** Physical address of the instruction at CPU_RIP, or 0xffffffff when it cannot be fetched or is compatibility code. */
+export function codeAddressPhysical(): u32 {
+  if (!load<u32>(cpu + L.CPU_CODE64)) return 0xffffffff;
+  const rip = load<u64>(cpu + L.CPU_RIP);
+  const mfn = codeFrame(rip);
+  return mfn < 0 ? 0xffffffff : (<u32>mfn << 12) | (<u32>rip & 0xfff);
+}
+
+/** Makes the instruction at CPU_RIP an entry point. False when it cannot be fetched. */
+export function enterHere(): i32 {
+  return enter(load<u64>(cpu + L.CPU_RIP)) ? 1 : 0;
+}
+
+/** Makes the entry point at a physical address run region `index` of the table. False when there is no such entry point. */
+export function installRegion(physical: u32, index: u32): i32 {
+  const record = findEntry(physical, 1);
+  if (!record || load<u16>(record, L.REC_OP) == <u16>OP_EA) return 0;
+  store<u32>(record, index, L.REC_LINK);
+  store<u16>(record, <u16>OP_F_REGION, L.REC_OP);
+  return 1;
+}
+
+/** Region that the entry point at a physical address runs, or 0. */
+export function regionAt(physical: u32): u32 {
+  const record = findEntry(physical, 1);
+  return record && load<u16>(record, L.REC_OP) == <u16>OP_F_REGION ? load<u32>(record, L.REC_LINK) : 0;
+}
+
+/** Forgets all decoded code, and with it every region's entry point. */
+export function dropAllCode(): void {
+  emptyAll();
 }
 
 export function step(): i32 {

@@ -91,6 +91,9 @@ export const CPU_MXCSR = 0x298;
 export const CPU_XMM = 0x300;
 /** 64 bytes: bounce buffer of an access that crosses a page. */
 export const CPU_SPLIT_BUFFER = 0x400;
+/** u32: how a translated region ended, an outcome of core/execute.ts; u32: the record that it ended at. */
+export const CPU_REGION_STATUS = 0x440;
+export const CPU_REGION_RECORD = 0x444;
 /** Private to the core from here to CPU_STATE_SIZE. */
 export const CPU_PRIVATE = 0x480;
 /** 64 bytes: operands and results that SSE and MMX build piecewise. */

@@ -39,7 +39,7 @@ let pending: bool = false;
 export function writeEnd(): bool {
   if (!pending) return true;
   pending = false;
-  return commitWrite();
+  return commitWrite() != 0;
 }
 
 /** Whether `size` bytes can be written; false with the exception raised. Stores nothing and needs no writeEnd(). */

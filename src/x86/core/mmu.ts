@@ -148,6 +148,7 @@ let pendingMaddrB: u32 = 0;
 let pendingHookA: bool = false;
 let pendingHookB: bool = false;
 let pendingVa: u64 = 0;
+let pendingDrops: bool = false;
 
 /** One page's worth of a read: the host address, or FAULT with the exception raised. */
 function readPage(va: u64): usize {
@@ -167,9 +168,12 @@ function readPage(va: u64): usize {
 }
 
 let writeHook: bool = false;
+/** The write that writePage() was asked for drops decoded code, perhaps the very code that runs. */
+let writeDrops: bool = false;
 /** One page's worth of a write: the host address, or FAULT with the exception raised. writeHook tells that the host must do it. */
 function writePage(va: u64, size: u32): usize {
   writeHook = false;
+  writeDrops = false;
   const slot = tlbSlot(S.tlbWrite, va);
   if (load<u64>(slot) == (va & ~<u64>0xfff)) return <usize>(<u32>va + load<u32>(slot, 8));
   if (!isCanonical(va)) {
@@ -193,7 +197,7 @@ function writePage(va: u64, size: u32): usize {
     return FAULT;
   }
   const host = frameBase + (<usize>mfn << 12) + (<usize>va & 0xfff);
-  if (attribute & L.FRAME_CODE) codeWritten(mfn, <u32>va & 0xfff, size);
+  if (attribute & L.FRAME_CODE) writeDrops = codeWritten(mfn, <u32>va & 0xfff, size);
   if (!load<u8>(attributes + <usize>mfn) && !alignmentCheck) fill(S.tlbWrite, va, mfn);
   return host;
 }
@@ -226,8 +230,8 @@ function raiseAlignment(): void {
 }
 
 /**
- * A write that missed the TLB, crosses a page or goes to the host. Up to 64 bytes. Where the store cannot be made in place the result is the
- * bounce buffer (an address below frameBase), holding the present contents; after storing there the caller calls commitWrite().
+ * A write that missed the TLB, crosses a page, goes to the host or drops decoded code. Up to 64 bytes. Where the store is not to be made in place the
+ * result is the bounce buffer (an address below frameBase), holding the present contents; after storing there the caller calls commitWrite().
  */
 export function writeSlow(va: u64, size: u32): usize {
   if (misaligned(va, size)) {
@@ -238,11 +242,12 @@ export function writeSlow(va: u64, size: u32): usize {
   const buffer = cpu + L.CPU_SPLIT_BUFFER;
   if (first >= size) {
     const host = writePage(va, size);
-    if (host == FAULT || !writeHook) return host;
+    if (host == FAULT || !(writeHook || writeDrops)) return host;
     memory.copy(buffer, host, size);
     pendingSize = size;
     pendingFirst = size;
-    pendingHookA = true;
+    pendingHookA = writeHook;
+    pendingDrops = writeDrops;
     pendingHostA = host;
     pendingMaddrA = <u32>(host - frameBase);
     pendingVa = va;
@@ -251,6 +256,7 @@ export function writeSlow(va: u64, size: u32): usize {
   const a = writePage(va, first);
   if (a == FAULT) return FAULT;
   const hookA = writeHook;
+  const dropsA = writeDrops;
   const b = writePage(va + first, size - first);
   if (b == FAULT) return FAULT;
   pendingSize = size;
@@ -259,6 +265,7 @@ export function writeSlow(va: u64, size: u32): usize {
   pendingHostB = b;
   pendingHookA = hookA;
   pendingHookB = writeHook;
+  pendingDrops = dropsA || writeDrops;
   pendingMaddrA = <u32>(a - frameBase);
   pendingMaddrB = <u32>(b - frameBase);
   pendingVa = va;
@@ -288,8 +295,11 @@ function hookedWrite(maddr: u32, from: usize, size: u32): bool {
   return true;
 }
 
-/** Carries out the store that was made in the bounce buffer. True when it is done; false with #PF raised. */
-export function commitWrite(): bool {
+/**
+ * Carries out the store that was made in the bounce buffer. 0: it is refused, with #PF raised. 1: done. 2: done, and decoded code was dropped: whoever runs
+ * translated code must leave it after this instruction.
+ */
+export function commitWrite(): i32 {
   const buffer = cpu + L.CPU_SPLIT_BUFFER;
   let done = true;
   if (pendingHookA) done = hookedWrite(pendingMaddrA, buffer, pendingFirst);
@@ -299,8 +309,11 @@ export function commitWrite(): bool {
     if (pendingHookB) done = hookedWrite(pendingMaddrB, buffer + pendingFirst, rest);
     else memory.copy(pendingHostB, buffer + pendingFirst, rest);
   }
-  if (!done) S.raisePageFault(pendingVa, PF_P | PF_W | PF_U);
-  return done;
+  if (!done) {
+    S.raisePageFault(pendingVa, PF_P | PF_W | PF_U);
+    return 0;
+  }
+  return pendingDrops ? 2 : 1;
 }
 
 // ---- code ------------------------------------------------------------------------------------------------------------

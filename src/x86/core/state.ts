@@ -48,6 +48,9 @@ export let frameTraces: usize = 0;
 /** Per frame: u64, bit n: bytes n * 64 .. n * 64 + 63 hold decoded code. */
 export let frameLines: usize = 0;
 export let scratch: usize = 0;
+/** Records of translated regions: REGION_ARENA bytes at the end of the area. */
+const REGION_ARENA: u32 = 0x00800000;
+export let regionArena: usize = 0;
 export let arenaStart: usize = 0;
 export let arenaEnd: usize = 0;
 
@@ -83,7 +86,8 @@ export function initialiseState(state: usize, frames: usize, count: u32, attribu
   frameLines = (frameTraces + <usize>count * 4 + 7) & ~7;
   scratch = (frameLines + <usize>count * 8 + 63) & ~63;
   arenaStart = scratch + SCRATCH_SIZE;
-  arenaEnd = cpu + AREA_SIZE;
+  regionArena = cpu + AREA_SIZE - REGION_ARENA;
+  arenaEnd = regionArena;
   setMode(load<u32>(cpu + L.CPU_KERNEL_MODE));
 }
 

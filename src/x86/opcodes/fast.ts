@@ -35,6 +35,8 @@ export const fastOperations: readonly string[] = [
 	'F_SETCC_R',
 	'F_XCHG_R64',
 	'F_NOP',
+	// A translated region: REC_LINK is its index in the table of regions.
+	'F_REGION',
 	'F_PUSH_R',
 	'F_PUSH_I',
 	'F_PUSH_M',

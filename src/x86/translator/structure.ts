@@ -1,0 +1,130 @@
+import { type Block, type Region, successors } from './discover.ts'
+
+/**
+ * The shape of a region as structured control flow needs it, after N. Ramsey, "Beyond Relooper" (ICFP 2022): reverse postorder, dominator tree, which blocks
+ * are loop headers and which are merge points. An edge that makes the graph irreducible (it goes back to a block that does not dominate its source) is
+ * reported by isCut(): it becomes an exit from the region.
+ */
+export class Shape {
+	/** Blocks in reverse postorder; the entry is first. */
+	readonly order: readonly Block[]
+	private readonly number = new Map<number, number>()
+	private readonly dominator: number[]
+	private readonly headers = new Set<number>()
+	private readonly merges = new Set<number>()
+	private readonly children = new Map<number, Block[]>()
+
+	constructor(region: Region) {
+		this.order = reversePostorder(region)
+		this.order.forEach((block, n) => {
+			this.number.set(block.start, n)
+		})
+		const predecessors: number[][] = this.order.map(() => [])
+		const edges: [from: number, to: number][] = []
+		this.order.forEach((block, from) => {
+			for (const target of new Set(successors(block, region))) {
+				const to = this.number.get(target)
+				if (to === undefined) continue
+				edges.push([from, to])
+				predecessors[to]!.push(from)
+			}
+		})
+		this.dominator = immediateDominators(predecessors)
+		const forward = new Map<number, number>()
+		for (const [from, to] of edges) {
+			if (to <= from) {
+				if (this.dominates(to, from)) this.headers.add(to)
+			} else forward.set(to, (forward.get(to) ?? 0) + 1)
+		}
+		for (const [to, count] of forward) if (count > 1) this.merges.add(to)
+		for (let n = 1; n < this.order.length; n++) {
+			const parent = this.order[this.dominator[n]!]!.start
+			const list = this.children.get(parent) ?? []
+			list.push(this.order[n]!)
+			this.children.set(parent, list)
+		}
+	}
+
+	has(start: number): boolean {
+		return this.number.has(start)
+	}
+
+	isHeader(block: Block): boolean {
+		return this.headers.has(this.number.get(block.start)!)
+	}
+
+	/** Reached by more than one forward edge. */
+	isMerge(start: number): boolean {
+		return this.merges.has(this.number.get(start)!)
+	}
+
+	isBackEdge(from: Block, target: number): boolean {
+		return this.number.get(target)! <= this.number.get(from.start)!
+	}
+
+	/** A back edge to a block that does not dominate its source. */
+	isCut(from: Block, target: number): boolean {
+		return this.isBackEdge(from, target) && !this.dominates(this.number.get(target)!, this.number.get(from.start)!)
+	}
+
+	/** Merge points that `block` immediately dominates, the last in order first. */
+	mergesBelow(block: Block): readonly Block[] {
+		return (this.children.get(block.start) ?? []).filter((child) => this.isMerge(child.start)).reverse()
+	}
+
+	/** Blocks between the loop's header and `from`, in order: a measure of the loop's length. */
+	span(from: Block, header: number): readonly Block[] {
+		return this.order.slice(this.number.get(header)!, this.number.get(from.start)! + 1)
+	}
+
+	private dominates(a: number, b: number): boolean {
+		while (b > a) b = this.dominator[b]!
+		return a === b
+	}
+}
+
+function reversePostorder(region: Region): Block[] {
+	const seen = new Set<number>()
+	const out: Block[] = []
+	const stack: { block: Block; next: number; targets: readonly number[] }[] = []
+	const open = (start: number) => {
+		const block = region.blocks.get(start)
+		if (block === undefined || seen.has(start)) return
+		seen.add(start)
+		stack.push({ block, next: 0, targets: [...successors(block, region)].reverse() })
+	}
+	open(region.entry)
+	for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+		const target = top.targets[top.next++]
+		if (target === undefined) {
+			out.push(top.block)
+			stack.pop()
+		} else open(target)
+	}
+	return out.reverse()
+}
+
+/** Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm". Nodes are numbered in reverse postorder. */
+function immediateDominators(predecessors: readonly (readonly number[])[]): number[] {
+	const dominator = predecessors.map(() => -1)
+	dominator[0] = 0
+	const intersect = (a: number, b: number) => {
+		while (a !== b) {
+			while (a > b) a = dominator[a]!
+			while (b > a) b = dominator[b]!
+		}
+		return a
+	}
+	for (let changed = true; changed; ) {
+		changed = false
+		for (let n = 1; n < predecessors.length; n++) {
+			let best = -1
+			for (const p of predecessors[n]!) if (dominator[p] !== -1) best = best === -1 ? p : intersect(p, best)
+			if (best !== dominator[n]) {
+				dominator[n] = best
+				changed = true
+			}
+		}
+	}
+	return dominator
+}
