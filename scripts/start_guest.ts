@@ -1,17 +1,19 @@
 // npm start, once its dependencies are there: boots a Debian kernel as a Xen domain and joins its console to this terminal; without a
 // terminal, has the guest say who it is, and ends.
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Transform, type Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '../src/base/errors.ts'
 import { GUEST_READY } from '../src/boot/guest_init.ts'
 import type { CommandContext } from '../src/cli/command.ts'
 import { followConsole } from '../src/cli/create.ts'
+import { splitOnce } from '../src/cli/options.ts'
 import { ensureGuestAssets, type GuestAsset } from '../src/platform/node/guest_assets.ts'
 import type { XendClient } from '../src/sdk/client.ts'
 import { connect } from '../src/sdk/connect.ts'
-import type { ConfigValues } from '../src/toolstack/config.ts'
+import { type ConfigValues, overrideValue } from '../src/toolstack/config.ts'
+import type { ConfigValue } from '../src/toolstack/config_parser.ts'
 import { buildCore } from './build_core.ts'
 
 const MEMORY_MIB = 256
@@ -22,23 +24,48 @@ const say = (line: string) => void process.stderr.write(`xenotype: ${line}\n`)
 const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true
 
 async function start(): Promise<number> {
-	const { cloud } = await ensureGuestAssets(['cloud'], say)
+	const given = givenValues(process.argv.slice(2))
+	const guest = given.kernel === undefined ? await debianGuest() : undefined
 	await buildCore(say)
-	const values = guestValues(cloud as GuestAsset)
+	const values = { ...guestValues(guest), ...given }
 	const config = writeConfig(values)
 	const { client, started } = await connect({ report: say })
 	if (started) say('started the daemon (xend)')
 	const name = freeName((await client.list()).map((domain) => domain.name))
-	say(`${cloud!.version} boots as domain '${name}' with ${MEMORY_MIB} MiB`)
-	return interactive ? withTerminal(client, { ...values, name }, config) : withoutTerminal(client, { ...values, name }, started)
+	say(`${guest?.version ?? given.kernel} boots as domain '${name}' with ${values.memory} MiB`)
+	if (interactive) return withTerminal(client, { ...values, name }, config)
+	return withoutTerminal(client, { ...values, name }, { started, ours: guest !== undefined && given.ramdisk === undefined })
 }
 
-function guestValues({ kernel, ramdisk }: GuestAsset): Record<string, string | number> {
-	return { kernel, ...(ramdisk === null ? {} : { ramdisk }), memory: MEMORY_MIB, extra: 'console=hvc0' }
+async function debianGuest(): Promise<GuestAsset> {
+	try {
+		return (await ensureGuestAssets(['cloud'], say)).cloud as GuestAsset
+	} catch (error) {
+		if (error instanceof UserError)
+			say('with a kernel and an initial RAM disk of your own: npm start -- kernel=/path/to/vmlinuz ramdisk=/path/to/initrd')
+		throw error
+	}
+}
+
+/** `name=value` words, as `xm create` takes them. Paths become absolute. */
+function givenValues(words: readonly string[]): Record<string, ConfigValue> {
+	const values: Record<string, ConfigValue> = {}
+	for (const word of words) {
+		const [key, text] = splitOnce(word, '=')
+		if (text === undefined)
+			throw new UserError(`'${word}' is not understood: npm start takes name=value words, as xm create does`, { code: 'usage' })
+		values[key] = key === 'kernel' || key === 'ramdisk' ? resolve(process.env.INIT_CWD ?? process.cwd(), text) : overrideValue(key, text)
+	}
+	return values
+}
+
+function guestValues(guest: GuestAsset | undefined): Record<string, ConfigValue> {
+	const images = guest === undefined ? {} : { kernel: guest.kernel, ...(guest.ramdisk === null ? {} : { ramdisk: guest.ramdisk }) }
+	return { ...images, memory: MEMORY_MIB, extra: 'console=hvc0' }
 }
 
 /** What was booted, for `xm create` to boot again. Returns its path from the root. */
-function writeConfig(values: Readonly<Record<string, string | number>>): string {
+function writeConfig(values: ConfigValues): string {
 	const build = fileURLToPath(new URL('../build', import.meta.url))
 	mkdirSync(build, { recursive: true })
 	const lines = Object.entries(values).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
@@ -73,7 +100,12 @@ async function withTerminal(client: XendClient, values: ConfigValues & { readonl
 	return status
 }
 
-async function withoutTerminal(client: XendClient, values: ConfigValues & { readonly name: string }, started: boolean): Promise<number> {
+/** `started`: the daemon is ours to stop. `ours`: the guest's user space is, and says when it is up. */
+async function withoutTerminal(
+	client: XendClient,
+	values: ConfigValues & { readonly name: string },
+	{ started, ours }: { readonly started: boolean; readonly ours: boolean },
+): Promise<number> {
 	const { name } = values
 	const leave = async () => {
 		await client.destroy(name).catch(() => {})
@@ -89,14 +121,16 @@ async function withoutTerminal(client: XendClient, values: ConfigValues & { read
 	watcher.pipe(process.stdout)
 	const silence = setInterval(() => {
 		if (!watcher.isSilent(SILENCE_LIMIT_S)) return
+		clearInterval(silence)
 		say(`'${name}' has written nothing for ${SILENCE_LIMIT_S} s: giving up`)
-		void leave().finally(() => process.exit(1))
+		// Its console then ends with 'destroyed', which is a failure.
+		void client.destroy(name).catch(() => process.exit(1))
 	}, 1000)
 	try {
 		const extra = `${values.extra} xenotype.mode=show`
 		const { domain } = await client.create({ values: { ...values, extra, on_reboot: 'destroy', on_crash: 'destroy' }, paused: true })
 		const status = await followConsole(context(watcher), client, domain, () => client.unpause(name))
-		if (status === 0 && !watcher.seen) {
+		if (status === 0 && ours && !watcher.seen) {
 			say(`'${name}' ended before its user space was up`)
 			return 1
 		}

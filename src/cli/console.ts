@@ -94,7 +94,7 @@ export function describeEnd(name: string, end: ConsoleEnd): string {
 	return `Domain '${name}' ${how[end.reason] ?? `ended: ${end.reason}`}${end.detail === undefined ? '' : `: ${end.detail}`}`
 }
 
-/** A domain that powers off or reboots ends well; so does one that somebody destroys. */
+/** A domain that ends by itself, other than in a crash, ends well. */
 export function endedWell(end: ConsoleEnd): boolean {
-	return ['poweroff', 'reboot', 'destroyed', 'suspend'].includes(end.reason) && end.restartError === undefined
+	return ['poweroff', 'reboot', 'suspend'].includes(end.reason) && end.restartError === undefined
 }

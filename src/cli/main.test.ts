@@ -137,6 +137,15 @@ test('xm create -c exits 1 with the reason when the guest crashes', async () => 
 	assert.deepEqual([status, err], [1, "Error: Domain 'guest' has crashed: triple fault at ffffffff81000000\n"])
 })
 
+test('xm create -c exits 1 when somebody destroys the domain', async () => {
+	await using xend = await withConfig()
+	const { status, err } = await xend.xm(['create', '-c', 'guest'], async () => {
+		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
+		await xend.client.destroy('guest')
+	})
+	assert.deepEqual([status, err], [1, "Error: Domain 'guest' was destroyed\n"])
+})
+
 test('xm create -c follows a domain through its reboot', async () => {
 	await using xend = await withConfig()
 	const { status, out } = await xend.xm(['create', '-qc', 'guest'], async () => {
