@@ -186,7 +186,10 @@ export class DomainControl {
 		const timer = sleep(DEATH_ms)
 		const inTime = await Promise.race([Promise.all(this.endings).then(() => true), timer.promise.then(() => false)])
 		timer.cancel()
-		if (!inTime) await Promise.all(this.threads.map((thread) => thread.terminate()))
+		if (!inTime) {
+			this.host.log('error', `d${this.domid}: its vCPU has not stopped within ${DEATH_ms} ms: terminated`)
+			await Promise.all(this.threads.map((thread) => thread.terminate()))
+		}
 		this.host.released(this.domain)
 	}
 

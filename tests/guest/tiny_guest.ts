@@ -13,7 +13,8 @@ export const DATA = 0x20_1000
 export const STACK_TOP = 0x20_3000
 const PRESENT_USER = 5
 const PRESENT_RW_USER = 7
-const [CODE_MFN, DATA_MFN, STACK_MFN, L4, L3, L2, L1] = [1, 2, 3, 8, 9, 10, 11] as const
+export const DATA_MFN = 2
+const [CODE_MFN, STACK_MFN, L4, L3, L2, L1] = [1, 3, 8, 9, 10, 11] as const
 
 export async function testHypervisor(): Promise<Hypervisor> {
 	const core = await WebAssembly.compile(readFileSync(await buildCore(() => {})))
@@ -51,15 +52,18 @@ export function whenShutDown(control: DomainControl): Promise<{ reason: number; 
 	})
 }
 
-const imm32 = (value: number) => [value & 255, (value >>> 8) & 255, (value >>> 16) & 255, (value >>> 24) & 255]
-/** mov edi, a; mov esi, b; mov edx, c; mov eax, number; syscall */
-export const hypercall = (number: number, a = 0, b = 0, c = 0) => [
+export const imm32 = (value: number) => [value & 255, (value >>> 8) & 255, (value >>> 16) & 255, (value >>> 24) & 255]
+/** mov edi, a; mov esi, b; mov edx, c; mov r10d, d; mov eax, number; syscall */
+export const hypercall = (number: number, a = 0, b = 0, c = 0, d = 0) => [
 	0xbf,
 	...imm32(a),
 	0xbe,
 	...imm32(b),
 	0xba,
 	...imm32(c),
+	0x41,
+	0xba,
+	...imm32(d),
 	0xb8,
 	...imm32(number),
 	0x0f,
