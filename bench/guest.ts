@@ -16,9 +16,17 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 const xm = fileURLToPath(new URL('../bin/xm', import.meta.url))
 
-/** As a person would: `xm create -c`, with a daemon of its own. */
+/** As a person would: `xm create -c`, with a daemon of its own. Throws UserError when the daemon does not start. */
 export async function runInDomain(image: GuestImage): Promise<GuestRun> {
 	const directory = mkdtempSync(join(tmpdir(), 'xenotype-bench-'))
+	try {
+		return await runUnderDaemon(directory, image)
+	} finally {
+		rmSync(directory, { recursive: true, force: true })
+	}
+}
+
+async function runUnderDaemon(directory: string, image: GuestImage): Promise<GuestRun> {
 	const values = { ...image, name: 'bench', memory: MEMORY_MIB, extra: `console=hvc0 ${RUN_ALL}`, on_crash: 'destroy' }
 	const config = join(directory, 'bench')
 	const lines = Object.entries(values).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
@@ -34,7 +42,6 @@ export async function runInDomain(image: GuestImage): Promise<GuestRun> {
 	} finally {
 		for (const signal of SIGNALS) process.off(signal, interrupted)
 		await stop(client)
-		rmSync(directory, { recursive: true, force: true })
 	}
 }
 
