@@ -41,7 +41,7 @@ const MAY_MISS: readonly RegExp[] = [
 ]
 
 /** Lines that a kernel thread or a timer writes: anywhere in the log. */
-const ANYWHERE: readonly RegExp[] = [/^Freeing initrd memory/, /^clocksource: tsc:/, /^random: crng init done/]
+const ANYWHERE: readonly RegExp[] = [/^Trying to unpack rootfs/, /^Freeing initrd memory/, /^clocksource: tsc:/]
 
 /** Complaints of the guest's that Xen's log has not, for a reason. */
 const MAY_COMPLAIN: readonly RegExp[] = [
