@@ -400,14 +400,11 @@ const rotate: Emitter = (r, i) => {
 	writeBack(r, i, () => {
 		const Z = () => code.get(z(r, size))
 		const top = size * 8 - 1
-		r.pushStatus()
-		code.i32(~0x801).op('i32.and')
 		pushBit(r, size, Z, left ? 0 : top)
-		code.op('i32.wrap_i64', 'i32.or')
 		pushBit(r, size, Z, top)
 		pushBit(r, size, Z, left ? 0 : top - 1)
-		code.op('i64.xor').i64(11).op('i64.shl', 'i32.wrap_i64', 'i32.or')
-		r.setStatus()
+		code.op('i64.xor').i64(11).op('i64.shl', 'i64.or')
+		r.overrideFlags(0x801)
 	})
 	return true
 }
@@ -522,11 +519,10 @@ const bitTest: Emitter = (r, i) => {
 		}
 		r.setRegister(i.rm, size)
 	}
-	r.pushStatus()
-	code.i32(~1).op('i32.and').get(x(r, size)).get(y(r, size)).op(op(size, 'shr_u'))
-	if (size === 8) code.op('i32.wrap_i64')
-	code.i32(1).op('i32.and', 'i32.or')
-	r.setStatus()
+	code.get(x(r, size)).get(y(r, size)).op(op(size, 'shr_u'))
+	r.widen(size)
+	code.i64(1).op('i64.and')
+	r.overrideFlags(1)
 	return true
 }
 

@@ -25,8 +25,14 @@ const CC_ADD = 2
 const CC_RES = 3
 const KINDS = { SUB: CC_SUB, ADD: CC_ADD, RES: CC_RES, LOGIC: CC_RES } as const
 
-/** What is known of the flags. LOGIC is RES with CF, OF and AF clear. */
-export type KnownFlags = { readonly kind: keyof typeof KINDS; readonly size: number } | undefined
+/**
+ * What is known of the flags. LOGIC is RES with CF, OF and AF clear. OVER: those of `base`, but the flags in `mask` are in the local `over`
+ * (rotates and bit tests set CF and OF and leave the others).
+ */
+export type KnownFlags =
+	| { readonly kind: keyof typeof KINDS; readonly size: number }
+	| { readonly kind: 'OVER'; readonly mask: number; readonly base: KnownFlags }
+	| undefined
 
 /** Function and global indices of what a region imports from the core. */
 export interface CoreImports {
@@ -103,6 +109,7 @@ export class RegionCode {
 	private readonly kind: number
 	private readonly a: number
 	private readonly b: number
+	private readonly over: number
 	private readonly va: number
 	private readonly slot: number
 	private readonly tlbRead: number
@@ -126,6 +133,7 @@ export class RegionCode {
 		this.page = code.local(I64)
 		this.a = code.local(I64)
 		this.b = code.local(I64)
+		this.over = code.local(I64)
 		this.va = code.local(I64)
 		this.target = code.local(I64)
 		this.x64 = code.local(I64)
@@ -280,6 +288,11 @@ export class RegionCode {
 	private canonical(): void {
 		const { flags, code } = this
 		if (flags === undefined) return
+		if (flags.kind === 'OVER') {
+			this.pushStatus()
+			code.op('i64.extend_i32_u').set(this.a).i64(0).set(this.b).i32(0).set(this.kind)
+			return
+		}
 		const shift = 64 - flags.size * 8
 		code.i32(KINDS[flags.kind] | (shift << 8)).set(this.kind)
 		if (shift === 0) return
@@ -300,6 +313,12 @@ export class RegionCode {
 			code.get(this.kind).get(this.a).get(this.b)
 			return
 		}
+		if (flags.kind === 'OVER') {
+			code.i32(0)
+			this.pushStatus()
+			code.op('i64.extend_i32_u').i64(0)
+			return
+		}
 		const shift = 64 - flags.size * 8
 		code.i32(KINDS[flags.kind] | (shift << 8)).get(this.a)
 		if (shift) code.i64(shift).op('i64.shl')
@@ -309,8 +328,37 @@ export class RegionCode {
 
 	/** Pushes the six status flags as in EFLAGS, an i32. */
 	pushStatus(): void {
+		const { flags, code } = this
+		if (flags?.kind === 'OVER') {
+			this.withFlags(flags.base, () => this.pushStatus())
+			code.i32(~flags.mask).op('i32.and').get(this.over).op('i32.wrap_i64', 'i32.or')
+			return
+		}
 		this.pushCanonical()
-		this.code.call(this.core.flagsWith)
+		code.call(this.core.flagsWith)
+	}
+
+	/** Runs `body` as if the flags were `flags`. */
+	private withFlags<T>(flags: KnownFlags, body: () => T): T {
+		const before = this.flags
+		this.flags = flags
+		const result = body()
+		this.flags = before
+		return result
+	}
+
+	/** Pops an i64 with new values of the flags in `mask` (CF, or CF and OF); the others stay. */
+	overrideFlags(mask: number): void {
+		const { flags, code } = this
+		if (flags?.kind !== 'OVER') {
+			code.set(this.over)
+			this.flags = { kind: 'OVER', mask, base: flags }
+			return
+		}
+		const kept = flags.mask & ~mask
+		if (kept) code.get(this.over).i64(kept).op('i64.and', 'i64.or')
+		code.set(this.over)
+		this.flags = { kind: 'OVER', mask: flags.mask | mask, base: flags.base }
 	}
 
 	/** Pops an i32 of status flags as in EFLAGS. */
@@ -324,6 +372,9 @@ export class RegionCode {
 	pushCarry(): void {
 		const { flags, code } = this
 		switch (flags?.kind) {
+			case 'OVER':
+				code.get(this.over).i64(1).op('i64.and')
+				return
 			case 'SUB':
 				code.get(this.a).get(this.b).op('i64.lt_u', 'i64.extend_i32_u')
 				return
@@ -353,7 +404,17 @@ export class RegionCode {
 	pushCondition(cc: number): void {
 		const { code, flags } = this
 		const base = cc >> 1
-		const known = flags !== undefined && (flags.kind === 'SUB' ? this.afterCompare(base) : this.afterResult(base))
+		if (flags?.kind === 'OVER' && base === 1) {
+			this.pushCarry()
+			code.op('i32.wrap_i64')
+			if (cc & 1) code.op('i32.eqz')
+			return
+		}
+		if (flags?.kind === 'OVER' && (base === 2 || base === 4)) return this.withFlags(flags.base, () => this.pushCondition(cc))
+		const known =
+			flags !== undefined &&
+			flags.kind !== 'OVER' &&
+			(flags.kind === 'SUB' ? this.afterCompare(base, flags.size) : this.afterResult(base, flags))
 		if (!known) {
 			this.pushCanonical()
 			code.i32(cc).call(this.core.conditionWith)
@@ -371,8 +432,7 @@ export class RegionCode {
 		if (size < 4) code.i32(32 - size * 8).op('i32.shl')
 	}
 
-	private afterCompare(base: number): boolean {
-		const { size } = this.flags!
+	private afterCompare(base: number, size: number): boolean {
 		const operator = { 1: 'lt_u', 2: 'eq', 3: 'le_u', 6: 'lt_s', 7: 'le_s' }[base] as 'eq' | undefined
 		const prefix = size === 8 ? 'i64' : 'i32'
 		if (operator !== undefined) {
@@ -390,9 +450,8 @@ export class RegionCode {
 		return true
 	}
 
-	private afterResult(base: number): boolean {
+	private afterResult(base: number, { kind, size }: { readonly kind: keyof typeof KINDS; readonly size: number }): boolean {
 		const { code } = this
-		const { kind, size } = this.flags!
 		const zero = () => {
 			this.operand(this.a, size)
 			if (kind === 'ADD') {
