@@ -148,12 +148,53 @@ export const SIMD_OPERATORS = {
 	'i32x4.mul': 0xb5,
 	'i64x2.add': 0xce,
 	'i64x2.sub': 0xd1,
+	'i16x8.shl': 0x8b,
+	'i16x8.shr_s': 0x8c,
+	'i16x8.shr_u': 0x8d,
+	'i32x4.shl': 0xab,
+	'i32x4.shr_s': 0xac,
+	'i32x4.shr_u': 0xad,
+	'i64x2.shl': 0xcb,
+	'i64x2.shr_u': 0xcd,
+	'i8x16.gt_s': 0x27,
+	'i16x8.gt_s': 0x31,
+	'i32x4.gt_s': 0x3b,
+	'i8x16.min_u': 0x77,
+	'i8x16.max_u': 0x79,
+	'i16x8.min_s': 0x96,
+	'i16x8.max_s': 0x98,
+	'v128.any_true': 0x53,
+	'i64x2.all_true': 0xc3,
+	'i32x4.all_true': 0xa3,
+	'i64x2.splat': 0x12,
+	'i32x4.splat': 0x11,
+	'f32x4.add': 0xe4,
+	'f32x4.sub': 0xe5,
+	'f32x4.mul': 0xe6,
+	'f32x4.div': 0xe7,
+	'f64x2.sqrt': 0xef,
+	'i8x16.swizzle': 0x0e,
+	'i8x16.bitmask': 0x64,
+	'i64x2.ne': 0xd7,
 	'f64x2.add': 0xf0,
 	'f64x2.sub': 0xf1,
 	'f64x2.mul': 0xf2,
 	'f64x2.div': 0xf3,
 } as const
 export type SimdOperator = keyof typeof SIMD_OPERATORS
+
+/** SIMD operators with a lane number. */
+export const LANE_OPERATORS = {
+	'i32x4.extract_lane': 0x1b,
+	'i32x4.replace_lane': 0x1c,
+	'i64x2.extract_lane': 0x1d,
+	'i64x2.replace_lane': 0x1e,
+	'f32x4.extract_lane': 0x1f,
+	'f32x4.replace_lane': 0x20,
+	'f64x2.extract_lane': 0x21,
+	'f64x2.replace_lane': 0x22,
+} as const
+export type LaneOperator = keyof typeof LANE_OPERATORS
 
 /** A function's locals and body. Labels are counted from the outside, as `depth` was when their construct was opened. */
 export class Code {
@@ -189,6 +230,37 @@ export class Code {
 		this.out.u32(kind === 'load' ? 0 : 11)
 		this.out.u32(0)
 		this.out.u32(offset)
+		return this
+	}
+
+	/** A SIMD operator with a lane number. */
+	lane(name: LaneOperator, lane: number): this {
+		this.out.u8(0xfd)
+		this.out.u32(LANE_OPERATORS[name])
+		this.out.u8(lane)
+		return this
+	}
+
+	/** i8x16.shuffle: bytes 0..15 of the first operand, 16..31 of the second. */
+	shuffle(bytes: readonly number[]): this {
+		this.out.u8(0xfd)
+		this.out.u32(0x0d)
+		for (const byte of bytes) this.out.u8(byte)
+		return this
+	}
+
+	/** v128.const of two quadwords. */
+	v128Const(low: bigint, high = low): this {
+		this.out.u8(0xfd)
+		this.out.u32(0x0c)
+		this.out.raw(new Uint8Array(BigUint64Array.of(BigInt.asUintN(64, low), BigInt.asUintN(64, high)).buffer))
+		return this
+	}
+
+	/** i64.trunc_sat_f64_s. */
+	truncateSaturating(): this {
+		this.out.u8(0xfc)
+		this.out.u32(6)
 		return this
 	}
 

@@ -1,6 +1,7 @@
 import { Code, type MemoryOperator } from '../../wasm/code.ts'
-import { I32, I64, type ModuleBuilder, type ValueType } from '../../wasm/module.ts'
+import { I32, I64, type ModuleBuilder, V128, type ValueType } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
+import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import type { Instruction } from './instruction.ts'
 
 /**
@@ -81,6 +82,24 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 export interface RegisterUse {
 	readonly used: Set<number>
 	readonly written: Set<number>
+	/** The same of XMM registers. */
+	readonly xmmUsed: Set<number>
+	readonly xmmWritten: Set<number>
+}
+
+/** FTZ, RC, the six masks, DAZ and PE of MXCSR; and their values when floating point needs no flag looked at but what its operands decide. */
+const MXCSR_MASK = 0xffe0
+const MXCSR_FAST = 0x1fa0
+/** TS and EM. */
+const CR0_NO_FPU = 0xc
+
+const xmmOffset = (index: number) => L.CPU_XMM + index * 16
+const integerRange = familyRanges().find(({ name }) => name === 'INTEGER')!
+
+/** Whether an operation is one of the integer family, which touches nothing of SSE. */
+function isInteger(operation: string): boolean {
+	const number = decoderTables.operations.indexOf(operation)
+	return number >= integerRange.first && number <= integerRange.last
 }
 
 const LOADS: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.load8_u', 2: 'i32.load16_u', 4: 'i32.load', 8: 'i64.load' }
@@ -104,7 +123,12 @@ export class RegionCode {
 	readonly z64: number
 	/** Host address of the last memory operand. */
 	readonly host: number
+	/** 0: SSE instructions go to the core (CR0.TS or EM). 1: they run here. 3: floating point does, too (MXCSR_FAST). */
+	readonly fpu: number
+	/** Temporary v128. */
+	readonly wide: number
 	private readonly gpr: number[] = []
+	private readonly xmm: number[] = []
 	private readonly page: number
 	private readonly kind: number
 	private readonly a: number
@@ -130,6 +154,8 @@ export class RegionCode {
 		this.tlbMask = (tlbEntries - 1) << 4
 		const { code } = this
 		for (let n = 0; n < 16; n++) this.gpr.push(code.local(I64))
+		for (let n = 0; n < 16; n++) this.xmm.push(code.local(V128))
+		this.wide = code.local(V128)
 		this.page = code.local(I64)
 		this.a = code.local(I64)
 		this.b = code.local(I64)
@@ -142,6 +168,7 @@ export class RegionCode {
 		this.x32 = code.local(I32)
 		this.y32 = code.local(I32)
 		this.z32 = code.local(I32)
+		this.fpu = code.local(I32)
 		this.kind = code.local(I32)
 		this.slot = code.local(I32)
 		this.host = code.local(I32)
@@ -161,6 +188,8 @@ export class RegionCode {
 				.i32(this.state)
 				.memory('i64.load', n * 8)
 				.set(this.gpr[n]!)
+		for (const n of this.use.xmmUsed) code.i32(this.state).v128('load', xmmOffset(n)).set(this.xmm[n]!)
+		if (this.use.xmmUsed.size > 0) this.refreshFpu()
 		code.i32(this.state).memory('i64.load', L.SLOT_PAGE).set(this.page)
 		code.globalGet(core.ccKind).set(this.kind).globalGet(core.ccA).set(this.a).globalGet(core.ccB).set(this.b)
 		code.globalGet(core.tlbRead).set(this.tlbRead).globalGet(core.tlbWrite).set(this.tlbWrite)
@@ -185,11 +214,48 @@ export class RegionCode {
 	}
 
 	private spillRegisters(): void {
-		for (const n of this.use.written)
-			this.code
-				.i32(this.state)
-				.get(this.gpr[n]!)
+		this.spillGpr(this.use.written)
+		this.spillXmm(this.use.xmmWritten)
+	}
+
+	private spillGpr(registers: Iterable<number>): void {
+		const { code, state, gpr } = this
+		for (const n of registers)
+			code
+				.i32(state)
+				.get(gpr[n]!)
 				.memory('i64.store', n * 8)
+	}
+
+	private spillXmm(registers: Iterable<number>): void {
+		const { code, state, xmm } = this
+		for (const n of registers) code.i32(state).get(xmm[n]!).v128('store', xmmOffset(n))
+	}
+
+	private reloadXmm(registers: Iterable<number>): void {
+		const { code, state, xmm } = this
+		for (const n of registers) code.i32(state).v128('load', xmmOffset(n)).set(xmm[n]!)
+	}
+
+	/** Pushes an XMM register by index. */
+	getXmm(index: number): void {
+		this.use.xmmUsed.add(index)
+		this.code.get(this.xmm[index]!)
+	}
+
+	/** Pops an XMM register. */
+	setXmm(index: number): void {
+		this.use.xmmUsed.add(index)
+		this.use.xmmWritten.add(index)
+		this.code.set(this.xmm[index]!)
+	}
+
+	/** Finds `fpu` from CR0 and MXCSR. */
+	private refreshFpu(): void {
+		const { code, state } = this
+		code.i32(state).memory('i32.load', L.CPU_MXCSR).i32(MXCSR_MASK).op('i32.and').i32(MXCSR_FAST).op('i32.eq')
+		code.i32(1).op('i32.shl').i32(1).op('i32.or').i32(0)
+		code.i32(state).memory('i32.load', L.CPU_CR0).i32(CR0_NO_FPU).op('i32.and', 'i32.eqz', 'select').set(this.fpu)
 	}
 
 	/** Pushes page + offset. */
@@ -604,10 +670,12 @@ export class RegionCode {
 		code.end()
 	}
 
-	/** The same for 16 bytes from offset `from` of the state block. */
-	storeWide(instruction: Instruction, from: number): void {
+	/** The same for the 16 bytes of an XMM register. */
+	storeXmm(instruction: Instruction, index: number): void {
 		const { code, core } = this
-		code.get(this.host).i32(this.state).v128('load', from).v128('store')
+		code.get(this.host)
+		this.getXmm(index)
+		code.v128('store')
 		code.get(this.host).globalGet(core.frameBase).op('i32.lt_u')
 		code.if()
 		this.complete(instruction, () => {}, instruction.off + instruction.length)
@@ -623,11 +691,11 @@ export class RegionCode {
 	execute(instruction: Instruction, touches = true): void {
 		const { code, core } = this
 		const written = touches ? this.use.written : [instruction.base >> 3, instruction.index >> 3].filter((n) => this.use.written.has(n))
-		for (const n of written)
-			code
-				.i32(this.state)
-				.get(this.gpr[n]!)
-				.memory('i64.store', n * 8)
+		this.spillGpr(written)
+		const { xmmUsed, xmmWritten } = this.use
+		// What leaves general registers alone is an SSE instruction: its operands, and XMM0 of the variable blends.
+		const vector = touches ? xmmUsed : new Set([instruction.reg, instruction.rm, 0].filter((n) => xmmUsed.has(n)))
+		this.spillXmm([...vector].filter((n) => xmmWritten.has(n)))
 		if (touches) {
 			this.forgetFlags()
 			code.get(this.kind).globalSet(core.ccKind).get(this.a).globalSet(core.ccA).get(this.b).globalSet(core.ccB)
@@ -649,6 +717,10 @@ export class RegionCode {
 			this.fault(instruction)
 		}
 		code.end()
+		if (!isInteger(instruction.op) && xmmUsed.size > 0) {
+			this.reloadXmm(vector)
+			this.refreshFpu()
+		}
 		if (!touches) return
 		for (const n of this.use.used)
 			code

@@ -1,28 +1,26 @@
-import type { MemoryOperator, Operator, SimdOperator } from '../../wasm/code.ts'
+import type { SimdOperator } from '../../wasm/code.ts'
+import { F64, I64 } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import type { Instruction } from './instruction.ts'
 import type { RegionCode } from './region_code.ts'
 
-// SSE in a region. XMM registers stay in the state block. CR0.TS and CR0.EM are looked at by the core's executor, so a region's own SSE code is guarded once
-// an instruction, by one load; set, the instruction is left to the core, which raises the exception.
+// SSE in a region. XMM registers that the region uses are v128 locals; see region_code.ts for when they are given to the core.
 //
-// Floating point is computed inline only where no flag but PE can result and PE is already set: round to nearest, all exceptions masked, no FTZ or DAZ
-// (one comparison of MXCSR), operands and result normal numbers. Everything else goes to the core's exact executor.
+// Every instruction asks the local `fpu` whether it may run here (CR0.TS and EM clear); otherwise the core has it and raises the exception.
+//
+// Floating point is computed here only where no flag but PE can result and PE is already set: round to nearest, all exceptions masked, no FTZ or DAZ (fpu is 3),
+// operands and result normal numbers. Everything else goes to the core's exact executor, which may set PE.
 
 type Emitter = (r: RegionCode, i: Instruction) => boolean
 
-const xmm = (n: number) => L.CPU_XMM + n * 16
-/** FTZ, RC, the six masks, DAZ and PE of MXCSR. */
-const MXCSR_MASK = 0xffe0
-const MXCSR_FAST = 0x1fa0
 const EXPONENT64 = 0x7ff0000000000000n
-const EXPONENT32 = 0x7f800000
+const EXPONENT32 = 0x7f8000007f800000n
 
-/** Runs `fast` unless CR0.TS or CR0.EM is set; then the core has it. */
-function guarded(r: RegionCode, i: Instruction, fast: () => void): void {
+/** Runs `fast` when `fpu` is at least `level`; otherwise the core has the instruction. */
+function guarded(r: RegionCode, i: Instruction, fast: () => void, level = 1): void {
 	const { code } = r
-	code.i32(r.state).memory('i32.load', L.CPU_CR0).i32(0xc).op('i32.and')
+	code.get(r.fpu).i32(level).op('i32.lt_s')
 	code.if()
 	r.execute(i, false)
 	code.else()
@@ -30,19 +28,7 @@ function guarded(r: RegionCode, i: Instruction, fast: () => void): void {
 	code.end()
 }
 
-/** Pushes the 16 bytes of the ModRM.rm operand; an aligned one is checked by the core. */
-function pushWide(r: RegionCode, i: Instruction): void {
-	const { code } = r
-	if (!i.memory) {
-		code.i32(r.state).v128('load', xmm(i.rm))
-		return
-	}
-	r.pushEffectiveAddress(i)
-	r.hostForRead(i, 16)
-	code.get(r.host).v128('load')
-}
-
-/** True when the low four bits of the operand's address are known to the emitted check to be zero; else the core raises #GP. */
+/** Runs `fast` when the operand in memory is aligned to 16 bytes; otherwise the core raises #GP. */
 function aligned(r: RegionCode, i: Instruction, fast: () => void): void {
 	if (!i.memory) return fast()
 	const { code } = r
@@ -55,13 +41,20 @@ function aligned(r: RegionCode, i: Instruction, fast: () => void): void {
 	code.end()
 }
 
+/** Pushes the 16 bytes of the ModRM.rm operand. */
+function pushOperand(r: RegionCode, i: Instruction): void {
+	if (!i.memory) return r.getXmm(i.rm)
+	r.pushEffectiveAddress(i)
+	r.hostForRead(i, 16)
+	r.code.get(r.host).v128('load')
+}
+
 const moveLoad =
 	(check: boolean): Emitter =>
 	(r, i) => {
 		const load = () => {
-			r.code.i32(r.state)
-			pushWide(r, i)
-			r.code.v128('store', xmm(i.reg))
+			pushOperand(r, i)
+			r.setXmm(i.reg)
 		}
 		guarded(r, i, () => (check ? aligned(r, i, load) : load()))
 		return true
@@ -70,19 +63,34 @@ const moveLoad =
 const moveStore =
 	(check: boolean): Emitter =>
 	(r, i) => {
-		const { code } = r
 		const store = () => {
 			if (!i.memory) {
-				code.i32(r.state).i32(r.state).v128('load', xmm(i.reg)).v128('store', xmm(i.rm))
+				r.getXmm(i.reg)
+				r.setXmm(i.rm)
 				return
 			}
 			r.pushEffectiveAddress(i)
 			r.hostForWrite(i, 16)
-			r.storeWide(i, xmm(i.reg))
+			r.storeXmm(i, i.reg)
 		}
 		guarded(r, i, () => (check ? aligned(r, i, store) : store()))
 		return true
 	}
+
+/** Pushes the quadword or doubleword (as an i64, upper half zero) of the ModRM.rm operand. */
+function pushScalar(r: RegionCode, i: Instruction, size: 4 | 8): void {
+	const { code } = r
+	if (i.memory) {
+		r.pushEffectiveAddress(i)
+		r.hostForRead(i, size)
+		r.load(size)
+		r.widen(size)
+	} else {
+		r.getXmm(i.rm)
+		if (size === 8) code.lane('i64x2.extract_lane', 0)
+		else code.lane('i32x4.extract_lane', 0).op('i64.extend_i32_u')
+	}
+}
 
 /** MOVSS, MOVSD, MOVQ to a register: from memory the rest is cleared; MOVQ clears it always. */
 const scalarLoad =
@@ -90,32 +98,22 @@ const scalarLoad =
 	(r, i) => {
 		const { code } = r
 		guarded(r, i, () => {
-			const temporary = size === 8 ? r.z64 : r.z32
-			if (i.memory) {
-				r.pushEffectiveAddress(i)
-				r.hostForRead(i, size)
-				r.load(size)
-			} else code.i32(r.state).memory(size === 8 ? 'i64.load' : 'i32.load', xmm(i.rm))
-			code.set(temporary)
 			if (i.memory || clears) {
-				code.i32(r.state).get(temporary)
-				if (size === 4) code.op('i64.extend_i32_u')
-				code
-					.memory('i64.store', xmm(i.reg))
-					.i32(r.state)
-					.i64(0)
-					.memory('i64.store', xmm(i.reg) + 8)
-			} else
-				code
-					.i32(r.state)
-					.get(temporary)
-					.memory(size === 8 ? 'i64.store' : 'i32.store', xmm(i.reg))
+				pushScalar(r, i, size)
+				code.set(r.z64).v128Const(0n).get(r.z64).lane('i64x2.replace_lane', 0)
+			} else {
+				r.getXmm(i.reg)
+				r.getXmm(i.rm)
+				if (size === 8) code.lane('i64x2.extract_lane', 0).lane('i64x2.replace_lane', 0)
+				else code.lane('i32x4.extract_lane', 0).lane('i32x4.replace_lane', 0)
+			}
+			r.setXmm(i.reg)
 		})
 		return true
 	}
 
 const scalarStore =
-	(size: 4 | 8, from = 0): Emitter =>
+	(size: 4 | 8, lane = 0): Emitter =>
 	(r, i) => {
 		if (!i.memory) return false
 		const { code } = r
@@ -123,10 +121,8 @@ const scalarStore =
 			const temporary = size === 8 ? r.z64 : r.z32
 			r.pushEffectiveAddress(i)
 			r.hostForWrite(i, size)
-			code
-				.i32(r.state)
-				.memory(size === 8 ? 'i64.load' : 'i32.load', xmm(i.reg) + from)
-				.set(temporary)
+			r.getXmm(i.reg)
+			code.lane(size === 8 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', lane).set(temporary)
 			r.store(i, size, temporary, () => {})
 		})
 		return true
@@ -134,60 +130,80 @@ const scalarStore =
 
 /** MOVHPS and MOVLPS from memory. */
 const halfLoad =
-	(at: number): Emitter =>
+	(lane: number): Emitter =>
 	(r, i) => {
 		guarded(r, i, () => {
 			r.pushEffectiveAddress(i)
 			r.hostForRead(i, 8)
-			r.code.i32(r.state)
+			r.getXmm(i.reg)
 			r.load(8)
-			r.code.memory('i64.store', xmm(i.reg) + at)
+			r.code.lane('i64x2.replace_lane', lane)
+			r.setXmm(i.reg)
 		})
 		return true
 	}
 
-/** Copies a quadword between registers. */
-const quadword =
-	(from: number, to: number): Emitter =>
+/** The bytes of a shuffle of elements of `size` bytes: numbers from 0 in the destination, then in the source. */
+const elements = (size: number, numbers: readonly number[]) => numbers.flatMap((n) => Array.from({ length: size }, (_, k) => n * size + k))
+
+/** A fixed or immediate shuffle of destination and source. `check`: an operand in memory must be aligned. */
+const shuffled =
+	(bytes: (imm: number) => readonly number[], check = true): Emitter =>
 	(r, i) => {
-		if (i.memory) return false
-		guarded(r, i, () => {
-			r.code
-				.i32(r.state)
-				.i32(r.state)
-				.memory('i64.load', xmm(i.rm) + from)
-				.memory('i64.store', xmm(i.reg) + to)
-		})
+		const fast = () => {
+			if (i.memory) {
+				pushOperand(r, i)
+				r.code.set(r.wide)
+			}
+			r.getXmm(i.reg)
+			if (i.memory) r.code.get(r.wide)
+			else r.getXmm(i.rm)
+			r.code.shuffle(bytes(Number(i.imm & 0xffn)))
+			r.setXmm(i.reg)
+		}
+		guarded(r, i, () => (check ? aligned(r, i, fast) : fast()))
 		return true
 	}
+
+const fields = (imm: number) => [imm & 3, (imm >> 2) & 3, (imm >> 4) & 3, (imm >> 6) & 3] as const
 
 const moveToXmm: Emitter = (r, i) => {
 	if (i.memory) return false
 	guarded(r, i, () => {
 		const { code } = r
 		const size = i.flags & L.RF_REXW ? 8 : 4
-		code.i32(r.state)
+		code.v128Const(0n)
 		r.getRegister(i.rm, size)
 		r.widen(size)
-		code
-			.memory('i64.store', xmm(i.reg))
-			.i32(r.state)
-			.i64(0)
-			.memory('i64.store', xmm(i.reg) + 8)
+		code.lane('i64x2.replace_lane', 0)
+		r.setXmm(i.reg)
 	})
 	return true
 }
 
+/** The core raises what CR0 asks for; goes on only when it asks for nothing. */
+function requireFpu(r: RegionCode, i: Instruction): void {
+	r.code.get(r.fpu).op('i32.eqz')
+	r.code.if()
+	r.execute(i, false)
+	r.code.end()
+}
+
 const moveFromXmm: Emitter = (r, i) => {
 	if (i.memory) return false
-	const { code } = r
 	const size = i.flags & L.RF_REXW ? 8 : 4
-	code.i32(r.state).memory('i32.load', L.CPU_CR0).i32(0xc).op('i32.and')
-	code.if()
-	r.execute(i, false)
-	code.end()
-	code.i32(r.state).memory(size === 8 ? 'i64.load' : 'i32.load', xmm(i.reg))
+	requireFpu(r, i)
+	r.getXmm(i.reg)
+	r.code.lane(size === 8 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', 0)
 	r.setRegister(i.rm, size)
+	return true
+}
+
+const moveMask: Emitter = (r, i) => {
+	requireFpu(r, i)
+	r.getXmm(i.rm)
+	r.code.simd('i8x16.bitmask')
+	r.setRegister(i.reg, 4)
 	return true
 }
 
@@ -199,102 +215,203 @@ const packed =
 		guarded(r, i, () =>
 			aligned(r, i, () => {
 				if (i.memory) {
-					r.pushEffectiveAddress(i)
-					r.hostForRead(i, 16)
+					pushOperand(r, i)
+					code.set(r.wide)
 				}
-				const destination = () => code.i32(r.state).v128('load', xmm(i.reg))
-				const source = () => (i.memory ? code.get(r.host).v128('load') : code.i32(r.state).v128('load', xmm(i.rm)))
-				code.i32(r.state)
-				if (swapped) {
-					source()
-					destination()
-				} else {
-					destination()
-					source()
-				}
-				code.simd(operator).v128('store', xmm(i.reg))
+				const source = () => (i.memory ? void code.get(r.wide) : r.getXmm(i.rm))
+				if (swapped) source()
+				r.getXmm(i.reg)
+				if (!swapped) source()
+				code.simd(operator)
+				r.setXmm(i.reg)
 			}),
 		)
 		return true
 	}
 
-/** ADDSD, MULSS and their like. */
-const scalarArithmetic =
-	(size: 4 | 8, operator: 'add' | 'sub' | 'mul' | 'div' | 'sqrt'): Emitter =>
+/** Shifts of lanes by an immediate. A count of the lane's width or more clears the lanes, or fills them with the sign. */
+const shiftImmediate =
+	(operator: SimdOperator, width: number): Emitter =>
 	(r, i) => {
 		const { code } = r
-		const type = size === 8 ? 'f64' : 'f32'
-		const integer = size === 8 ? 'i64' : 'i32'
-		const load = `${integer}.load` as MemoryOperator
-		const [x, y, z] = size === 8 ? [r.x64, r.y64, r.z64] : [r.x32, r.y32, r.z32]
-		const reinterpret = `${type}.reinterpret_${integer}` as Operator
-		const exponent = (local: number) => {
-			code.get(local)
-			if (size === 8) code.i64(EXPONENT64).op('i64.and')
-			else code.i32(EXPONENT32).op('i32.and')
-		}
-		const isZero = (local: number) => {
-			exponent(local)
-			code.op(`${integer}.eqz` as Operator)
-		}
-		// The operand, faults included, comes first: the core then finds the same.
-		if (i.memory) {
-			r.pushEffectiveAddress(i)
-			r.hostForRead(i, size)
-			r.load(size)
-		} else code.i32(r.state).memory(load, xmm(i.rm))
-		code.set(y)
-		code.i32(r.state).memory(load, xmm(i.reg)).set(x)
-		if (operator !== 'sqrt') code.get(x).op(reinterpret)
-		code
-			.get(y)
-			.op(reinterpret, `${type}.${operator}` as Operator, `${integer}.reinterpret_${type}` as Operator)
-			.set(z)
-		const slow = () => {
-			isZero(y)
-			if (operator !== 'sqrt') {
-				isZero(x)
-				code.op('i32.or')
+		const count = Number(i.imm & 0xffn)
+		guarded(r, i, () => {
+			if (count >= width && !operator.endsWith('_s')) code.v128Const(0n)
+			else {
+				r.getXmm(i.rm)
+				code.i32(Math.min(count, width - 1)).simd(operator)
 			}
-			isZero(z)
-			code.op('i32.or')
-			exponent(z)
-			if (size === 8) code.i64(EXPONENT64).op('i64.eq')
-			else code.i32(EXPONENT32).op('i32.eq')
-			code.op('i32.or')
-			code.i32(r.state).memory('i32.load', L.CPU_MXCSR).i32(MXCSR_MASK).op('i32.and').i32(MXCSR_FAST).op('i32.ne', 'i32.or')
-			code.i32(r.state).memory('i32.load', L.CPU_CR0).i32(0xc).op('i32.and', 'i32.or')
+			r.setXmm(i.rm)
+		})
+		return true
+	}
+
+// ---- floating point ----------------------------------------------------------------------------------------------------------
+
+type Arithmetic = 'add' | 'sub' | 'mul' | 'div' | 'sqrt'
+
+/** Pushes whether the exponent in an i64 (a double's bits) local is 0. */
+function exponentIsZero(r: RegionCode, local: number): void {
+	r.code.get(local).i64(EXPONENT64).op('i64.and', 'i64.eqz')
+}
+
+/** Pushes whether the double whose bits are in an i64 local is zero, denormal, infinite or not a number: ((bits >> 52) + 1) & 0x7fe is 0. */
+function isSpecial(r: RegionCode, local: number): void {
+	r.code.get(local).i64(52).op('i64.shr_u').i64(1).op('i64.add').i64(0x7fe).op('i64.and', 'i64.eqz')
+}
+
+const scalarDouble =
+	(operator: Arithmetic): Emitter =>
+	(r, i) => {
+		const { code } = r
+		const unary = operator === 'sqrt'
+		pushScalar(r, i, 8)
+		code.set(r.y64)
+		if (!unary) {
+			r.getXmm(i.reg)
+			code.lane('i64x2.extract_lane', 0).tee(r.x64).op('f64.reinterpret_i64')
 		}
-		slow()
+		code.get(r.y64).op('f64.reinterpret_i64', `f64.${operator}`, 'i64.reinterpret_f64').set(r.z64)
+		exponentIsZero(r, r.y64)
+		if (!unary) {
+			exponentIsZero(r, r.x64)
+			code.op('i32.or')
+		}
+		isSpecial(r, r.z64)
+		code.op('i32.or').get(r.fpu).i32(3).op('i32.ne', 'i32.or')
 		code.if()
 		r.execute(i, false)
 		code.else()
-		code
-			.i32(r.state)
-			.get(z)
-			.memory(`${integer}.store` as MemoryOperator, xmm(i.reg))
+		r.getXmm(i.reg)
+		code.get(r.z64).lane('i64x2.replace_lane', 0)
+		r.setXmm(i.reg)
 		code.end()
 		return true
 	}
 
-/** UCOMISD and COMISD of two ordered, normal or zero numbers; denormals and NaNs go to the core. */
+const scalarSingle =
+	(operator: Arithmetic): Emitter =>
+	(r, i) => {
+		const { code } = r
+		const unary = operator === 'sqrt'
+		const exponent = (local: number) => code.get(local).i32(0x7f800000).op('i32.and')
+		pushScalar(r, i, 4)
+		code.op('i32.wrap_i64').set(r.y32)
+		if (!unary) {
+			r.getXmm(i.reg)
+			code.lane('i32x4.extract_lane', 0).tee(r.x32).op('f32.reinterpret_i32')
+		}
+		code.get(r.y32).op('f32.reinterpret_i32', `f32.${operator}`, 'i32.reinterpret_f32').set(r.z32)
+		exponent(r.y32).op('i32.eqz')
+		if (!unary) exponent(r.x32).op('i32.eqz', 'i32.or')
+		exponent(r.z32).op('i32.eqz', 'i32.or')
+		exponent(r.z32).i32(0x7f800000).op('i32.eq', 'i32.or')
+		code.get(r.fpu).i32(3).op('i32.ne', 'i32.or')
+		code.if()
+		r.execute(i, false)
+		code.else()
+		r.getXmm(i.reg)
+		code.get(r.z32).lane('i32x4.replace_lane', 0)
+		r.setXmm(i.reg)
+		code.end()
+		return true
+	}
+
+/** ADDPD and its like. Lanes are tested as integers, all at once. */
+const packedDouble =
+	(operator: Exclude<Arithmetic, 'sqrt'>): Emitter =>
+	(r, i) => {
+		const { code } = r
+		aligned(r, i, () => {
+			const y = code.local(0x7b)
+			const z = code.local(0x7b)
+			pushOperand(r, i)
+			code.set(y)
+			r.getXmm(i.reg)
+			code.get(y).simd(`f64x2.${operator}`).set(z)
+			const normal = (push: () => void) => {
+				push()
+				code.v128Const(EXPONENT64).simd('v128.and').simd('i64x2.all_true')
+			}
+			normal(() => code.get(y))
+			normal(() => r.getXmm(i.reg))
+			code.get(z).i32(52).simd('i64x2.shr_u').v128Const(1n).simd('i64x2.add').v128Const(0x7fen).simd('v128.and').simd('i64x2.all_true')
+			code.op('i32.and', 'i32.and').get(r.fpu).i32(3).op('i32.eq', 'i32.and', 'i32.eqz')
+			code.if()
+			r.execute(i, false)
+			code.else()
+			code.get(z)
+			r.setXmm(i.reg)
+			code.end()
+		})
+		return true
+	}
+
+const packedSingle =
+	(operator: Exclude<Arithmetic, 'sqrt'>): Emitter =>
+	(r, i) => {
+		const { code } = r
+		aligned(r, i, () => {
+			const y = code.local(0x7b)
+			const z = code.local(0x7b)
+			pushOperand(r, i)
+			code.set(y)
+			r.getXmm(i.reg)
+			code.get(y).simd(`f32x4.${operator}`).set(z)
+			code.get(y).v128Const(EXPONENT32).simd('v128.and').simd('i32x4.all_true')
+			r.getXmm(i.reg)
+			code.v128Const(EXPONENT32).simd('v128.and').simd('i32x4.all_true')
+			code.get(z).i32(23).simd('i32x4.shr_u').v128Const(0x0000000100000001n).simd('i32x4.add').v128Const(0x000000fe000000fen)
+			code.simd('v128.and').simd('i32x4.all_true')
+			code.op('i32.and', 'i32.and').get(r.fpu).i32(3).op('i32.eq', 'i32.and', 'i32.eqz')
+			code.if()
+			r.execute(i, false)
+			code.else()
+			code.get(z)
+			r.setXmm(i.reg)
+			code.end()
+		})
+		return true
+	}
+
+/** MINSD and MAXSD of normal numbers: the second operand unless the first is less (greater). */
+const extreme =
+	(operator: 'f64.lt' | 'f64.gt'): Emitter =>
+	(r, i) => {
+		const { code } = r
+		pushScalar(r, i, 8)
+		code.set(r.y64)
+		r.getXmm(i.reg)
+		code.lane('i64x2.extract_lane', 0).set(r.x64)
+		isSpecial(r, r.x64)
+		isSpecial(r, r.y64)
+		code.op('i32.or').get(r.fpu).op('i32.eqz', 'i32.or')
+		code.if()
+		r.execute(i, false)
+		code.else()
+		r.getXmm(i.reg)
+		code.get(r.x64).get(r.y64).get(r.x64).op('f64.reinterpret_i64').get(r.y64).op('f64.reinterpret_i64', operator, 'select')
+		code.lane('i64x2.replace_lane', 0)
+		r.setXmm(i.reg)
+		code.end()
+		return true
+	}
+
+/** UCOMISD and COMISD of numbers that are normal or zero. */
 const compareDouble: Emitter = (r, i) => {
 	const { code } = r
 	r.forgetFlags()
-	if (i.memory) {
-		r.pushEffectiveAddress(i)
-		r.hostForRead(i, 8)
-		r.load(8)
-	} else code.i32(r.state).memory('i64.load', xmm(i.rm))
+	pushScalar(r, i, 8)
 	code.set(r.y64)
-	code.i32(r.state).memory('i64.load', xmm(i.reg)).set(r.x64)
+	r.getXmm(i.reg)
+	code.lane('i64x2.extract_lane', 0).set(r.x64)
 	const special = (local: number) => {
-		code.get(local).i64(EXPONENT64).op('i64.and').i64(EXPONENT64).op('i64.eq')
-		code.get(local).i64(EXPONENT64).op('i64.and', 'i64.eqz').get(local).i64(1).op('i64.shl').i64(0).op('i64.ne', 'i32.and', 'i32.or')
+		isSpecial(r, local)
+		code.get(local).i64(1).op('i64.shl').i64(0).op('i64.ne', 'i32.and')
 	}
 	special(r.x64)
 	special(r.y64)
-	code.op('i32.or').i32(r.state).memory('i32.load', L.CPU_CR0).i32(0xc).op('i32.and', 'i32.or')
+	code.op('i32.or').get(r.fpu).op('i32.eqz', 'i32.or')
 	code.if()
 	r.execute(i)
 	code.else()
@@ -307,67 +424,101 @@ const compareDouble: Emitter = (r, i) => {
 	return true
 }
 
-/** CVTSI2SD: exact from 32 bits; from 64 bits where PE may be left alone. */
+/** CVTSI2SD: exact from 32 bits; from 64 bits where PE is already set. */
 const integerToDouble: Emitter = (r, i) => {
 	const size = i.flags & L.RF_REXW ? 8 : 4
 	const { code } = r
-	if (size === 8) return false
-	if (i.memory) {
-		r.pushEffectiveAddress(i)
-		r.hostForRead(i, 4)
-		r.load(4)
-	} else r.getRegister(i.rm, 4)
-	code.set(r.x32)
+	if (i.memory || size === 8) return false
 	guarded(r, i, () => {
-		code.i32(r.state).get(r.x32).op('f64.convert_i32_s').memory('f64.store', xmm(i.reg))
+		r.getXmm(i.reg)
+		r.getRegister(i.rm, 4)
+		code.op('f64.convert_i32_s').lane('f64x2.replace_lane', 0)
+		r.setXmm(i.reg)
 	})
 	return true
 }
 
-/** Instructions that the core executes without touching general registers or flags. */
-const PURE_EXCEPT: ReadonlySet<string> = new Set([
-	'CRC32_B',
-	'CRC32_V',
-	'POPCNT',
-	'MOVD_E_V',
-	'MOVMSKPS',
-	'MOVMSKPD',
-	'PMOVMSKB',
-	'PEXTRW_G',
-	'PEXTRB',
-	'PEXTRW_E',
-	'PEXTRD',
-	'EXTRACTPS',
-	'PTEST',
-	'PCMPESTRM',
-	'PCMPESTRI',
-	'PCMPISTRM',
-	'PCMPISTRI',
-	'UCOMISS',
-	'UCOMISD',
-	'COMISS',
-	'COMISD',
-	'CVTSS2SI',
-	'CVTSD2SI',
-	'CVTTSS2SI',
-	'CVTTSD2SI',
-	'MASKMOVDQU',
-	'MOVD_V_E',
-	'PINSRB',
-	'PINSRW',
-	'PINSRD',
-	'CVTSI2SS',
-	'CVTSI2SD',
-	'MOVNTI',
-	'FXSAVE',
-	'FXRSTOR',
+/** CVTTSD2SI of a number that fits. */
+const doubleToInteger: Emitter = (r, i) => {
+	const size = i.flags & L.RF_REXW ? 8 : 4
+	const { code } = r
+	const value = code.local(F64)
+	const result = code.local(I64)
+	pushScalar(r, i, 8)
+	code.op('f64.reinterpret_i64').set(value)
+	r.forgetFlags()
+	code
+		.get(value)
+		.op('f64.abs')
+		.i64(size === 8 ? 0x43e0000000000000n : 0x41e0000000000000n)
+		.op('f64.reinterpret_i64', 'f64.lt')
+	code.get(r.fpu).i32(3).op('i32.eq', 'i32.and')
+	code.if()
+	code.get(value).truncateSaturating().set(result)
+	code.get(result)
+	if (size === 4) code.op('i32.wrap_i64')
+	r.setRegister(i.reg, size)
+	code.else()
+	r.execute(i)
+	code.end()
+	return true
+}
+
+/** CVTSS2SD of a normal number. */
+const singleToDouble: Emitter = (r, i) => {
+	const { code } = r
+	pushScalar(r, i, 4)
+	code.op('i32.wrap_i64').set(r.y32)
+	code.get(r.y32).i32(23).op('i32.shr_u').i32(1).op('i32.add').i32(0xfe).op('i32.and', 'i32.eqz').get(r.fpu).op('i32.eqz', 'i32.or')
+	code.if()
+	r.execute(i, false)
+	code.else()
+	r.getXmm(i.reg)
+	code.get(r.y32).op('f32.reinterpret_i32', 'f64.promote_f32').lane('f64x2.replace_lane', 0)
+	r.setXmm(i.reg)
+	code.end()
+	return true
+}
+
+/** Instructions that use general registers beside their address, or flags. */
+const IMPURE: ReadonlySet<string> = new Set([
+	...[
+		'CRC32_B',
+		'CRC32_V',
+		'POPCNT',
+		'MOVD_E_V',
+		'MOVMSKPS',
+		'MOVMSKPD',
+		'PMOVMSKB',
+		'PEXTRW_G',
+		'PEXTRB',
+		'PEXTRW_E',
+		'PEXTRD',
+		'EXTRACTPS',
+		'PTEST',
+	],
+	...[
+		'PCMPESTRM',
+		'PCMPESTRI',
+		'PCMPISTRM',
+		'PCMPISTRI',
+		'UCOMISS',
+		'UCOMISD',
+		'COMISS',
+		'COMISD',
+		'CVTSS2SI',
+		'CVTSD2SI',
+		'CVTTSS2SI',
+		'CVTTSD2SI',
+	],
+	...['MASKMOVDQU', 'MOVD_V_E', 'PINSRB', 'PINSRW', 'PINSRD', 'CVTSI2SS', 'CVTSI2SD', 'MOVNTI', 'FXSAVE', 'FXRSTOR'],
 ])
 const sseRange = familyRanges().find(({ name }) => name === 'SSE')!
 
 /** Whether the core's executor leaves general registers and flags alone, and needs none but those of the operand's address. */
 export function isPure(operation: string): boolean {
 	const number = decoderTables.operations.indexOf(operation)
-	return number >= sseRange.first && number <= sseRange.last && !PURE_EXCEPT.has(operation)
+	return number >= sseRange.first && number <= sseRange.last && !IMPURE.has(operation)
 }
 
 export const SSE: Readonly<Record<string, Emitter>> = {
@@ -383,14 +534,37 @@ export const SSE: Readonly<Record<string, Emitter>> = {
 	MOVSD_W_V: scalarStore(8),
 	MOVQ_W_V: scalarStore(8),
 	MOVLPS_M_V: scalarStore(8),
-	MOVHPS_M_V: scalarStore(8, 8),
+	MOVHPS_M_V: scalarStore(8, 1),
 	MOVLPS_V_M: halfLoad(0),
-	MOVHPS_V_M: halfLoad(8),
-	MOVHLPS: quadword(8, 0),
-	MOVLHPS: quadword(0, 8),
-	PUNPCKLQDQ: quadword(0, 8),
+	MOVHPS_V_M: halfLoad(1),
 	MOVD_V_E: moveToXmm,
 	MOVD_E_V: moveFromXmm,
+	PMOVMSKB: moveMask,
+	MOVHLPS: shuffled(() => elements(8, [3, 1])),
+	MOVLHPS: shuffled(() => elements(8, [0, 2])),
+	PUNPCKLQDQ: shuffled(() => elements(8, [0, 2])),
+	PUNPCKHQDQ: shuffled(() => elements(8, [1, 3])),
+	PUNPCKLDQ: shuffled(() => elements(4, [0, 4, 1, 5])),
+	PUNPCKHDQ: shuffled(() => elements(4, [2, 6, 3, 7])),
+	PUNPCKLWD: shuffled(() => elements(2, [0, 8, 1, 9, 2, 10, 3, 11])),
+	PUNPCKHWD: shuffled(() => elements(2, [4, 12, 5, 13, 6, 14, 7, 15])),
+	PUNPCKLBW: shuffled(() => [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23]),
+	PUNPCKHBW: shuffled(() => [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31]),
+	PSHUFD: shuffled((imm) =>
+		elements(
+			4,
+			fields(imm).map((n) => n + 4),
+		),
+	),
+	SHUFPS: shuffled((imm) =>
+		elements(
+			4,
+			fields(imm).map((n, k) => (k < 2 ? n : n + 4)),
+		),
+	),
+	SHUFPD: shuffled((imm) => elements(8, [imm & 1, 2 + ((imm >> 1) & 1)])),
+	PALIGNR: (r, i) =>
+		(i.imm & 0xffn) <= 16n && shuffled((imm) => Array.from({ length: 16 }, (_, k) => (k + imm < 16 ? 16 + k + imm : k + imm - 16)))(r, i),
 	PAND: packed('v128.and'),
 	PANDN: packed('v128.andnot', true),
 	POR: packed('v128.or'),
@@ -406,19 +580,46 @@ export const SSE: Readonly<Record<string, Emitter>> = {
 	PCMPEQB: packed('i8x16.eq'),
 	PCMPEQW: packed('i16x8.eq'),
 	PCMPEQD: packed('i32x4.eq'),
+	PCMPGTB: packed('i8x16.gt_s'),
+	PCMPGTW: packed('i16x8.gt_s'),
+	PCMPGTD: packed('i32x4.gt_s'),
+	PMINUB: packed('i8x16.min_u'),
+	PMAXUB: packed('i8x16.max_u'),
+	PMINSW: packed('i16x8.min_s'),
+	PMAXSW: packed('i16x8.max_s'),
 	PMULLW: packed('i16x8.mul'),
 	PMULLD: packed('i32x4.mul'),
-	ADDSD: scalarArithmetic(8, 'add'),
-	SUBSD: scalarArithmetic(8, 'sub'),
-	MULSD: scalarArithmetic(8, 'mul'),
-	DIVSD: scalarArithmetic(8, 'div'),
-	SQRTSD: scalarArithmetic(8, 'sqrt'),
-	ADDSS: scalarArithmetic(4, 'add'),
-	SUBSS: scalarArithmetic(4, 'sub'),
-	MULSS: scalarArithmetic(4, 'mul'),
-	DIVSS: scalarArithmetic(4, 'div'),
-	SQRTSS: scalarArithmetic(4, 'sqrt'),
+	PSLLW_I: shiftImmediate('i16x8.shl', 16),
+	PSRLW_I: shiftImmediate('i16x8.shr_u', 16),
+	PSRAW_I: shiftImmediate('i16x8.shr_s', 16),
+	PSLLD_I: shiftImmediate('i32x4.shl', 32),
+	PSRLD_I: shiftImmediate('i32x4.shr_u', 32),
+	PSRAD_I: shiftImmediate('i32x4.shr_s', 32),
+	PSLLQ_I: shiftImmediate('i64x2.shl', 64),
+	PSRLQ_I: shiftImmediate('i64x2.shr_u', 64),
+	ADDSD: scalarDouble('add'),
+	SUBSD: scalarDouble('sub'),
+	MULSD: scalarDouble('mul'),
+	DIVSD: scalarDouble('div'),
+	SQRTSD: scalarDouble('sqrt'),
+	ADDSS: scalarSingle('add'),
+	SUBSS: scalarSingle('sub'),
+	MULSS: scalarSingle('mul'),
+	DIVSS: scalarSingle('div'),
+	SQRTSS: scalarSingle('sqrt'),
+	ADDPD: packedDouble('add'),
+	SUBPD: packedDouble('sub'),
+	MULPD: packedDouble('mul'),
+	DIVPD: packedDouble('div'),
+	ADDPS: packedSingle('add'),
+	SUBPS: packedSingle('sub'),
+	MULPS: packedSingle('mul'),
+	DIVPS: packedSingle('div'),
+	MINSD: extreme('f64.lt'),
+	MAXSD: extreme('f64.gt'),
 	UCOMISD: compareDouble,
 	COMISD: compareDouble,
 	CVTSI2SD: integerToDouble,
+	CVTTSD2SI: doubleToInteger,
+	CVTSS2SD: singleToDouble,
 }

@@ -16,7 +16,7 @@ export interface Target {
 
 /** The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. */
 export function translate(region: Region, target: Target): Uint8Array {
-	const use: RegisterUse = { used: new Set(), written: new Set() }
+	const use: RegisterUse = { used: new Set(), written: new Set(), xmmUsed: new Set(), xmmWritten: new Set() }
 	// The first pass finds out which registers the second has to load and store.
 	writeFunction(region, target, use, new ModuleBuilder())
 	const module = new ModuleBuilder()
