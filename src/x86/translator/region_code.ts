@@ -28,11 +28,12 @@ const KINDS = { SUB: CC_SUB, ADD: CC_ADD, RES: CC_RES, LOGIC: CC_RES } as const
 
 /**
  * What is known of the flags. LOGIC is RES with CF, OF and AF clear. OVER: those of `base`, but the flags in `mask` are in the local `over`
- * (rotates and bit tests set CF and OF and leave the others).
+ * (rotates and bit tests set CF and OF and leave the others). STATUS: `a` holds the flags themselves.
  */
 export type KnownFlags =
 	| { readonly kind: keyof typeof KINDS; readonly size: number }
 	| { readonly kind: 'OVER'; readonly mask: number; readonly base: KnownFlags }
+	| { readonly kind: 'STATUS' }
 	| undefined
 
 /** Function and global indices of what a region imports from the core. */
@@ -354,6 +355,10 @@ export class RegionCode {
 	private canonical(): void {
 		const { flags, code } = this
 		if (flags === undefined) return
+		if (flags.kind === 'STATUS') {
+			code.i32(0).set(this.kind)
+			return
+		}
 		if (flags.kind === 'OVER') {
 			this.pushStatus()
 			code.op('i64.extend_i32_u').set(this.a).i64(0).set(this.b).i32(0).set(this.kind)
@@ -379,7 +384,7 @@ export class RegionCode {
 			code.get(this.kind).get(this.a).get(this.b)
 			return
 		}
-		if (flags.kind === 'OVER') {
+		if (flags.kind === 'OVER' || flags.kind === 'STATUS') {
 			code.i32(0)
 			this.pushStatus()
 			code.op('i64.extend_i32_u').i64(0)
@@ -398,6 +403,10 @@ export class RegionCode {
 		if (flags?.kind === 'OVER') {
 			this.withFlags(flags.base, () => this.pushStatus())
 			code.i32(~flags.mask).op('i32.and').get(this.over).op('i32.wrap_i64', 'i32.or')
+			return
+		}
+		if (flags?.kind === 'STATUS') {
+			code.get(this.a).op('i32.wrap_i64')
 			return
 		}
 		this.pushCanonical()
@@ -430,8 +439,8 @@ export class RegionCode {
 	/** Pops an i32 of status flags as in EFLAGS. */
 	setStatus(): void {
 		const { code } = this
-		code.op('i64.extend_i32_u').set(this.a).i64(0).set(this.b).i32(0).set(this.kind)
-		this.flags = undefined
+		code.op('i64.extend_i32_u').set(this.a).i64(0).set(this.b)
+		this.flags = { kind: 'STATUS' }
 	}
 
 	/** Pushes CF, an i64. */
@@ -440,6 +449,9 @@ export class RegionCode {
 		switch (flags?.kind) {
 			case 'OVER':
 				code.get(this.over).i64(1).op('i64.and')
+				return
+			case 'STATUS':
+				code.get(this.a).i64(1).op('i64.and')
 				return
 			case 'SUB':
 				code.get(this.a).get(this.b).op('i64.lt_u', 'i64.extend_i32_u')
@@ -470,6 +482,11 @@ export class RegionCode {
 	pushCondition(cc: number): void {
 		const { code, flags } = this
 		const base = cc >> 1
+		if (flags?.kind === 'STATUS') {
+			this.afterStatus(base)
+			if (cc & 1) code.op('i32.eqz')
+			return
+		}
 		if (flags?.kind === 'OVER' && base === 1) {
 			this.pushCarry()
 			code.op('i32.wrap_i64')
@@ -496,6 +513,20 @@ export class RegionCode {
 		if (size === 8) return
 		code.op('i32.wrap_i64')
 		if (size < 4) code.i32(32 - size * 8).op('i32.shl')
+	}
+
+	/** Each condition is some flag of a mask, or SF and OF differing. */
+	private afterStatus(base: number): void {
+		const { code } = this
+		const any = (mask: number) => code.get(this.a).op('i32.wrap_i64').i32(mask).op('i32.and').i32(0).op('i32.ne')
+		const mask = [0x800, 1, 0x40, 0x41, 0x80, 4][base]
+		if (mask !== undefined) {
+			any(mask)
+			return
+		}
+		any(0x80)
+		any(0x800).op('i32.ne')
+		if (base === 7) any(0x40).op('i32.or')
 	}
 
 	private afterCompare(base: number, size: number): boolean {

@@ -413,6 +413,7 @@ const compareDouble: Emitter = (r, i) => {
 	special(r.y64)
 	code.op('i32.or').get(r.fpu).op('i32.eqz', 'i32.or')
 	code.if()
+	// The core leaves the flags themselves, as setStatus() does.
 	r.execute(i)
 	code.else()
 	// ZF when equal, CF when less.
@@ -420,7 +421,6 @@ const compareDouble: Emitter = (r, i) => {
 	code.get(r.x64).op('f64.reinterpret_i64').get(r.y64).op('f64.reinterpret_i64', 'f64.lt', 'i32.or')
 	r.setStatus()
 	code.end()
-	r.forgetFlags()
 	return true
 }
 
