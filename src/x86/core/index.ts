@@ -95,7 +95,7 @@ export { tlbRead, tlbWrite, frameBase, regionArena } from "./state";
 export { readSlow, writeSlow, commitWrite } from "./mmu";
 export { execute } from "./execute";
 export { multiplyHigh, productOverflows } from "./integer";
-export { protectLines } from "./cache";
+export { protectLines, jumpGeneration } from "./cache";
 
 /** Entries of a data TLB. */
 export function tlbEntries(): u32 {

@@ -53,6 +53,8 @@ export interface CoreImports {
 	readonly tlbRead: number
 	readonly tlbWrite: number
 	readonly frameBase: number
+	/** Changes when decoded code is dropped. */
+	readonly jumpGeneration: number
 }
 
 /** Declares the imports, in a module that has none yet. `pages` is the memory's size. */
@@ -76,6 +78,7 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		tlbRead: module.importGlobal('core', 'tlbRead', I32),
 		tlbWrite: module.importGlobal('core', 'tlbWrite', I32),
 		frameBase: module.importGlobal('core', 'frameBase', I32),
+		jumpGeneration: module.importGlobal('core', 'jumpGeneration', I32),
 	}
 }
 
@@ -732,6 +735,7 @@ export class RegionCode {
 			code.get(this.kind).globalSet(core.ccKind).get(this.a).globalSet(core.ccA).get(this.b).globalSet(core.ccB)
 		}
 		if (instruction.addressRecord) code.i32(instruction.addressRecord).call(core.execute).op('drop')
+		code.globalGet(core.jumpGeneration).set(this.slot)
 		code.i32(instruction.record).call(core.execute).tee(this.status)
 		code.if()
 		code.i32(instruction.record).set(this.record)
@@ -752,12 +756,20 @@ export class RegionCode {
 			this.reloadXmm(vector)
 			this.refreshFpu()
 		}
-		if (!touches) return
-		for (const n of this.use.used)
-			code
-				.i32(this.state)
-				.memory('i64.load', n * 8)
-				.set(this.gpr[n]!)
-		code.globalGet(core.ccKind).set(this.kind).globalGet(core.ccA).set(this.a).globalGet(core.ccB).set(this.b)
+		if (touches) {
+			for (const n of this.use.used)
+				code
+					.i32(this.state)
+					.memory('i64.load', n * 8)
+					.set(this.gpr[n]!)
+			code.globalGet(core.ccKind).set(this.kind).globalGet(core.ccA).set(this.a).globalGet(core.ccB).set(this.b)
+		}
+		// It may have written to this region's code.
+		if (touches || instruction.memory) {
+			code.globalGet(core.jumpGeneration).get(this.slot).op('i32.ne')
+			code.if()
+			this.exitTo(instruction.off + instruction.length)
+			code.end()
+		}
 	}
 }
