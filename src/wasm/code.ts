@@ -1,5 +1,5 @@
 import { Bytes } from './bytes.ts'
-import { type ValueType, VOID } from './module.ts'
+import { type FunctionBody, type ValueType, VOID } from './module.ts'
 
 /** Operators without immediates, by their text names. */
 export const OPERATORS = {
@@ -201,6 +201,7 @@ export class Code {
 	private readonly out = new Bytes()
 	private readonly locals: ValueType[] = []
 	private readonly params: number
+	private readonly hints: [offset: number, likely: boolean][] = []
 	/** Open blocks, loops and ifs. */
 	depth = 0
 
@@ -319,7 +320,9 @@ export class Code {
 	loop(): number {
 		return this.open(0x03, VOID)
 	}
-	if(result: ValueType | typeof VOID = VOID): number {
+	/** `likely` goes into the module's branch hints. */
+	if(result: ValueType | typeof VOID = VOID, likely?: boolean): number {
+		if (likely !== undefined) this.hints.push([this.out.length, likely])
 		return this.open(0x04, result)
 	}
 	private open(opcode: number, result: number): number {
@@ -348,7 +351,7 @@ export class Code {
 	}
 
 	/** The body for ModuleBuilder.addFunction(). */
-	finish(): Uint8Array {
+	finish(): FunctionBody {
 		const body = new Bytes()
 		const runs: [count: number, type: ValueType][] = []
 		for (const type of this.locals) {
@@ -361,8 +364,9 @@ export class Code {
 			body.u32(count)
 			body.u8(type)
 		}
+		const start = body.length
 		body.raw(this.out.finish())
 		body.u8(0x0b)
-		return body.finish()
+		return { bytes: body.finish(), hints: this.hints.map(([offset, likely]) => [start + offset, likely]) }
 	}
 }

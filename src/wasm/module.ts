@@ -13,11 +13,17 @@ export interface FunctionType {
 	readonly results: readonly ValueType[]
 }
 
+/** Locals and expression, without the size; and the offsets in them of branches that are likely or unlikely to be taken. */
+export interface FunctionBody {
+	readonly bytes: Uint8Array
+	readonly hints: readonly (readonly [offset: number, likely: boolean])[]
+}
+
 /** A module of imported functions, globals and one shared memory, and of exported functions. Indices of functions count the imports first. */
 export class ModuleBuilder {
 	private readonly types: FunctionType[] = []
 	private readonly imports: { module: string; name: string; write: (out: Bytes) => void }[] = []
-	private readonly functions: { type: number; body: Uint8Array; name: string }[] = []
+	private readonly functions: { type: number; body: FunctionBody; name: string }[] = []
 	private importedFunctions = 0
 	private importedGlobals = 0
 
@@ -70,8 +76,8 @@ export class ModuleBuilder {
 		return this.importedGlobals++
 	}
 
-	/** Adds an exported function; its function index. `body` is the locals and the expression, without the size. */
-	addFunction(type: number, body: Uint8Array, name: string): number {
+	/** Adds an exported function; its function index. */
+	addFunction(type: number, body: FunctionBody, name: string): number {
 		this.functions.push({ type, body, name })
 		return this.importedFunctions + this.functions.length - 1
 	}
@@ -107,9 +113,26 @@ export class ModuleBuilder {
 				s.u32(this.importedFunctions + n)
 			})
 		})
+		// The Branch Hinting proposal's custom section; it must come before the code.
+		section(out, 0, (s) => {
+			s.name('metadata.code.branch_hint')
+			const hinted = this.functions
+				.map(({ body }, n) => [this.importedFunctions + n, body.hints] as const)
+				.filter(([, hints]) => hints.length > 0)
+			s.u32(hinted.length)
+			for (const [index, hints] of hinted) {
+				s.u32(index)
+				s.u32(hints.length)
+				for (const [offset, likely] of hints) {
+					s.u32(offset)
+					s.u32(1)
+					s.u8(likely ? 1 : 0)
+				}
+			}
+		})
 		section(out, 10, (s) => {
 			s.u32(this.functions.length)
-			for (const { body } of this.functions) s.block(body)
+			for (const { body } of this.functions) s.block(body.bytes)
 		})
 		return out.finish()
 	}

@@ -1,5 +1,5 @@
 import { Code, type MemoryOperator } from '../../wasm/code.ts'
-import { I32, I64, type ModuleBuilder, V128, type ValueType } from '../../wasm/module.ts'
+import { F64, type FunctionBody, I32, I64, type ModuleBuilder, V128, type ValueType, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import type { Instruction } from './instruction.ts'
@@ -129,6 +129,10 @@ export class RegionCode {
 	readonly host: number
 	/** 0: SSE instructions go to the core (CR0.TS or EM). 1: they run here. 3: floating point does, too (MXCSR_FAST). */
 	readonly fpu: number
+	/** Temporary doubles. */
+	readonly f64: number
+	readonly g64: number
+	readonly h64: number
 	/** Temporary v128. */
 	readonly wide: number
 	private readonly gpr: number[] = []
@@ -160,6 +164,9 @@ export class RegionCode {
 		for (let n = 0; n < 16; n++) this.gpr.push(code.local(I64))
 		for (let n = 0; n < 16; n++) this.xmm.push(code.local(V128))
 		this.wide = code.local(V128)
+		this.f64 = code.local(F64)
+		this.g64 = code.local(F64)
+		this.h64 = code.local(F64)
 		this.page = code.local(I64)
 		this.a = code.local(I64)
 		this.b = code.local(I64)
@@ -185,7 +192,7 @@ export class RegionCode {
 	// ---- prologue and ways out ---------------------------------------------------------------------------------------------
 
 	/** Writes the whole function around `body`. */
-	wrap(body: () => void): Uint8Array {
+	wrap(body: () => void): FunctionBody {
 		const { code, core } = this
 		for (const n of this.use.used)
 			code
@@ -290,7 +297,7 @@ export class RegionCode {
 	charge(instructions: number, offset: number): void {
 		const { code } = this
 		code.get(this.budget).i32(instructions).op('i32.sub').tee(this.budget).i32(0).op('i32.le_s')
-		code.if()
+		code.if(VOID, false)
 		this.exitTo(offset)
 		code.end()
 	}
@@ -659,7 +666,7 @@ export class RegionCode {
 		code.memory('i64.load').get(this.va)
 		if (size > 1) code.i64(size - 1).op('i64.add')
 		code.i64(PAGE_MASK).op('i64.and', 'i64.eq')
-		code.if()
+		code.if(VOID, true)
 		code.get(this.va).op('i32.wrap_i64').get(this.slot).memory('i32.load', 8).op('i32.add').set(this.host)
 		code.else()
 		code.get(this.va).i32(size).call(slow).tee(this.host).i32(-1).op('i32.eq')
@@ -682,7 +689,7 @@ export class RegionCode {
 		const { code, core } = this
 		code.get(this.host).get(value).memory(STORES[size]!)
 		code.get(this.host).globalGet(core.frameBase).op('i32.lt_u')
-		code.if()
+		code.if(VOID, false)
 		this.complete(instruction, finish, next)
 		code.end()
 		finish()
@@ -711,7 +718,7 @@ export class RegionCode {
 		this.getXmm(index)
 		code.v128('store')
 		code.get(this.host).globalGet(core.frameBase).op('i32.lt_u')
-		code.if()
+		code.if(VOID, false)
 		this.complete(instruction, () => {}, instruction.off + instruction.length)
 		code.end()
 	}
@@ -730,6 +737,8 @@ export class RegionCode {
 		// What leaves general registers alone is an SSE instruction: its operands, and XMM0 of the variable blends.
 		const vector = touches ? xmmUsed : new Set([instruction.reg, instruction.rm, 0].filter((n) => xmmUsed.has(n)))
 		this.spillXmm([...vector].filter((n) => xmmWritten.has(n)))
+		// The destination is ModRM.reg, but for stores to a register and shifts by an immediate.
+		const outputs = /_W_V$|_M_V$|_E_V$|_I$/.test(instruction.op) ? vector : new Set([instruction.reg].filter((n) => xmmUsed.has(n)))
 		if (touches) {
 			this.forgetFlags()
 			code.get(this.kind).globalSet(core.ccKind).get(this.a).globalSet(core.ccA).get(this.b).globalSet(core.ccB)
@@ -737,7 +746,7 @@ export class RegionCode {
 		if (instruction.addressRecord) code.i32(instruction.addressRecord).call(core.execute).op('drop')
 		code.globalGet(core.jumpGeneration).set(this.slot)
 		code.i32(instruction.record).call(core.execute).tee(this.status)
-		code.if()
+		code.if(VOID, false)
 		code.i32(instruction.record).set(this.record)
 		if (touches) {
 			// Interrupted in the middle: goes on with the same instruction, from outside.
@@ -753,8 +762,9 @@ export class RegionCode {
 		}
 		code.end()
 		if (!isInteger(instruction.op) && xmmUsed.size > 0) {
-			this.reloadXmm(vector)
-			this.refreshFpu()
+			this.reloadXmm(touches ? xmmUsed : outputs)
+			// PE, which the instruction may have set, is seen at the next entry; what makes floating point slow is seen at once.
+			if (touches) this.refreshFpu()
 		}
 		if (touches) {
 			for (const n of this.use.used)

@@ -1,5 +1,5 @@
 import type { SimdOperator } from '../../wasm/code.ts'
-import { F64, I64 } from '../../wasm/module.ts'
+import { F64, I64, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import type { Instruction } from './instruction.ts'
@@ -21,7 +21,7 @@ const EXPONENT32 = 0x7f8000007f800000n
 function guarded(r: RegionCode, i: Instruction, fast: () => void, level = 1): void {
 	const { code } = r
 	code.get(r.fpu).i32(level).op('i32.lt_s')
-	code.if()
+	code.if(VOID, false)
 	r.execute(i, false)
 	code.else()
 	fast()
@@ -34,7 +34,7 @@ function aligned(r: RegionCode, i: Instruction, fast: () => void): void {
 	const { code } = r
 	r.pushEffectiveAddress(i)
 	code.op('i32.wrap_i64').i32(15).op('i32.and')
-	code.if()
+	code.if(VOID, false)
 	r.execute(i, false)
 	code.else()
 	fast()
@@ -184,7 +184,7 @@ const moveToXmm: Emitter = (r, i) => {
 /** The core raises what CR0 asks for; goes on only when it asks for nothing. */
 function requireFpu(r: RegionCode, i: Instruction): void {
 	r.code.get(r.fpu).op('i32.eqz')
-	r.code.if()
+	r.code.if(VOID, false)
 	r.execute(i, false)
 	r.code.end()
 }
@@ -250,40 +250,57 @@ const shiftImmediate =
 
 type Arithmetic = 'add' | 'sub' | 'mul' | 'div' | 'sqrt'
 
-/** Pushes whether the exponent in an i64 (a double's bits) local is 0. */
-function exponentIsZero(r: RegionCode, local: number): void {
-	r.code.get(local).i64(EXPONENT64).op('i64.and', 'i64.eqz')
-}
-
 /** Pushes whether the double whose bits are in an i64 local is zero, denormal, infinite or not a number: ((bits >> 52) + 1) & 0x7fe is 0. */
 function isSpecial(r: RegionCode, local: number): void {
 	r.code.get(local).i64(52).op('i64.shr_u').i64(1).op('i64.add').i64(0x7fe).op('i64.and', 'i64.eqz')
 }
 
+/** Pushes the double of the ModRM.rm operand. */
+function pushDouble(r: RegionCode, i: Instruction): void {
+	if (i.memory) {
+		r.pushEffectiveAddress(i)
+		r.hostForRead(i, 8)
+		r.code.get(r.host).memory('f64.load')
+	} else {
+		r.getXmm(i.rm)
+		r.code.lane('f64x2.extract_lane', 0)
+	}
+}
+
+/** Pushes an i32 that is 0 for a double in a local that is not a normal number: (bits >> 52) + 1 & 0x7fe. */
+function pushNormality(r: RegionCode, local: number): void {
+	r.code.get(local).op('i64.reinterpret_f64').i64(52).op('i64.shr_u', 'i32.wrap_i64').i32(1).op('i32.add').i32(0x7fe).op('i32.and')
+}
+
+// The values stay in the floating-point registers; their bits are looked at beside, off the path from operand to result.
 const scalarDouble =
 	(operator: Arithmetic): Emitter =>
 	(r, i) => {
 		const { code } = r
 		const unary = operator === 'sqrt'
-		pushScalar(r, i, 8)
-		code.set(r.y64)
+		const x = r.f64
+		const y = r.g64
+		const z = r.h64
+		pushDouble(r, i)
+		code.set(y)
 		if (!unary) {
 			r.getXmm(i.reg)
-			code.lane('i64x2.extract_lane', 0).tee(r.x64).op('f64.reinterpret_i64')
+			code.lane('f64x2.extract_lane', 0).tee(x)
 		}
-		code.get(r.y64).op('f64.reinterpret_i64', `f64.${operator}`, 'i64.reinterpret_f64').set(r.z64)
-		exponentIsZero(r, r.y64)
+		code.get(y).op(`f64.${operator}`).set(z)
+		pushNormality(r, y)
+		code.op('i32.eqz')
 		if (!unary) {
-			exponentIsZero(r, r.x64)
-			code.op('i32.or')
+			pushNormality(r, x)
+			code.op('i32.eqz', 'i32.or')
 		}
-		isSpecial(r, r.z64)
-		code.op('i32.or').get(r.fpu).i32(3).op('i32.ne', 'i32.or')
-		code.if()
+		pushNormality(r, z)
+		code.op('i32.eqz', 'i32.or').get(r.fpu).i32(3).op('i32.ne', 'i32.or')
+		code.if(VOID, false)
 		r.execute(i, false)
 		code.else()
 		r.getXmm(i.reg)
-		code.get(r.z64).lane('i64x2.replace_lane', 0)
+		code.get(z).lane('f64x2.replace_lane', 0)
 		r.setXmm(i.reg)
 		code.end()
 		return true
@@ -307,7 +324,7 @@ const scalarSingle =
 		exponent(r.z32).op('i32.eqz', 'i32.or')
 		exponent(r.z32).i32(0x7f800000).op('i32.eq', 'i32.or')
 		code.get(r.fpu).i32(3).op('i32.ne', 'i32.or')
-		code.if()
+		code.if(VOID, false)
 		r.execute(i, false)
 		code.else()
 		r.getXmm(i.reg)
@@ -337,7 +354,7 @@ const packedDouble =
 			normal(() => r.getXmm(i.reg))
 			code.get(z).i32(52).simd('i64x2.shr_u').v128Const(1n).simd('i64x2.add').v128Const(0x7fen).simd('v128.and').simd('i64x2.all_true')
 			code.op('i32.and', 'i32.and').get(r.fpu).i32(3).op('i32.eq', 'i32.and', 'i32.eqz')
-			code.if()
+			code.if(VOID, false)
 			r.execute(i, false)
 			code.else()
 			code.get(z)
@@ -364,7 +381,7 @@ const packedSingle =
 			code.get(z).i32(23).simd('i32x4.shr_u').v128Const(0x0000000100000001n).simd('i32x4.add').v128Const(0x000000fe000000fen)
 			code.simd('v128.and').simd('i32x4.all_true')
 			code.op('i32.and', 'i32.and').get(r.fpu).i32(3).op('i32.eq', 'i32.and', 'i32.eqz')
-			code.if()
+			code.if(VOID, false)
 			r.execute(i, false)
 			code.else()
 			code.get(z)
@@ -386,7 +403,7 @@ const extreme =
 		isSpecial(r, r.x64)
 		isSpecial(r, r.y64)
 		code.op('i32.or').get(r.fpu).op('i32.eqz', 'i32.or')
-		code.if()
+		code.if(VOID, false)
 		r.execute(i, false)
 		code.else()
 		r.getXmm(i.reg)
@@ -412,7 +429,7 @@ const compareDouble: Emitter = (r, i) => {
 	special(r.x64)
 	special(r.y64)
 	code.op('i32.or').get(r.fpu).op('i32.eqz', 'i32.or')
-	code.if()
+	code.if(VOID, false)
 	// The core leaves the flags themselves, as setStatus() does.
 	r.execute(i)
 	code.else()
@@ -470,7 +487,7 @@ const singleToDouble: Emitter = (r, i) => {
 	pushScalar(r, i, 4)
 	code.op('i32.wrap_i64').set(r.y32)
 	code.get(r.y32).i32(23).op('i32.shr_u').i32(1).op('i32.add').i32(0xfe).op('i32.and', 'i32.eqz').get(r.fpu).op('i32.eqz', 'i32.or')
-	code.if()
+	code.if(VOID, false)
 	r.execute(i, false)
 	code.else()
 	r.getXmm(i.reg)

@@ -1,4 +1,4 @@
-import { I32, ModuleBuilder } from '../../wasm/module.ts'
+import { type FunctionBody, I32, ModuleBuilder } from '../../wasm/module.ts'
 import { type Block, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 import { emitCall, emitIndirect, emitReturn, INTEGER } from './integer.ts'
@@ -25,7 +25,7 @@ export function translate(region: Region, target: Target): Uint8Array {
 	return module.finish()
 }
 
-function writeFunction(region: Region, target: Target, use: RegisterUse, module: ModuleBuilder): Uint8Array {
+function writeFunction(region: Region, target: Target, use: RegisterUse, module: ModuleBuilder): FunctionBody {
 	const core = importCore(module, target.memoryPages)
 	const code = new RegionCode(core, target.state, target.tlbEntries, use)
 	return code.wrap(() => new RegionWriter(code, region).write())
