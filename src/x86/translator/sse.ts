@@ -528,7 +528,7 @@ const IMPURE: ReadonlySet<string> = new Set([
 		'CVTTSS2SI',
 		'CVTTSD2SI',
 	],
-	...['MASKMOVDQU', 'MOVD_V_E', 'PINSRB', 'PINSRW', 'PINSRD', 'CVTSI2SS', 'CVTSI2SD', 'MOVNTI', 'FXSAVE', 'FXRSTOR'],
+	...['MASKMOVDQU', 'MOVD_V_E', 'PINSRB', 'PINSRW', 'PINSRD', 'CVTSI2SS', 'CVTSI2SD', 'MOVNTI', 'FXSAVE', 'FXRSTOR', 'LDMXCSR'],
 ])
 const sseRange = familyRanges().find(({ name }) => name === 'SSE')!
 
