@@ -49,7 +49,7 @@ function micro(rec: usize, op: i32, off: u32, imm: i64, link: usize): void {
   store<u32>(rec, <u32>link, L.REC_LINK);
 }
 
-/** A jump between traces; its offset is for nothing but faults in fetching, which happen at the target. */
+/** A jump between traces. Its offset, where it goes on when its trace is dropped, is that of its target: 4096 for the next page. */
 @inline
 function linkOp(code64: bool): i32 {
   return code64 ? OP_F_JMP : OP_LINK;
@@ -67,7 +67,7 @@ function decodeTrace(mfn: u32, off: u32, code64: bool): usize {
   let count: u32 = 0;
   while (true) {
     if (at >= 4096 || count >= MAX_TRACE) {
-      micro(rec, linkOp(code64), at < 4096 ? at : 4095, at, 0);
+      micro(rec, linkOp(code64), at, at, 0);
       rec += L.REC_SIZE;
       break;
     }
