@@ -20,6 +20,8 @@ export interface IsaCase {
 	/** The same for the condition codes in the x87 status word. */
 	readonly undefinedStatus: number
 	readonly tolerance: Tolerance
+	/** Both code pages can be written: a program that changes its own code. */
+	readonly writableCode?: boolean
 }
 
 /**

@@ -31,7 +31,12 @@ const U = 4
 const A = 0x20
 const D = 0x40
 const FRAMES = 64
-const STEPS = 2000
+/** Turns of the engine before a case counts as hanging. */
+const STEPS = 100_000
+const RUN_BUDGET = 1000
+const RUNS = 500
+/** Of 'translate-all', in turn. */
+const BUDGETS = [1, 7, 2, 30, 1, 100, 13]
 const PAGE = 4096
 const DEBUG = 1
 const BREAKPOINT = 3
@@ -42,8 +47,12 @@ const ERROR_IDT = 2
 const ERROR_FETCH = 16
 const CS = 1
 
-/** The tier: step() once a turn, run() as it comes, or run() after the case's code has been translated. */
-export type Engine = 'step' | 'run' | 'translate'
+/**
+ * The tier: step() once a turn; run() as it comes; run() after the case's code has been translated; run() with small budgets, and whatever it stops at
+ * translated too, so that every loop's head becomes an entry point and is left and entered again in the middle.
+ */
+export const ENGINES = ['step', 'run', 'translate', 'translate-all'] as const
+export type Engine = (typeof ENGINES)[number]
 
 export class IsaMachine {
 	private readonly machine: MachineMemory
@@ -56,6 +65,7 @@ export class IsaMachine {
 	private readonly root: number
 	private readonly codeFrames: readonly number[]
 	private readonly code: Uint8Array
+	private codeIsWritable = false
 	/** The data region. */
 	readonly data: Uint8Array
 
@@ -160,10 +170,20 @@ export class IsaMachine {
 		return viewOf(test.state).getUint32(STATE_RIP, true) - map.CODE_VA
 	}
 	private placeCode(test: IsaCase): void {
+		const writable = test.writableCode === true
+		if (writable !== this.codeIsWritable) {
+			for (const [i, frame] of this.codeFrames.entries()) this.map(map.CODE_VA + i * PAGE, frame, P | U | A | (writable ? W | D : 0))
+			this.cpu.flushTlb()
+			this.codeIsWritable = writable
+		}
 		this.code.set(test.code, this.codeOffset(test))
 		for (const frame of this.codeFrames) this.cpu.invalidateFrame(frame)
 	}
 	private clearCode(test: IsaCase): void {
+		if (this.codeIsWritable) {
+			this.code.fill(map.FILL)
+			return
+		}
 		const at = this.codeOffset(test)
 		this.code.fill(map.FILL, at, at + test.code.length)
 	}
@@ -171,9 +191,21 @@ export class IsaMachine {
 	/** With TF set a case is one instruction long; whether our processor traps by itself is not what's tested. */
 	private runToExit(singleStep: boolean): number {
 		if (singleStep) return this.cpu.step()
-		if (this.engine === 'translate') this.translator.translateHere()
-		for (let i = 0; i < STEPS; i++) {
-			const exit = this.engine === 'step' ? this.cpu.step() : this.cpu.run(1000)
+		if (this.engine === 'step') return this.repeat(STEPS, () => this.cpu.step())
+		if (this.engine !== 'run') this.translator.translateHere()
+		if (this.engine !== 'translate-all') return this.repeat(RUNS, () => this.cpu.run(RUN_BUDGET))
+		let turn = 0
+		return this.repeat(STEPS, () => {
+			const exit = this.cpu.run(BUDGETS[turn++ % BUDGETS.length]!)
+			if (exit === L.EXIT_BUDGET) this.translator.translateHere()
+			return exit
+		})
+	}
+
+	/** Until something else than a spent budget ends it. */
+	private repeat(limit: number, turn: () => number): number {
+		for (let i = 0; i < limit; i++) {
+			const exit = turn()
 			if (exit !== L.EXIT_BUDGET) return exit
 		}
 		return L.EXIT_BUDGET

@@ -1,7 +1,8 @@
 // Runs cases on the real processor through native/harness.c.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { IsaCase, Outcome, Patch } from './case.ts'
@@ -23,19 +24,22 @@ export function nativeUnavailable(): string | undefined {
 	return probe.status === 0 ? undefined : String(probe.stderr).trim()
 }
 
-/** Compiles the harness unless the compiled one is newer than its sources. Returns its path. */
+/** Compiles the harness unless that has been done: its name tells what it was made from. Returns its path. */
 function buildHarness(): string {
-	const folder = join(tmpdir(), `xenotype-isa-${process.getuid?.() ?? 0}`)
-	const program = join(folder, 'harness')
-	const sources = [SOURCE, new URL('./memory_map.ts', import.meta.url)]
-	if (existsSync(program) && sources.every((source) => statSync(source).mtimeMs < statSync(program).mtimeMs)) return program
-	mkdirSync(folder, { recursive: true, mode: 0o700 })
 	const { CODE_VA, CODE_SIZE, DATA_VA, DATA_SIZE, READ_ONLY_OFFSET, HIGH_VA, FS_BASE, GS_BASE, GS32_BASE } = map
 	const constants = { CODE_VA, CODE_SIZE, DATA_VA, DATA_SIZE, READ_ONLY_OFFSET, HIGH_VA, FS_BASE, GS_BASE, GS32_BASE }
 	const defines = Object.entries(constants).map(([name, value]) => `-D${name}=${value}`)
 	const options = ['-O2', '-Wall', '-fno-stack-protector', '-fcf-protection=none', '-fpie', '-pie', ...defines]
-	const gcc = spawnSync('gcc', [...options, SOURCE.pathname, '-o', program], { encoding: 'utf8' })
+	const hash = createHash('sha256').update(options.join(' ')).update(readFileSync(SOURCE)).digest('hex').slice(0, 12)
+	const folder = join(tmpdir(), `xenotype-isa-${process.getuid?.() ?? 0}`)
+	const program = join(folder, `harness-${hash}`)
+	if (existsSync(program)) return program
+	mkdirSync(folder, { recursive: true, mode: 0o700 })
+	// Under another name first: whoever else compiles it meanwhile finds none or a whole one.
+	const unfinished = `${program}.${process.pid}`
+	const gcc = spawnSync('gcc', [...options, SOURCE.pathname, '-o', unfinished], { encoding: 'utf8' })
 	if (gcc.status !== 0) throw new Error(`cannot compile ${SOURCE.pathname}:\n${gcc.stderr}`)
+	renameSync(unfinished, program)
 	return program
 }
 
@@ -65,6 +69,7 @@ function encodeRequest(test: IsaCase): Uint8Array[] {
 	const tail = Buffer.alloc(REQUEST_SIZE - STATE_SIZE)
 	tail.writeUInt16LE(test.code.length, 0)
 	tail.writeUInt16LE(test.memory.length, 2)
+	tail.writeUInt32LE(test.writableCode ? 1 : 0, 4)
 	const parts: Uint8Array[] = [test.state, tail, test.code]
 	for (const patch of test.memory) {
 		const head = Buffer.alloc(4)

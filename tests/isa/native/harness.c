@@ -49,7 +49,7 @@ struct request {
 	struct state state;
 	uint16_t code_length;
 	uint16_t patches;
-	uint32_t pad;
+	uint32_t writable_code; /* the case writes to its own code */
 };
 
 struct patch {
@@ -289,6 +289,7 @@ int main(void)
 	static uint8_t initial[DATA_SIZE], background[DATA_SIZE];
 	struct request request;
 	struct patch patch;
+	uint32_t writable_code = 0;
 	int code_file = memfd_create("code", 0), data_file = memfd_create("data", 0);
 
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT))
@@ -327,12 +328,24 @@ int main(void)
 		}
 		memcpy(data, initial, DATA_SIZE);
 		prepare(&request);
+		if (request.writable_code != writable_code) {
+			writable_code = request.writable_code;
+			if (mprotect((void *)CODE_VA, CODE_SIZE, PROT_READ | PROT_EXEC | (writable_code ? PROT_WRITE : 0)))
+				die("mprotect");
+			/* Present, as with read-only pages: a fault must not depend on what was touched. */
+			if (writable_code)
+				for (int i = 0; i < CODE_SIZE; i += 4096)
+					*(volatile uint8_t *)(CODE_VA + i) = *(volatile uint8_t *)(CODE_VA + i);
+		}
 		case_number++;
 		arrived = 0;
 		running = 1;
 		enter();
 		send_changes(initial, data);
-		memset(code + at, 0xcc, request.code_length);
+		if (writable_code)
+			memset(code, 0xcc, CODE_SIZE);
+		else
+			memset(code + at, 0xcc, request.code_length);
 	}
 	return 0;
 }

@@ -1,0 +1,24 @@
+// To debug one program: node tests/isa/programs.ts --seed N --programs 1
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { nativeUnavailable } from './native.ts'
+import { listing, runPrograms } from './programs.ts'
+
+const SEED = Number(process.env.ISA_SEED ?? 1)
+
+test(`four seconds of random programs end on every tier as on this machine's processor (ISA_SEED=${SEED})`, async (t) => {
+	const unavailable = nativeUnavailable()
+	if (unavailable) return t.skip(`no real processor to ask: ${unavailable}`)
+	await expectNoDifference(true, 4)
+})
+
+test(`two seconds of random programs end on every tier as with step() (ISA_SEED=${SEED})`, async () => {
+	await expectNoDifference(false, 2)
+})
+
+async function expectNoDifference(native: boolean, seconds: number): Promise<void> {
+	const { programs, differences } = await runPrograms({ seed: SEED, seconds, native, differences: 1 })
+	assert.ok(programs >= 10, `only ${programs} programs ran`)
+	assert.equal(differences.length, 0, differences.map(listing).join('\n'))
+}
