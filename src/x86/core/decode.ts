@@ -3,7 +3,7 @@
 import * as L from "./layout";
 
 import { mainTable, groupTable, descriptorTable } from "./generated/tables";
-import { OP_EA, OP_EA32, OP_INVALID, OP_LEA, OP_NOP, OP_POP, OP_XCHG_A, OP_JCC, OP_SETCC, OP_CMOVCC } from "./generated/ops";
+import { OP_EA, OP_EA32, OP_INVALID, OP_LEA, OP_NOP, OP_POP, OP_XCHG_A, OP_PAUSE, OP_JCC, OP_SETCC, OP_CMOVCC } from "./generated/ops";
 import { specialize } from "./specialize";
 
 // Flags, size kinds, immediates and forms of a descriptor: src/x86/opcodes/table.ts.
@@ -263,6 +263,13 @@ export function decode(at: usize, available: u32, rec: usize, off: u32, code64: 
 
   let finalOp = op;
   if (op == OP_XCHG_A && load<u8>(rec, L.REC_RM) == 0) finalOp = OP_NOP;
+  // F3 90 with REX.B is the exchange, not PAUSE.
+  if (op == OP_PAUSE && rex & 1) {
+    finalOp = OP_XCHG_A;
+    opsize = rexw ? 8 : op16 ? 2 : 4;
+    store<u8>(rec, <u8>opsize, L.REC_OPSIZE);
+    store<u8>(rec, 8 * 8, L.REC_RM);
+  }
   decodedLength = n;
   decodedOperation = finalOp;
   store<u16>(rec, <u16>finalOp, L.REC_OP);

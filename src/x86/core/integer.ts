@@ -560,7 +560,12 @@ function executeBitTest(rec: usize, action: u32, immediate: bool): i32 {
   if (isMemory(rec)) {
     va = ea(rec);
     if (!immediate) va += <u64>(signExtend(offset, size) >> (size == 8 ? 6 : size == 4 ? 5 : 4)) * <u64>size;
-    if (!isCode64() || load<u8>(rec, L.REC_FLAGS) & L.RF_ADDR32) va &= 0xffffffff;
+    if (!isCode64()) va &= 0xffffffff;
+    else if (load<u8>(rec, L.REC_FLAGS) & L.RF_ADDR32) {
+      // What is added to the segment's base, which the EA record before this one knows, is cut to 32 bits as a whole.
+      const base = load<u64>(cpu + load<u8>(rec - L.REC_SIZE, L.REC_SEG));
+      va = ((va - base) & 0xffffffff) + base;
+    }
   }
   let x: u64;
   if (!action) {
