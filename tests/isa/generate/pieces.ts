@@ -189,7 +189,11 @@ function shift(random: Random): Piece {
 	const common = { size, bytes, rm, reg: n }
 	if (how === 0) {
 		const undefines = n < 4 ? OF : AF | OF | (size < 4 && n !== 7 ? CF : 0)
-		return make(`${name}${suffix(size)} ${form(rm)},cl`, { ...common, opcode: [bytes ? 0xd2 : 0xd3] }, { uses, undefines })
+		const byCl = make(`${name}${suffix(size)} ${form(rm)},cl`, { ...common, opcode: [bytes ? 0xd2 : 0xd3] }, { uses, undefines })
+		if (random.oneIn(2)) return byCl
+		// A count of 0 leaves the flags.
+		const count = make('', { bytes: true, opcode: [0xb0], plus: RCX, immediate: [random.oneIn(2) ? 0 : random.below(size * 8)] })
+		return together(`mov cl,n; ${byCl.name}`, [count, byCl])
 	}
 	const written = how === 1 ? 1 : random.oneIn(8) ? random.below(256) : random.below(size * 8 + 1)
 	const count = written & (size === 8 ? 63 : 31)

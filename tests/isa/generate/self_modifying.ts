@@ -14,13 +14,13 @@ function behind(one: Piece, to: number, addend: number, tail = 0): Piece {
 
 const HERE = { rip: 0 }
 
-/** Writes into code that follows soon, or (by `later`) that has perhaps run before. */
+/** Writes into code that follows soon, or that has run before. */
 export function selfModification(random: Random, newLabel: () => number): Piece[] {
 	const to = newLabel()
 	const register = random.pick(FREE)
 	const [store, code] = random.pick([changedConstant, changedOperation, changedCondition, copied])(random, to, register, newLabel)
 	const between = Array.from({ length: random.below(4) }, () => integerPiece(random))
-	if (random.oneIn(3)) return [...store, label(to), ...code]
+	if (random.oneIn(3)) return [...store, ...code]
 	// The code runs with its old bytes first, then again with new ones.
 	if (random.oneIn(2)) {
 		const over = newLabel()
@@ -32,11 +32,12 @@ export function selfModification(random: Random, newLabel: () => number): Piece[
 			flow: { kind: 'jump', label: over, conditional: true, short: [0x78], near: [0x0f, 0x88] },
 		})
 		const back = piece(`jmp L${again}`, [], { flow: { kind: 'jump', label: again, conditional: false, short: [0xeb], near: [0xe9] } })
-		return [count, label(again), down, out, label(to), ...code, ...between, ...store, back, label(over)]
+		return [count, label(again), down, out, ...code, ...between, ...store, back, label(over)]
 	}
-	return [...store, ...between, label(to), ...code]
+	return [...store, ...between, ...code]
 }
 
+/** `code` holds label `to`. */
 type Change = (random: Random, to: number, register: number, newLabel: () => number) => readonly [store: Piece[], code: Piece[]]
 
 /** MOV r,imm32 with another immediate. */
@@ -57,13 +58,16 @@ const changedConstant: Change = (random, to, register) => {
 				rm: HERE,
 				immediate: immediate(random.u32(), size),
 			})
-			return [[behind(one, to, addend, size)], [code]]
+			return [[behind(one, to, addend, size)], [label(to), code]]
 		}
 		case 1:
-			return [[behind(make(`mov [L${to}],r`, { size, bytes, opcode: [bytes ? 0x88 : 0x89], reg: from, rm: HERE }), to, addend)], [code]]
+			return [
+				[behind(make(`mov [L${to}],r`, { size, bytes, opcode: [bytes ? 0x88 : 0x89], reg: from, rm: HERE }), to, addend)],
+				[label(to), code],
+			]
 		default: {
 			const one = make(`add [L${to}],r`, { size, bytes, opcode: [bytes ? 0 : 1], reg: from, rm: HERE }, { defines: STATUS_FLAGS })
-			return [[behind(one, to, addend)], [code]]
+			return [[behind(one, to, addend)], [label(to), code]]
 		}
 	}
 }
@@ -78,29 +82,35 @@ const changedOperation: Change = (random, to, register) => {
 	)
 	const one = make(
 		`xor [L${to}],28`,
-		{ size: 1, bytes: true, opcode: [0x80], reg: 6, rm: HERE, immediate: [0x28] },
+		{ size: 1, bytes: true, lock: random.oneIn(3), opcode: [0x80], reg: 6, rm: HERE, immediate: [0x28] },
 		{ defines: STATUS_FLAGS & ~AF, undefines: AF },
 	)
-	return [[behind(one, to, code.bytes.length - 2, 1)], [code]]
+	return [[behind(one, to, code.bytes.length - 2, 1)], [label(to), code]]
 }
 
 /** A condition becomes its opposite. */
 const changedCondition: Change = (random, to, _register, newLabel) => {
 	const over = newLabel()
 	const cc = random.below(16)
-	// Always near, so that its condition is in the second byte.
+	// Short, so that its condition is in the first byte: what it jumps over is.
 	const code = piece(`j${cc} near L${over}`, [], {
 		uses: STATUS_FLAGS,
 		flow: { kind: 'jump', label: over, conditional: true, short: [0x70 + cc], near: [0x0f, 0x80 + cc] },
 	})
 	const one = make(
 		`xor [L${to}],1`,
-		{ size: 1, bytes: true, opcode: [0x80], reg: 6, rm: HERE, immediate: [1] },
+		{ size: 1, bytes: true, lock: random.oneIn(3), opcode: [0x80], reg: 6, rm: HERE, immediate: [1] },
 		{ defines: STATUS_FLAGS & ~AF, undefines: AF },
 	)
 	return [
 		[behind(one, to, 0, 1)],
-		[code, make('inc', { size: 4, opcode: [0xff], reg: 0, rm: random.pick(FREE) }, { defines: STATUS_FLAGS & ~1 }), label(over)],
+		[
+			defineFlags(random),
+			label(to),
+			code,
+			make('inc', { size: 4, opcode: [0xff], reg: 0, rm: random.pick(FREE) }, { defines: STATUS_FLAGS & ~1 }),
+			label(over),
+		],
 	]
 }
 
@@ -121,5 +131,5 @@ const copied: Change = (random, to, _register, newLabel) => {
 		make('', { prefix: 0xf3, opcode: [0xa4] }),
 	])
 	const skip = piece(`jmp L${over}`, [], { flow: { kind: 'jump', label: over, conditional: false, short: [0xeb], near: [0xe9] } })
-	return [[copy], [code, skip, label(from), other, label(over)]]
+	return [[copy], [label(to), code, skip, label(from), other, label(over)]]
 }
