@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { connectXenstore } from '../../src/platform/node/xenstore_socket.ts'
 import type { XenstoreClient } from '../../src/xenstore/client.ts'
-import { HOT_LOOP, SLEEP, STRESS } from '../support/guest_scripts.ts'
+import { HOT_LOOP, SLEEP, STRESS, TRACING } from '../support/guest_scripts.ts'
 import { compareKernelLog } from '../support/kernel_log.ts'
 import { delay, guests, inShell, PATIENCE_MS, PrivateXend, type XmProcess } from '../support/xend.ts'
 
@@ -25,6 +25,7 @@ before(async () => {
 		'sleep.sh': SLEEP,
 		'hot_loop.sh': HOT_LOOP,
 		'stress.sh': STRESS,
+		'tracing.sh': TRACING,
 	})
 	console = xend.start('create', '-c', config)
 	await console.shown(/root@domU:\/# /)
@@ -96,6 +97,19 @@ test('it computes what the host computes: digests, gzip, processes, pipes and fl
 		roots: roots().toExponential(16),
 		killed: '137',
 	})
+})
+
+test('its kernel patches its own code and runs what it has patched', options, async () => {
+	const { output } = await inShell(console, 'sh /test/tracing.sh')
+	const [, functions, probes] = /^functions: (\d+)\nprobes: (\d+)\nstatus: 0$/m.exec(output) ?? []
+	assert.ok(Number(functions) > 0, output)
+	assert.ok(Number(probes) >= 3, output)
+})
+
+test('a program that takes all the memory is killed, and nothing else', options, async () => {
+	const { output } = await inShell(console, 'dmesg -n 1; tail /dev/zero; echo $?; dmesg -n 7')
+	assert.match(output, /^137$/m)
+	assert.equal((await inShell(console, 'echo here')).output, 'here\n')
 })
 
 test('the console carries what is typed and what is printed whole, and echoes', options, async () => {

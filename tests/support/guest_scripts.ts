@@ -54,3 +54,26 @@ kill -9 $victim
 wait $victim 2>/dev/null
 echo "killed: $?"
 `
+
+/** Has the kernel patch calls and a breakpoint into its own code, run through them, and take them out again. */
+export const TRACING = `mkdir -p /tracing
+mount -t tracefs tracefs /tracing
+cd /tracing
+echo 'vfs_*' > set_ftrace_filter
+echo function > current_tracer
+cat /proc/version > /dev/null
+echo 0 > tracing_on
+echo "functions: $(grep -c ': vfs_[a-z]* <-' trace)"
+echo nop > current_tracer
+echo 1 > tracing_on
+echo 'p:forks kernel_clone' > kprobe_events
+echo 1 > events/kprobes/forks/enable
+for n in 1 2 3; do /bin/busybox true; done
+echo 0 > events/kprobes/forks/enable
+echo "probes: $(grep -c 'forks: (kernel_clone+' trace)"
+echo > kprobe_events
+for n in 1 2 3; do /bin/busybox true; done
+cd /
+umount /tracing
+echo "status: $?"
+`
