@@ -26,7 +26,7 @@ import { CODE, DATA, DATA_MFN, hypercall, imm32, SPIN, STACK_TOP, startTinyGuest
 
 const NIGHTLY = process.env.XENOTYPE_NIGHTLY === '1'
 const SEED = Number(process.env.XENOTYPE_SEED ?? (NIGHTLY ? Date.now() % 2 ** 31 : 20))
-const GUESTS = NIGHTLY ? 2000 : 20
+const GUESTS = NIGHTLY ? 500 : 20
 /** How long a random guest that does not end by itself may go on. */
 const RANDOM_GUEST_MS = 150
 
