@@ -160,6 +160,29 @@ test('xm create -c follows a domain through its reboot', async () => {
 	assert.deepEqual([status, out], [0, 'firstsecond'])
 })
 
+test('xm create -c misses nothing of a domain that has restarted and ended before its console is attached', async () => {
+	await using xend = await withConfig()
+	const attach = xend.client.console.bind(xend.client)
+	xend.client.console = async (reference) => {
+		if (reference === '2') {
+			await until('it runs again', () => xend.factory.domains.length === 2 && !xend.factory.last.paused)
+			xend.factory.last.say('second')
+			xend.factory.last.end('poweroff')
+			await until('it is gone', () => xend.daemon.lifecycle.list().length === 0)
+		}
+		return attach(reference)
+	}
+	const { status, out, err } = await xend.xm(['create', '-qc', 'guest'], async () => {
+		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
+		xend.factory.last.say('first')
+		await xend.client.shutdown('guest', 'reboot')
+		xend.factory.last.end('reboot')
+	})
+	assert.deepEqual([status, out, err], [0, 'firstsecond', ''])
+	assert.equal((await xend.xm(['list'])).out.trimEnd().split('\n').length, 2)
+	assert.deepEqual(await xend.xm(['console', '2']), { status: 3, out: '', err: "Error: Domain '2' does not exist.\n" })
+})
+
 test('xm shutdown -w waits for the end and reports it', async () => {
 	await using xend = await withConfig()
 	await xend.xm(['create', '-q', 'guest'])

@@ -16,7 +16,7 @@ import type { Sxp } from '../toolstack/sxp.ts'
  *   GET  /v1/domains/REF                                   DomainDetail; REF is a name or a number
  *   POST /v1/domains/REF/pause, unpause, destroy           {}
  *   POST /v1/domains/REF/shutdown ShutdownBody             {}
- *   GET  /v1/domains/REF/console  Upgrade                  see console_frames.ts
+ *   GET  /v1/domains/REF/console  Upgrade                  see console_frames.ts; by number also for a while after the domain's end
  *
  * A failure is ApiFailure with status 400 (the request), 404 (no such domain), 409 (name taken, busy) or 500 (ours).
  */

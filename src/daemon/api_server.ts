@@ -7,10 +7,12 @@ import type { Sxp } from '../toolstack/sxp.ts'
 import { API_VERSION, type ApiFailure, type CreateReply, type DaemonInfo, type DomainDetail, type HostInfo } from './api.ts'
 import { CONSOLE_PROTOCOL } from './console_frames.ts'
 import { serveConsole } from './console_server.ts'
+import type { DomainConsoles } from './domain_consoles.ts'
 import { checkCreate, checkShutdown, checkStop } from './requests.ts'
 
 export interface ApiHost {
 	readonly lifecycle: Lifecycle
+	readonly consoles: DomainConsoles
 	readonly version: string
 	domain0(): DomainInfo
 	hostInfo(): HostInfo
@@ -149,9 +151,9 @@ function upgrade(host: ApiHost, request: IncomingMessage, socket: Duplex): void 
 	}
 	const name = decode(reference)
 	if (isDomain0(name)) throw new UserError('Domain 0 is this host: its console is not virtual', { code: 'no-console' })
-	const record = host.lifecycle.find(name)
+	const tracked = host.consoles.find(name)
 	socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${CONSOLE_PROTOCOL}\r\n\r\n`)
-	serveConsole(host.lifecycle, record, socket)
+	serveConsole(tracked, socket)
 }
 
 function decode(part: string): string {

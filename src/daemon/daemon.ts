@@ -4,6 +4,7 @@ import type { Server } from 'node:http'
 import { domainInfo } from '../toolstack/domain_record.ts'
 import { Lifecycle, type LogLevel } from '../toolstack/lifecycle.ts'
 import { createApiServer } from './api_server.ts'
+import { DomainConsoles } from './domain_consoles.ts'
 import { domain0, freeMemory_kib, hostInfo } from './host_info.ts'
 import type { HypervisorHost } from './hypervisor_host.ts'
 
@@ -44,6 +45,7 @@ export class Daemon {
 		this.lifecycle.onEvent(() => this.rearmIdle())
 		this.server = createApiServer({
 			lifecycle: this.lifecycle,
+			consoles: new DomainConsoles(this.lifecycle),
 			version: options.version,
 			domain0: () => domain0(this.lifecycle.list().map(domainInfo), this.startTime_s),
 			hostInfo: () => hostInfo(options.host.info()),
