@@ -69,6 +69,8 @@ export async function buildCore(report: (line: string) => void = (line) => proce
 	const { error, stderr } = await asc.main(
 		[
 			'src/x86/core/index.ts',
+			'--baseDir',
+			root,
 			'--outFile',
 			temporary,
 			'--runtime',
@@ -90,7 +92,7 @@ export async function buildCore(report: (line: string) => void = (line) => proce
 			'--noAssert',
 			...(process.env.XENOTYPE_CORE_DEBUG ? ['--debug', '--textFile', 'build/core.wat'] : []),
 		],
-		{ stdout: process.stdout, stderr: process.stderr, baseDir: root } as never,
+		{ stdout: process.stdout, stderr: process.stderr },
 	)
 	if (error) throw new Error(`the processor core does not compile:\n${stderr?.toString() ?? ''}\n${error.message}`)
 	renameSync(join(root, temporary), output)
