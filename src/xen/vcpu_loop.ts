@@ -44,8 +44,8 @@ import {
 	vcpuWord,
 } from './vcpu_shared.ts'
 
-/** Instructions between looks for work. */
-const BUDGET = 40_000
+/** Instructions between looks for work; also the distance of the samples by which hot code is found. */
+const BUDGET = 20_000
 /** Atomics.wait() oversleeps by about this much, so the last stretch before a deadline is spun. */
 const OVERSLEEP_ns = 120_000
 /** How long a yielding vCPU lets others run. */

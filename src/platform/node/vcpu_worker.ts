@@ -1,8 +1,12 @@
 // A worker thread that is one vCPU.
+import { setFlagsFromString } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import { hostClock } from '../../base/clock.ts'
 import { vcpuThread } from '../../xen/vcpu_thread_body.ts'
 import type { VcpuWorkerData, VcpuWorkerMessage } from './vcpu_thread.ts'
+
+// Translated regions say which of their branches are slow paths; V8 13.6 reads that only when told to. The flag is the process's: this one is the hypervisor's.
+setFlagsFromString('--experimental-wasm-branch-hinting')
 
 const { request, core, clockOrigin_ms } = workerData as VcpuWorkerData
 const post = (message: VcpuWorkerMessage) => parentPort?.postMessage(message)

@@ -29,11 +29,13 @@ const KINDS = { SUB: CC_SUB, ADD: CC_ADD, RES: CC_RES, LOGIC: CC_RES } as const
 /**
  * What is known of the flags. LOGIC is RES with CF, OF and AF clear. OVER: those of `base`, but the flags in `mask` are in the local `over`
  * (rotates and bit tests set CF and OF and leave the others). STATUS: `a` holds the flags themselves.
+ * PRODUCT: `a` is the signed product of 64-bit factors that are kept; whether it overflowed is asked when it matters.
  */
 export type KnownFlags =
 	| { readonly kind: keyof typeof KINDS; readonly size: number }
 	| { readonly kind: 'OVER'; readonly mask: number; readonly base: KnownFlags }
 	| { readonly kind: 'STATUS' }
+	| { readonly kind: 'PRODUCT' }
 	| undefined
 
 /** Function and global indices of what a region imports from the core. */
@@ -142,6 +144,8 @@ export class RegionCode {
 	private readonly a: number
 	private readonly b: number
 	private readonly over: number
+	private readonly factorX: number
+	private readonly factorY: number
 	private readonly va: number
 	private readonly slot: number
 	private readonly tlbRead: number
@@ -171,6 +175,8 @@ export class RegionCode {
 		this.a = code.local(I64)
 		this.b = code.local(I64)
 		this.over = code.local(I64)
+		this.factorX = code.local(I64)
+		this.factorY = code.local(I64)
 		this.va = code.local(I64)
 		this.target = code.local(I64)
 		this.x64 = code.local(I64)
@@ -369,6 +375,11 @@ export class RegionCode {
 			code.i32(0).set(this.kind)
 			return
 		}
+		if (flags.kind === 'PRODUCT') {
+			this.pushOverflow()
+			code.i64(0x801).op('i64.mul').set(this.b).i32(CC_RES).set(this.kind)
+			return
+		}
 		if (flags.kind === 'OVER') {
 			this.pushStatus()
 			code.op('i64.extend_i32_u').set(this.a).i64(0).set(this.b).i32(0).set(this.kind)
@@ -392,6 +403,12 @@ export class RegionCode {
 		const { flags, code } = this
 		if (flags === undefined) {
 			code.get(this.kind).get(this.a).get(this.b)
+			return
+		}
+		if (flags.kind === 'PRODUCT') {
+			code.i32(CC_RES).get(this.a)
+			this.pushOverflow()
+			code.i64(0x801).op('i64.mul')
 			return
 		}
 		if (flags.kind === 'OVER' || flags.kind === 'STATUS') {
@@ -432,6 +449,17 @@ export class RegionCode {
 		return result
 	}
 
+	/** Flags of the signed product in local z of the factors in x and y. */
+	setProductFlags(x: number, y: number, z: number): void {
+		this.code.get(x).set(this.factorX).get(y).set(this.factorY).get(z).set(this.a).i64(0).set(this.b)
+		this.flags = { kind: 'PRODUCT' }
+	}
+
+	/** Pushes whether the product overflowed, an i64 of 0 or 1. */
+	private pushOverflow(): void {
+		this.code.get(this.factorX).get(this.factorY).get(this.a).call(this.core.productOverflows).op('i64.extend_i32_u')
+	}
+
 	/** Pops an i64 with new values of the flags in `mask` (CF, or CF and OF); the others stay. */
 	overrideFlags(mask: number): void {
 		const { flags, code } = this
@@ -462,6 +490,9 @@ export class RegionCode {
 				return
 			case 'STATUS':
 				code.get(this.a).i64(1).op('i64.and')
+				return
+			case 'PRODUCT':
+				this.pushOverflow()
 				return
 			case 'SUB':
 				code.get(this.a).get(this.b).op('i64.lt_u', 'i64.extend_i32_u')
@@ -507,6 +538,7 @@ export class RegionCode {
 		const known =
 			flags !== undefined &&
 			flags.kind !== 'OVER' &&
+			flags.kind !== 'PRODUCT' &&
 			(flags.kind === 'SUB' ? this.afterCompare(base, flags.size) : this.afterResult(base, flags))
 		if (!known) {
 			this.pushCanonical()

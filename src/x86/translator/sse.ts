@@ -1,5 +1,5 @@
 import type { SimdOperator } from '../../wasm/code.ts'
-import { F64, I64, VOID } from '../../wasm/module.ts'
+import { F64, I64, V128, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import type { Instruction } from './instruction.ts'
@@ -340,8 +340,8 @@ const packedDouble =
 	(r, i) => {
 		const { code } = r
 		aligned(r, i, () => {
-			const y = code.local(0x7b)
-			const z = code.local(0x7b)
+			const y = code.local(V128)
+			const z = code.local(V128)
 			pushOperand(r, i)
 			code.set(y)
 			r.getXmm(i.reg)
@@ -369,8 +369,8 @@ const packedSingle =
 	(r, i) => {
 		const { code } = r
 		aligned(r, i, () => {
-			const y = code.local(0x7b)
-			const z = code.local(0x7b)
+			const y = code.local(V128)
+			const z = code.local(V128)
 			pushOperand(r, i)
 			code.set(y)
 			r.getXmm(i.reg)

@@ -1,4 +1,4 @@
-import { type FunctionBody, I32, ModuleBuilder } from '../../wasm/module.ts'
+import { type FunctionBody, I32, I64, ModuleBuilder } from '../../wasm/module.ts'
 import { type Block, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 import { emitCall, emitIndirect, emitReturn, INTEGER } from './integer.ts'
@@ -117,7 +117,7 @@ class RegionWriter {
 			r.execute(instruction)
 			return r.exitTo(instruction.off + instruction.length)
 		}
-		const address = code.local(0x7e)
+		const address = code.local(I64)
 		code.get(r.x64).set(address)
 		const flags = r.flags
 		for (const target of successors(block, this.region)) {
