@@ -1,4 +1,4 @@
-// Runs every check, or the tiers named: node scripts/run_tests.ts [types lint imports unit isa abi guest integration ...]
+// Runs every check, or the tiers named: node scripts/run_tests.ts [types lint imports unit isa codegen abi guest integration ...]
 import { spawn } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -23,6 +23,7 @@ const TIERS: readonly Tier[] = [
 	tests('unit', ['src/**/*.test.ts', 'bench/*.test.ts'], 2),
 	tests('abi', ['tests/abi/**/*.test.ts'], 2),
 	tests('isa', ['tests/isa/**/*.test.ts'], 2),
+	tests('codegen', ['tests/codegen/**/*.test.ts'], 1),
 	tests('guest', ['tests/guest/**/*.test.ts'], 2),
 	{ name: 'assets', run: fetchAssets },
 	tests('integration', ['tests/integration/**/*.test.ts'], 2),

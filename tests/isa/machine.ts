@@ -159,6 +159,17 @@ export class IsaMachine {
 		return normalise(test, outcome)
 	}
 
+	/** Bytes of WebAssembly that the translator makes of a case's code. */
+	translatedBytes(test: IsaCase): number {
+		this.placeCode(test)
+		this.load(test.state)
+		const before = this.translator.statistics.bytes
+		const isTranslated = this.translator.translateHere()
+		this.clearCode(test)
+		if (!isTranslated) throw new Error(`the translator refuses ${Buffer.from(test.code).toString('hex')}`)
+		return this.translator.statistics.bytes - before
+	}
+
 	/** What a case changed in the data region, for outcomes that are kept. */
 	changes(test: IsaCase): Outcome['memory'] {
 		const before = map.BACKGROUND.slice()
