@@ -78,7 +78,10 @@ class ProgramGenerator {
 	/** Labels of functions; the first ones have no loops. */
 	private readonly functions: number[] = []
 	private readonly simpleFunctions: number[] = []
+	/** Pieces that may still be made, about. */
 	private left: number
+	/** Longer than what the translator takes into one region. */
+	private readonly long: boolean
 	private readonly fault: boolean
 
 	constructor(random: Random, { pool = [], selfModifying = false }: ProgramOptions) {
@@ -86,7 +89,8 @@ class ProgramGenerator {
 		this.pool = pool
 		this.selfModifying = selfModifying
 		this.flavour = random.below(4)
-		this.left = 15 + random.below(random.oneIn(4) ? 250 : 90)
+		this.long = random.oneIn(20)
+		this.left = this.long ? 550 : 15 + random.below(random.oneIn(4) ? 250 : 90)
 		this.fault = random.oneIn(3)
 	}
 
@@ -154,7 +158,7 @@ class ProgramGenerator {
 	private body(depth: number): Piece[] {
 		const { random } = this
 		const out: Piece[] = []
-		for (let n = 1 + random.below(depth === 0 ? 12 : 4); n > 0 && this.left > 0; n--) {
+		for (let n = 1 + random.below(depth > 0 ? 4 : this.long ? 60 : 12); n > 0 && this.left > 0; n--) {
 			out.push(...this.straight(6))
 			switch (random.below(8)) {
 				case 0:
@@ -405,7 +409,7 @@ class ProgramGenerator {
 		const base = random.below(BASES)
 		const state = baseState(base, false)
 		const view = viewOf(state)
-		const entry = map.CODE_VA + (random.oneIn(2) ? 0xa00 + random.below(0x600) : random.below(0x900))
+		const entry = map.CODE_VA + (this.long ? random.below(0x200) : random.oneIn(2) ? 0xa00 + random.below(0x600) : random.below(0x900))
 		view.setUint32(STATE_RIP, entry, true)
 		for (const n of FREE) setGpr(view, n, integer(random, 8))
 		setGpr(view, RSP, BigInt(map.DATA_VA + 0x180))
