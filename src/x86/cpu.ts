@@ -213,6 +213,7 @@ export interface RegionExports {
 	enterHere(): number
 	installRegion(physical: number, index: number): number
 	regionAt(physical: number): number
+	isEntry(physical: number): number
 	protectLines(mfn: number, from: number, to: number): void
 	dropAllCode(): void
 }

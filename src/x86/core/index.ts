@@ -130,6 +130,11 @@ export function regionAt(physical: u32): u32 {
   return record && load<u16>(record, L.REC_OP) == <u16>OP_F_REGION ? load<u32>(record, L.REC_LINK) : 0;
 }
 
+/** Whether 64-bit code has been entered at a physical address. */
+export function isEntry(physical: u32): i32 {
+  return findEntry(physical, 1) ? 1 : 0;
+}
+
 /** Forgets all decoded code, and with it every region's entry point. */
 export function dropAllCode(): void {
   emptyAll();

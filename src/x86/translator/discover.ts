@@ -17,6 +17,10 @@ export type BlockEnd =
 	| { readonly kind: 'call'; readonly target: number; readonly back: number }
 	/** The last instruction is a RET. */
 	| { readonly kind: 'return' }
+	/** The last instruction is a JMP through a register or memory; it goes to the dispatcher. */
+	| { readonly kind: 'indirect' }
+	/** The dispatcher itself: no instructions, control goes to the address that an indirect jump left. */
+	| { readonly kind: 'dispatch' }
 	/** Nothing follows: the last instruction leaves by itself (an indirect jump, a system call, ...). */
 	| { readonly kind: 'leave' }
 
@@ -27,17 +31,23 @@ export interface Region {
 	readonly blocks: ReadonlyMap<number, Block>
 	/** Offsets after calls, where a return may go on inside the region. */
 	readonly returns: readonly number[]
+	/** Offsets where an indirect jump may go on inside the region, ascending. Not empty: there is a dispatcher at DISPATCH. */
+	readonly indirect: readonly number[]
 	readonly instructions: number
 }
+
+/** The dispatcher's offset. */
+export const DISPATCH = -1
 
 /** Decodes the instruction at an offset of the page; undefined when it does not lie in the page as a whole or is invalid. */
 export type Decode = (offset: number) => Instruction | undefined
 
+/** Targets of indirect jumps at most. */
+const MAX_INDIRECT = 160
 /** Instructions in a region at most. */
 const MAX_INSTRUCTIONS = 500
 /** Operations after which control never goes on to the next instruction. */
 const LEAVES: ReadonlySet<string> = new Set([
-	'JMP_E',
 	'CALL_E',
 	'RET_I',
 	'RETF',
@@ -58,53 +68,71 @@ const LEAVES: ReadonlySet<string> = new Set([
 
 /**
  * Finds what can be reached from `entry` by direct jumps, calls and returns inside one page of 64-bit code. Breadth first, so that a limit cuts what is far
- * from the entry; edges to what was not taken become exits.
+ * from the entry; edges to what was not taken become exits. Where there is an indirect jump, all offsets that have been entry points so far (`isEntry`) may be
+ * its targets: that takes in the handlers of a bytecode interpreter, or the cases of a switch.
  */
-export function discover(entry: number, decode: Decode): Region | undefined {
+export function discover(entry: number, decode: Decode, isEntry: (offset: number) => boolean): Region | undefined {
 	const found = new Map<number, Instruction>()
 	const leaders = new Set<number>([entry])
 	const returns = new Set<number>()
 	const queue = [entry]
 	let count = 0
-	for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-		const follow = (target: number) => {
-			if (target < 0 || target >= 4096) return
-			leaders.add(target)
-			if (!found.has(target)) queue.push(target)
-		}
-		for (let off: number = at; !found.has(off) && count < MAX_INSTRUCTIONS; ) {
-			const instruction = decode(off)
-			if (instruction === undefined) break
-			found.set(off, instruction)
-			count++
-			const next = off + instruction.length
-			const { op } = instruction
-			if (op === 'JMP') {
-				follow(Number(instruction.imm))
-				break
+	let indirect: number[] = []
+	let jumps = false
+	const drain = () => {
+		for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+			const follow = (target: number) => {
+				if (target < 0 || target >= 4096) return
+				leaders.add(target)
+				if (!found.has(target)) queue.push(target)
 			}
-			if (op === 'CALL') {
-				const target = Number(instruction.imm)
-				if (target >= 0 && target < 4096) {
-					follow(target)
-					returns.add(next)
-					follow(next)
+			for (let off: number = at; !found.has(off) && count < MAX_INSTRUCTIONS; ) {
+				const instruction = decode(off)
+				if (instruction === undefined) break
+				found.set(off, instruction)
+				count++
+				const next = off + instruction.length
+				const { op } = instruction
+				if (op === 'JMP') {
+					follow(Number(instruction.imm))
+					break
 				}
-				break
+				if (op === 'CALL') {
+					const target = Number(instruction.imm)
+					if (target >= 0 && target < 4096) {
+						follow(target)
+						returns.add(next)
+						follow(next)
+					}
+					break
+				}
+				if (op === 'JMP_E') jumps = true
+				if (op === 'RET' || op === 'JMP_E' || LEAVES.has(op)) break
+				if (op === 'JCC') {
+					follow(Number(instruction.imm))
+					follow(next)
+					break
+				}
+				off = next
 			}
-			if (op === 'RET' || LEAVES.has(op)) break
-			if (op === 'JCC') {
-				follow(Number(instruction.imm))
-				follow(next)
-				break
-			}
-			off = next
 		}
 	}
+	drain()
 	if (!found.has(entry)) return undefined
+	if (jumps) {
+		for (let offset = 0; offset < 4096 && indirect.length < MAX_INDIRECT; offset++) {
+			if (!isEntry(offset)) continue
+			indirect.push(offset)
+			leaders.add(offset)
+			if (!found.has(offset)) queue.push(offset)
+		}
+		drain()
+		indirect = indirect.filter((offset) => found.has(offset))
+	}
 	const blocks = new Map<number, Block>()
 	for (const leader of leaders) if (found.has(leader)) blocks.set(leader, blockAt(leader, found, leaders))
-	return { entry, blocks, returns: [...returns].filter((offset) => blocks.has(offset)), instructions: count }
+	if (indirect.length > 0) blocks.set(DISPATCH, { start: DISPATCH, instructions: [], end: { kind: 'dispatch' } })
+	return { entry, blocks, returns: [...returns].filter((offset) => blocks.has(offset)), indirect, instructions: count }
 }
 
 function blockAt(start: number, found: ReadonlyMap<number, Instruction>, leaders: ReadonlySet<number>): Block {
@@ -120,6 +148,7 @@ function blockAt(start: number, found: ReadonlyMap<number, Instruction>, leaders
 		if (op === 'JCC') return { start, instructions, end: { kind: 'branch', cc: instruction.cc, taken: target, next } }
 		if (op === 'CALL') return { start, instructions, end: { kind: 'call', target, back: next } }
 		if (op === 'RET') return { start, instructions, end: { kind: 'return' } }
+		if (op === 'JMP_E') return { start, instructions, end: { kind: 'indirect' } }
 		if (LEAVES.has(op)) return { start, instructions, end: { kind: 'leave' } }
 		if (leaders.has(next)) return { start, instructions, end: { kind: 'goto', target: next } }
 		off = next
@@ -138,6 +167,10 @@ export function successors(block: Block, region: Region): readonly number[] {
 			return [end.target]
 		case 'return':
 			return region.returns
+		case 'indirect':
+			return [DISPATCH]
+		case 'dispatch':
+			return region.indirect
 		case 'leave':
 			return []
 	}

@@ -433,6 +433,26 @@ const multiplyTo: Emitter = (r, i) => {
 	return true
 }
 
+/** The high half of the unsigned product of x64 and y64, from 32-bit digits. */
+function multiplyHigh(r: RegionCode, result: number): void {
+	const { code } = r
+	const low = (local: number) => code.get(local).i64(0xffffffff).op('i64.and')
+	const high = (local: number) => code.get(local).i64(32).op('i64.shr_u')
+	const cross = code.local(I64)
+	const other = code.local(I64)
+	high(r.x64)
+	low(r.y64).op('i64.mul')
+	low(r.x64)
+	low(r.y64).op('i64.mul').i64(32).op('i64.shr_u', 'i64.add').set(cross)
+	low(r.x64)
+	high(r.y64).op('i64.mul')
+	low(cross).op('i64.add').set(other)
+	high(r.x64)
+	high(r.y64).op('i64.mul')
+	high(cross).op('i64.add')
+	high(other).op('i64.add').set(result)
+}
+
 /** MUL and one-operand IMUL. */
 const multiply: Emitter = (r, i) => {
 	const { size } = i
@@ -454,7 +474,7 @@ const multiply: Emitter = (r, i) => {
 		else code.get(r.z64).i64(32).op('i64.shr_u').i64(0).op('i64.ne')
 	} else {
 		const high = code.local(I64)
-		code.get(r.x64).get(r.y64).call(r.core.multiplyHigh).set(high)
+		multiplyHigh(r, high)
 		code.get(r.x64).get(r.y64).op('i64.mul').tee(r.z64)
 		r.setRegister(0, 8)
 		code.get(high)
@@ -726,8 +746,8 @@ export function emitReturn(r: RegionCode, i: Instruction): boolean {
 	return true
 }
 
-/** JMP and CALL through a register or memory: leaves the region. False: left to the core. */
-export function emitIndirect(r: RegionCode, i: Instruction): boolean {
+/** JMP and CALL through a register or memory: leaves the region, or leaves the address in local `to`. False: left to the core. */
+export function emitIndirect(r: RegionCode, i: Instruction, to?: number): boolean {
 	if (i.size !== 8) return false
 	const { code } = r
 	const target = code.local(I64)
@@ -743,6 +763,7 @@ export function emitIndirect(r: RegionCode, i: Instruction): boolean {
 		push(r, i)
 	}
 	code.get(target)
-	r.exitToPushed()
+	if (to === undefined) r.exitToPushed()
+	else code.set(to)
 	return true
 }

@@ -131,6 +131,8 @@ export class RegionCode {
 	readonly host: number
 	/** 0: SSE instructions go to the core (CR0.TS or EM). 1: they run here. 3: floating point does, too (MXCSR_FAST). */
 	readonly fpu: number
+	/** Where an indirect jump goes. */
+	readonly dispatch: number
 	/** Temporary doubles. */
 	readonly f64: number
 	readonly g64: number
@@ -168,6 +170,7 @@ export class RegionCode {
 		for (let n = 0; n < 16; n++) this.gpr.push(code.local(I64))
 		for (let n = 0; n < 16; n++) this.xmm.push(code.local(V128))
 		this.wide = code.local(V128)
+		this.dispatch = code.local(I64)
 		this.f64 = code.local(F64)
 		this.g64 = code.local(F64)
 		this.h64 = code.local(F64)

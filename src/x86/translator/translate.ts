@@ -1,5 +1,5 @@
-import { type FunctionBody, I32, I64, ModuleBuilder } from '../../wasm/module.ts'
-import { type Block, type Region, successors } from './discover.ts'
+import { type FunctionBody, I32, I64, ModuleBuilder, VOID } from '../../wasm/module.ts'
+import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 import { emitCall, emitIndirect, emitReturn, INTEGER } from './integer.ts'
 import { importCore, RegionCode, type RegisterUse } from './region_code.ts'
@@ -30,6 +30,9 @@ function writeFunction(region: Region, target: Target, use: RegisterUse, module:
 	const code = new RegionCode(core, target.state, target.tlbEntries, use)
 	return code.wrap(() => new RegionWriter(code, region).write())
 }
+
+/** Instructions that an indirect jump inside a region is charged for. */
+const INDIRECT_CHARGE = 8
 
 /** Labels of the constructs that a branch may leave or repeat, by block start. */
 interface Labels {
@@ -102,8 +105,12 @@ class RegionWriter {
 				return this.goTo(block, end.target, labels)
 			case 'return':
 				return this.writeReturn(block, last!, labels)
+			case 'indirect':
+				return this.writeIndirect(block, last!, labels)
+			case 'dispatch':
+				return this.writeDispatch(block, this.region.indirect, labels)
 			case 'leave':
-				if ((last!.op === 'JMP_E' || last!.op === 'CALL_E') && last!.addressRecord === 0 && emitIndirect(r, last!)) return
+				if (last!.op === 'CALL_E' && last!.addressRecord === 0 && emitIndirect(r, last!)) return
 				r.execute(last!)
 				return r.exitTo(last!.off + last!.length)
 		}
@@ -133,16 +140,67 @@ class RegionWriter {
 		r.exitToPushed()
 	}
 
+	/** An indirect jump asks the dispatcher where its address is; without one it leaves. */
+	private writeIndirect(block: Block, instruction: Instruction, labels: Labels): void {
+		const { r, shape } = this
+		const inside = shape.has(DISPATCH) && !shape.isCut(block, DISPATCH)
+		if (instruction.addressRecord !== 0 || !emitIndirect(r, instruction, inside ? r.dispatch : undefined)) {
+			r.execute(instruction)
+			return r.exitTo(instruction.off + instruction.length)
+		}
+		if (inside) this.goTo(block, DISPATCH, labels)
+	}
+
+	/** Goes to the address in the local `dispatch`: a binary search over the offsets that are inside. */
+	private writeDispatch(block: Block, offsets: readonly number[], labels: Labels): void {
+		const { r } = this
+		const { code } = r
+		const leave = () => {
+			code.get(r.dispatch)
+			r.exitToPushed()
+		}
+		const search = (list: readonly number[]): void => {
+			if (list.length === 0) return leave()
+			const middle = list.length >> 1
+			const pivot = list[middle]!
+			if (list.length === 1) {
+				code.get(r.x32).i32(pivot).op('i32.eq')
+				code.if()
+				this.goTo(block, pivot, labels)
+				code.end()
+				r.flags = undefined
+				return leave()
+			}
+			code.get(r.x32).i32(pivot).op('i32.lt_u')
+			code.if()
+			search(list.slice(0, middle))
+			code.end()
+			search(list.slice(middle))
+		}
+		r.forgetFlags()
+		code.get(r.dispatch)
+		r.pushAddress(0)
+		code.op('i64.sub').tee(r.x64).op('i32.wrap_i64').set(r.x32)
+		// Another page, or the budget is spent.
+		code.get(r.x64).i64(4096).op('i64.ge_u').get(r.budget).i32(INDIRECT_CHARGE).op('i32.sub').tee(r.budget).i32(0).op('i32.le_s', 'i32.or')
+		code.if(VOID, false)
+		leave()
+		code.end()
+		search(offsets)
+	}
+
 	/** Control goes from the end of `from` to an offset. */
 	private goTo(from: Block, target: number, labels: Labels): void {
 		const { r, shape } = this
 		if (!shape.has(target) || shape.isCut(from, target)) return r.exitTo(target)
 		if (shape.isBackEdge(from, target)) {
 			r.forgetFlags()
-			r.charge(
-				shape.span(from, target).reduce((sum, block) => sum + block.instructions.length, 0),
-				target,
-			)
+			// The dispatcher charges for itself.
+			if (target !== DISPATCH)
+				r.charge(
+					shape.span(from, target).reduce((sum, block) => sum + block.instructions.length, 0),
+					target,
+				)
 			r.code.br(labels.loops.get(target)!)
 			return
 		}

@@ -104,7 +104,11 @@ export class Translator {
 		)
 			this.evict()
 		const started = performance.now()
-		const found = discover(physical % PAGE_SIZE, (offset) => this.decode(mfn, offset))
+		const found = discover(
+			physical % PAGE_SIZE,
+			(offset) => this.decode(mfn, offset),
+			(offset) => this.core.isEntry(mfn * PAGE_SIZE + offset) !== 0,
+		)
 		if (found === undefined) {
 			statistics.refused++
 			return false
