@@ -174,7 +174,7 @@ class ProgramGenerator {
 					out.push(...this.call(depth))
 					break
 				case 6:
-					out.push(...this.indirect())
+					out.push(...(depth === 0 && random.oneIn(3) ? this.threaded() : this.indirect()))
 					break
 				default:
 					if (this.selfModifying) out.push(...selfModification(random, () => this.newLabel()))
@@ -312,20 +312,37 @@ class ProgramGenerator {
 				const go = make('', { opcode: [0xff], reg: 4, rm: place }, { flow: { ...through, labels: [there] } })
 				return [together(`lea; mov; jmp m L${there}`, [addressOf(there, register), store, go]), ...this.straight(2), label(there)]
 			}
-			default: {
-				const [one, two] = [8, 9]
-				const cc = random.below(16)
-				const choose = make('', { size: 8, opcode: [0x0f, 0x40 + cc], reg: one, rm: two }, { uses: usesOf(cc) })
-				const go = make('', { opcode: [0xff], reg: 4, rm: one }, { flow: { ...through, labels: [there, other] } })
-				return [
-					producer(random),
-					together(`lea; lea; cmov${NAMES[cc]}; jmp L${there} L${other}`, [addressOf(there, one), addressOf(other, two), choose, go]),
-					label(there),
-					...this.straight(3),
-					label(other),
-				]
-			}
+			default:
+				return [...this.eitherOf(there, other), label(there), ...this.straight(3), label(other)]
 		}
+	}
+
+	/** A jump through a register to one of two labels. */
+	private eitherOf(first: number, second: number): Piece[] {
+		const { random } = this
+		const [one, two] = [8, 9]
+		const cc = random.below(16)
+		const choose = make('', { size: 8, opcode: [0x0f, 0x40 + cc], reg: one, rm: two }, { uses: usesOf(cc) })
+		const go = make('', { opcode: [0xff], reg: 4, rm: one }, { flow: { kind: 'indirect', labels: [first, second], call: false } })
+		return [
+			producer(random),
+			together(`lea; lea; cmov${NAMES[cc]}; jmp L${first} L${second}`, [addressOf(first, one), addressOf(second, two), choose, go]),
+		]
+	}
+
+	/** Handlers that jump from one to another, as those of a bytecode interpreter. */
+	private threaded(): Piece[] {
+		const { random } = this
+		const turns = 1 + random.below(40)
+		const handlers = Array.from({ length: 2 + random.below(6) }, () => this.newLabel())
+		const exit = this.newLabel()
+		const out = [make(`mov r14d,${turns}`, { size: 4, opcode: [0xb8], plus: OUTER, immediate: immediate(turns, 4) })]
+		for (const handler of handlers) {
+			out.push(label(handler), ...this.straight(4), this.countDown(OUTER), branch(8, exit))
+			if (random.oneIn(4)) out.push(...this.conditional(random.pick(handlers)))
+			out.push(...this.eitherOf(random.pick(handlers), random.pick(handlers)))
+		}
+		return [...out, label(exit)]
 	}
 
 	// ---- faults ------------------------------------------------------------------------------------------------------------------
