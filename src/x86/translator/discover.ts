@@ -36,8 +36,8 @@ export interface Region {
 	readonly instructions: number
 }
 
-/** The dispatcher's offset. */
-export const DISPATCH = -1
+/** The dispatcher's offset: one that no branch can have as its target, not even into another page. */
+export const DISPATCH = -(2 ** 40)
 
 /** Decodes the instruction at an offset of the page; undefined when it does not lie in the page as a whole or is invalid. */
 export type Decode = (offset: number) => Instruction | undefined
