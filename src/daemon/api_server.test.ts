@@ -139,10 +139,10 @@ test('events arrive in order from the moment that events() resolves', async () =
 
 test('without domains and callers the daemon ends by itself', async () => {
 	await using xend = await TestDaemon.start(0.05)
-	await xend.client.create({ values: web })
+	await xend.daemon.lifecycle.create(web)
 	await new Promise((resolve) => setTimeout(resolve, 120))
 	assert.equal((await xend.client.daemon()).domains, 1, 'it stays while a domain lives')
-	await xend.client.destroy('web')
+	await xend.daemon.lifecycle.destroy('web')
 	await xend.daemon.ended
 	await assert.rejects(xend.client.daemon(), /Unable to connect to xend: ENOENT/)
 })

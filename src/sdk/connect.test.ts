@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { takeLock } from '../daemon/lock.ts'
 import { openRunDir } from '../daemon/rundir.ts'
 import { connect } from './connect.ts'
 
@@ -57,6 +58,20 @@ test('connect() starts a daemon where a dead one left its socket and lock', asyn
 	process.kill(second.pid, 'SIGTERM')
 	await gone(second.pid)
 	assert.match(readFileSync(rundir.log, 'utf8'), /INFO: xend ends: got SIGTERM\./)
+})
+
+test('connect() starts a daemon when the one that has the lock was just about to end', async () => {
+	using directory = scratch()
+	const rundir = runDirIn(directory.path)
+	const lock = takeLock(rundir.lock)
+	const connecting = connect({ rundir, program: PROGRAM })
+	await new Promise((resolve) => setTimeout(resolve, 1000))
+	lock?.[Symbol.dispose]()
+	const { client, started } = await connecting
+	assert.equal(started, true)
+	const { pid } = await client.daemon()
+	await client.stop()
+	await gone(pid)
 })
 
 test('connect() shows why a daemon does not start', async () => {

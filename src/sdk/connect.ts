@@ -5,6 +5,8 @@ import { UserError } from '../base/errors.ts'
 import { openRunDir, type RunDir } from '../daemon/rundir.ts'
 import { DaemonUnreachable, XendClient } from './client.ts'
 
+/** How long a start that left to another is given before the next one. */
+const RETRY_MS = 2000
 /** A first start compiles the processor core. */
 const START_TIMEOUT_MS = 180_000
 const PATIENCE_MS = 3000
@@ -39,32 +41,20 @@ async function isUp(client: XendClient): Promise<boolean> {
 
 /**
  * Starts the daemon detached and waits until it answers. Several clients may do so at once: the lock lets one daemon live, the others
- * leave with status 0, and every client finds the one that lives.
+ * leave with status 0, and every client finds the one that lives. If that one was just about to end, a later start takes its place.
  */
 async function startDaemon(rundir: RunDir, client: XendClient, program: string, report: (line: string) => void): Promise<boolean> {
-	const log = openSync(rundir.log, 'a', 0o600)
-	const hooks = process.execArgv.filter((argument) => argument.startsWith('--import='))
-	const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...hooks, program], {
-		cwd: '/',
-		detached: true,
-		stdio: ['ignore', log, log],
-		env: { ...process.env, XENOTYPE_RUNDIR: rundir.path },
-	})
-	closeSync(log)
-	let exitCode: number | null | undefined
-	child.on('exit', (code) => {
-		exitCode = code
-	})
-	child.on('error', () => {
-		exitCode = null
-	})
-	child.unref()
+	let child = spawnDaemon(rundir, program)
 	const began = Date.now()
+	let spawned = began
 	let reported = false
 	while (Date.now() < began + START_TIMEOUT_MS) {
 		if (await isUp(client)) return (await client.daemon()).pid === child.pid
-		if (exitCode !== undefined && exitCode !== 0)
-			throw new UserError(`xend did not start:\n${lastLines(rundir.log)}`, { code: 'unreachable' })
+		if (child.leftToAnother && Date.now() > spawned + RETRY_MS) {
+			child = spawnDaemon(rundir, program)
+			spawned = Date.now()
+		}
+		if (child.failed) throw new UserError(`xend did not start:\n${lastLines(rundir.log)}`, { code: 'unreachable' })
 		if (!reported && Date.now() > began + PATIENCE_MS) {
 			reported = true
 			report(`xend is starting; its log is ${rundir.log}`)
@@ -72,6 +62,34 @@ async function startDaemon(rundir: RunDir, client: XendClient, program: string, 
 		await new Promise((resolve) => setTimeout(resolve, 20))
 	}
 	throw new UserError(`xend did not answer within ${START_TIMEOUT_MS / 1000} s; its log is ${rundir.log}`, { code: 'unreachable' })
+}
+
+function spawnDaemon({ path, log: logPath }: RunDir, program: string): DaemonProcess {
+	const log = openSync(logPath, 'a', 0o600)
+	const hooks = process.execArgv.filter((argument) => argument.startsWith('--import='))
+	const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...hooks, program], {
+		cwd: '/',
+		detached: true,
+		stdio: ['ignore', log, log],
+		env: { ...process.env, XENOTYPE_RUNDIR: path },
+	})
+	closeSync(log)
+	const started: DaemonProcess = { pid: child.pid, leftToAnother: false, failed: false }
+	child.on('exit', (code) => {
+		started.leftToAnother = code === 0
+		started.failed = code !== 0
+	})
+	child.on('error', () => {
+		started.failed = true
+	})
+	child.unref()
+	return started
+}
+
+interface DaemonProcess {
+	readonly pid: number | undefined
+	leftToAnother: boolean
+	failed: boolean
 }
 
 function lastLines(path: string): string {
