@@ -1,6 +1,7 @@
 import { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from '../abi/grant_table.ts'
 import { InternalError, UserError } from '../base/errors.ts'
 import { type BuiltDomain, buildDomain } from '../boot/domain_builder.ts'
+import { ImageError } from '../boot/kernel/image_error.ts'
 import { ConsoleBackend } from '../pv/console/backend.ts'
 import { PAGE_SIZE } from '../x86/machine_memory.ts'
 import type { DomainControl } from '../xen/domain_control.ts'
@@ -23,7 +24,7 @@ type NamedConfig = DomainConfig & { readonly uuid: string }
 
 export interface DomainFactoryOptions {
 	readonly hypervisor: Hypervisor
-	/** A file's contents; undefined when there is none or it can't be read. */
+	/** A file's contents; undefined when there is none. Throws UserError when it can't be read. */
 	readonly readFile: (path: string) => Promise<Uint8Array | undefined>
 	readonly dom0Memory_kib: number
 	/** Since 1970. */
@@ -65,6 +66,7 @@ export class XenDomainFactory implements DomainFactory {
 			this.store.domains.gone(control.domid)
 			await control.destroy()
 			await removeDomainTree(this.client, { domid: control.domid, uuid: config.uuid })
+			if (error instanceof ImageError) throw new UserError(`${config.kernel}: ${error.message}`, { code: error.code, cause: error })
 			throw error
 		}
 	}
