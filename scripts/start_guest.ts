@@ -12,10 +12,11 @@ import { splitOnce } from '../src/cli/options.ts'
 import { ensureGuestAssets, type GuestAsset } from '../src/platform/node/guest_assets.ts'
 import type { XendClient } from '../src/sdk/client.ts'
 import { connect } from '../src/sdk/connect.ts'
-import { type ConfigValues, overrideValue } from '../src/toolstack/config.ts'
+import { type ConfigValues, checkConfig, overrideValue } from '../src/toolstack/config.ts'
 import type { ConfigValue } from '../src/toolstack/config_parser.ts'
 import { buildCore } from './build_core.ts'
 
+const NAME = 'guest'
 const MEMORY_MIB = 256
 /** Without a terminal nobody would notice a guest that hangs. */
 const SILENCE_LIMIT_S = 300
@@ -23,18 +24,23 @@ const SILENCE_LIMIT_S = 300
 const say = (line: string) => void process.stderr.write(`xenotype: ${line}\n`)
 const interactive = process.stdin.isTTY === true && process.stdout.isTTY === true
 
+type NamedValues = ConfigValues & { readonly name: string }
+
 async function start(): Promise<number> {
 	const given = givenValues(process.argv.slice(2))
+	checkConfig({ ...guestValues(undefined), name: NAME, kernel: 'to be found', ...given })
 	const guest = given.kernel === undefined ? await debianGuest() : undefined
 	await buildCore(say)
 	const values = { ...guestValues(guest), ...given }
-	const config = writeConfig(values)
 	const { client, started } = await connect({ report: say })
 	if (started) say('started the daemon (xend)')
-	const name = freeName((await client.list()).map((domain) => domain.name))
-	say(`${guest?.version ?? given.kernel} boots as domain '${name}' with ${values.memory} MiB`)
-	if (interactive) return withTerminal(client, { ...values, name }, config)
-	return withoutTerminal(client, { ...values, name }, { started, ours: guest !== undefined && given.ramdisk === undefined })
+	const name = typeof given.name === 'string' ? given.name : freeName((await client.list()).map((domain) => domain.name))
+	const announce = () => {
+		say(`${guest?.version ?? given.kernel} boots as domain '${name}' with ${values.memory} MiB`)
+		return writeConfig(values)
+	}
+	if (interactive) return withTerminal(client, { ...values, name }, announce)
+	return withoutTerminal(client, { ...values, name }, announce, { started, ours: guest !== undefined && given.ramdisk === undefined })
 }
 
 async function debianGuest(): Promise<GuestAsset> {
@@ -74,14 +80,15 @@ function writeConfig(values: ConfigValues): string {
 }
 
 function freeName(taken: readonly string[]): string {
-	let name = 'guest'
-	for (let n = 2; taken.includes(name); n++) name = `guest${n}`
+	let name = NAME
+	for (let n = 2; taken.includes(name); n++) name = `${NAME}${n}`
 	return name
 }
 
-async function withTerminal(client: XendClient, values: ConfigValues & { readonly name: string }, config: string): Promise<number> {
+async function withTerminal(client: XendClient, values: NamedValues, announce: () => string): Promise<number> {
 	const { name } = values
 	const { domain } = await client.create({ values, paused: true })
+	const config = announce()
 	const hints: readonly (readonly [command: string, what: string])[] = [
 		['list', 'lists the domains'],
 		[`console ${name}`, 'joins this console again'],
@@ -93,22 +100,25 @@ async function withTerminal(client: XendClient, values: ConfigValues & { readonl
 		"\nThis terminal is now the domain's console. Ctrl-] detaches and leaves the domain running.\n" +
 			`In another terminal of this directory:\n${hints.map(([command, what]) => `  bin/xm ${command.padEnd(36)}${what}\n`).join('')}\n`,
 	)
-	const status = await followConsole(context(process.stdout), client, domain, () => client.unpause(name))
-	const left = (await client.list()).some((listed) => listed.domid === domain.domid)
+	const { status, detached } = await followConsole(context(process.stdout), client, domain, () => client.unpause(name))
 	process.stdout.write('\n')
-	if (left) say(`detached; '${name}' runs on. bin/xm console ${name} joins it again, bin/xm shutdown ${name} ends it`)
+	if (detached) say(`detached; '${name}' runs on. bin/xm console ${name} joins it again, bin/xm shutdown ${name} ends it`)
 	return status
 }
 
 /** `started`: the daemon is ours to stop. `ours`: the guest's user space is, and says when it is up. */
 async function withoutTerminal(
 	client: XendClient,
-	values: ConfigValues & { readonly name: string },
+	values: NamedValues,
+	announce: () => void,
 	{ started, ours }: { readonly started: boolean; readonly ours: boolean },
 ): Promise<number> {
 	const { name } = values
+	const extra = `${values.extra} xenotype.mode=show`
+	const creation = client.create({ values: { ...values, extra, on_reboot: 'destroy', on_crash: 'destroy' }, paused: true })
 	const leave = async () => {
-		await client.destroy(name).catch(() => {})
+		const reply = await creation.catch(() => undefined)
+		if (reply !== undefined) await client.destroy(String(reply.domain.domid)).catch(() => {})
 		if (started) await client.stop({ ifIdle: true }).catch(() => {})
 	}
 	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -127,9 +137,9 @@ async function withoutTerminal(
 		void client.destroy(name).catch(() => process.exit(1))
 	}, 1000)
 	try {
-		const extra = `${values.extra} xenotype.mode=show`
-		const { domain } = await client.create({ values: { ...values, extra, on_reboot: 'destroy', on_crash: 'destroy' }, paused: true })
-		const status = await followConsole(context(watcher), client, domain, () => client.unpause(name))
+		const { domain } = await creation
+		announce()
+		const { status } = await followConsole(context(watcher), client, domain, () => client.unpause(name))
 		if (status === 0 && ours && !watcher.seen) {
 			say(`'${name}' ended before its user space was up`)
 			return 1

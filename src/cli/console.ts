@@ -91,7 +91,9 @@ export function describeEnd(name: string, end: ConsoleEnd): string {
 		soft_reset: 'asked for a soft reset',
 		destroyed: 'was destroyed',
 	}
-	return `Domain '${name}' ${how[end.reason] ?? `ended: ${end.reason}`}${end.detail === undefined ? '' : `: ${end.detail}`}`
+	const detail = end.detail === undefined ? '' : `: ${end.detail}`
+	const restart = end.restartError === undefined ? '' : `; it was not restarted: ${end.restartError}`
+	return `Domain '${name}' ${how[end.reason] ?? `ended: ${end.reason}`}${detail}${restart}`
 }
 
 /** A domain that ends by itself, other than in a crash, ends well. */

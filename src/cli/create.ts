@@ -54,29 +54,31 @@ async function runCreate(context: CommandContext, args: ParsedArguments): Promis
 	const { domain } = await client.create({ values: plain, paused: paused || watched })
 	if (!quiet) context.print(`Started domain ${domain.name} (id=${domain.domid})`)
 	if (!watched) return 0
-	return followConsole(context, client, domain, () => (paused ? Promise.resolve() : client.unpause(String(domain.domid))))
+	const unpause = () => (paused ? Promise.resolve() : client.unpause(String(domain.domid)))
+	const { status, detached } = await followConsole(context, client, domain, unpause)
+	if (detached && context.stdout.isTTY) context.print(`\r\nDetached; '${domain.name}' runs on. xm console ${domain.name} joins it again.`)
+	return status
 }
 
-/** The console to its end, through restarts. The exit status is 0 for a domain that ended well. */
+/** The console to its end, through restarts, or until it is left. The exit status is 0 for a domain that ended well. */
 export async function followConsole(
 	context: CommandContext,
 	client: XendClient,
 	{ name, domid }: { readonly name: string; readonly domid: number },
 	onAttached: () => Promise<void>,
-): Promise<number> {
+): Promise<{ readonly status: number; readonly detached: boolean }> {
 	let attached = onAttached
-	for (let current: number | undefined = domid; current !== undefined; ) {
+	for (let current = domid; ; ) {
 		const outcome = await attachConsole(context, client, String(current), attached)
 		attached = () => Promise.resolve()
-		if (outcome.detached) return 0
+		if (outcome.detached) return { status: 0, detached: true }
 		const { end } = outcome
+		if (context.stdout.isTTY) context.print('')
 		if (!endedWell(end)) context.complain(`Error: ${describeEnd(name, end)}`)
-		else if (context.stdout.isTTY) context.print(`\r\n${describeEnd(name, end)}`)
-		if (end.restartError !== undefined) context.complain(`Error: Domain '${name}' was not restarted: ${end.restartError}`)
-		if (end.next === undefined) return endedWell(end) ? 0 : 1
+		else if (context.stdout.isTTY) context.print(describeEnd(name, end))
+		if (end.next === undefined) return { status: endedWell(end) ? 0 : 1, detached: false }
 		current = end.next
 	}
-	return 0
 }
 
 function splitWords(args: ParsedArguments): { file: string; overrides: [string, string][] } {

@@ -52,7 +52,7 @@ export class DomainConsoles {
 		const tracked = this.consoles.get(domid)
 		if (tracked === undefined) return
 		if (event.type === 'ended') {
-			const restartError = event.refusedRestart ? 'restarting too fast: refusing to restart to avoid loops' : undefined
+			const restartError = event.refusedRestart ? 'it ran for less than a minute, and restarting it might never end' : undefined
 			tracked.setEnd({ reason: event.reason, detail: event.detail, restartError }, event.restarting)
 		} else if (event.type === 'restarted') {
 			tracked.completeEnd({ next: event.domid })
