@@ -26,7 +26,7 @@ import {
 	SLOT_SS_BASE,
 } from '../x86/core/layout.ts'
 import { type Gva, R11, RCX, RSP } from '../x86/cpu.ts'
-import { copyToGuest, isCanonical } from './guest_access.ts'
+import { isCanonical, writeWords } from './guest_access.ts'
 import { CS, SS } from './segments.ts'
 import type { Callback } from './trap_state.ts'
 import type { VcpuContext } from './vcpu.ts'
@@ -44,7 +44,6 @@ const CLEARED_ON_ENTRY = EFLAGS_AC | EFLAGS_VM | EFLAGS_RF | EFLAGS_NT | EFLAGS_
 
 /** Words of the largest frame: eight quadwords. */
 const frame = new Uint32Array(16)
-const frameBytes = new Uint8Array(frame.buffer)
 
 /** Enters the guest's kernel at `target`; `errorCode` is pushed when given. Crashes the domain when it cannot. */
 export function bounce(vcpu: VcpuContext, target: Callback, errorCode?: number): void {
@@ -78,7 +77,7 @@ export function bounce(vcpu: VcpuContext, target: Callback, errorCode?: number):
 	push(cpu.selector(SS), 0)
 	const bytes = n * 4
 	const sp = top - bytes
-	if (!copyToGuest(cpu, sp, frameBytes.subarray(0, bytes)))
+	if (!writeWords(cpu, sp, frame, n))
 		vcpu.crash(`domain_crash_sync called from create_bounce_frame: page fault at ${hex(sp)}`)
 	if (target.address === 0) vcpu.crash('create_bounce_frame: no handler (bad bounce ip)')
 

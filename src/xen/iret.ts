@@ -11,7 +11,7 @@ import {
 import { CPU_RIP } from '../x86/core/layout.ts'
 import { R11, RAX, RCX, RSP } from '../x86/cpu.ts'
 import { EFLAGS_IF, EFLAGS_IOPL, EFLAGS_VM, hasUserTables, setFlatCode, setFlatStack, toggleGuestMode } from './bounce.ts'
-import { copyFromGuest } from './guest_access.ts'
+import { readWords } from './guest_access.ts'
 import { HYPERCALL_NO_RESULT, type HypercallRow } from './hypercall_row.ts'
 import { injectException, TRAP_gp_fault, TRAP_stack_error } from './inject.ts'
 import { SS } from './segments.ts'
@@ -19,7 +19,10 @@ import type { VcpuContext } from './vcpu.ts'
 import { vmAssist } from './vm_assist.ts'
 
 const at = iret_context.at
-const word = (offset: number) => offset >> 2
+/** The frame being returned by: copied once, then looked at. One thread has one vCPU, and an iret is never inside another. */
+const saved = new Uint32Array(iret_context.size / 4)
+const lo = (offset: number) => saved[offset >> 2] as number
+const hi = (offset: number) => saved[(offset >> 2) + 1] as number
 
 /**
  * Returns from the guest's kernel by the frame at RSP (struct iret_context): to user mode when its CS has RPL 3, else within
@@ -27,11 +30,7 @@ const word = (offset: number) => offset >> 2
  */
 function iret(vcpu: VcpuContext): number {
 	const { cpu } = vcpu
-	const bytes = copyFromGuest(cpu, cpu.get(RSP), iret_context.size)
-	if (!bytes) vcpu.crash('Fault while reading IRET context from guest stack')
-	const saved = new Uint32Array(bytes.buffer)
-	const lo = (offset: number) => saved[word(offset)] as number
-	const hi = (offset: number) => saved[word(offset) + 1] as number
+	if (!readWords(cpu, cpu.get(RSP), saved)) vcpu.crash('Fault while reading IRET context from guest stack')
 
 	if ((lo(at.cs) & 3) === 3) {
 		if (!hasUserTables(vcpu)) vcpu.crash('Guest switching to user mode with no user page tables')
