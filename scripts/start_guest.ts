@@ -47,9 +47,10 @@ async function debianGuest(): Promise<GuestAsset> {
 	try {
 		return (await ensureGuestAssets(['cloud'], say)).cloud as GuestAsset
 	} catch (error) {
-		if (error instanceof UserError)
-			say('with a kernel and an initial RAM disk of your own: npm start -- kernel=/path/to/vmlinuz ramdisk=/path/to/initrd')
-		throw error
+		if (!(error instanceof UserError)) throw error
+		say(error.message)
+		const own = 'npm start -- kernel=/path/to/vmlinuz ramdisk=/path/to/initrd'
+		throw new UserError(`with a kernel and an initial RAM disk of your own: ${own}`, { code: error.code, exitCode: error.exitCode })
 	}
 }
 

@@ -42,7 +42,7 @@ export async function attachConsole(
 		const onLostInput = () => {}
 		const onLostOutput = () => detach()
 		const frames = new FrameReader((type, payload) => {
-			if (type === FRAME_DATA && !stdout.write(payload)) {
+			if (type === FRAME_DATA && !stdout.write(payload) && !socket.isPaused()) {
 				socket.pause()
 				stdout.once('drain', () => socket.resume())
 			}
