@@ -4,7 +4,7 @@ import type { Command, CommandContext } from './command.ts'
 import { ALL_COMMANDS } from './command_names.ts'
 import { attachConsole, describeEnd } from './console.ts'
 import { CREATE } from './create.ts'
-import { commandHelp, longHelp } from './help.ts'
+import { commandHelp, longHelp, shortHelp } from './help.ts'
 import { lookUp } from './lookup.ts'
 import { type ParsedArguments, UsageError } from './options.ts'
 import { REBOOT, SHUTDOWN } from './shutdown.ts'
@@ -84,6 +84,7 @@ const INFO: Command = {
 	arity: [0, 1],
 	usageOnFault: true,
 	async run(context, args) {
+		if (args.positional.length > 0) throw new UsageError('No parameter required')
 		if (args.options.has('config')) throw new UserError("'xm info -c' cannot act: the daemon has no settings file yet.")
 		const client = await context.connect()
 		for (const [name, value] of await client.host()) context.print(infoRow(name, value))
@@ -115,6 +116,11 @@ const HELP: Command = {
 	async run(context, args) {
 		const [name] = args.positional
 		const found = name === undefined ? undefined : lookUp(name, COMMANDS)
+		if (name !== undefined && found === undefined) {
+			context.complain(`Error: Subcommand ${name} not found!`)
+			context.print(shortHelp(COMMANDS))
+			return 1
+		}
 		context.print(found === undefined ? longHelp(COMMANDS) : commandHelp(found.command))
 		return 0
 	},

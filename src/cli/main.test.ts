@@ -39,9 +39,11 @@ test('a command with --help prints its usage and exits 1', async () => {
 
 test('an unknown command exits 1', async () => {
 	await using xend = await TestDaemon.start()
-	const { status, err } = await xend.xm(['frobnicate'])
-	assert.equal(err, 'Error: Subcommand frobnicate not found!\n')
-	assert.equal(status, 1)
+	for (const words of [['frobnicate'], ['help', 'frobnicate']]) {
+		const { status, err } = await xend.xm(words)
+		assert.equal(err, 'Error: Subcommand frobnicate not found!\n')
+		assert.equal(status, 1)
+	}
 })
 
 test('too few or too many arguments are counted in the words of xm', async () => {
