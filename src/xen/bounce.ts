@@ -77,8 +77,7 @@ export function bounce(vcpu: VcpuContext, target: Callback, errorCode?: number):
 	push(cpu.selector(SS), 0)
 	const bytes = n * 4
 	const sp = top - bytes
-	if (!writeWords(cpu, sp, frame, n))
-		vcpu.crash(`domain_crash_sync called from create_bounce_frame: page fault at ${hex(sp)}`)
+	if (!writeWords(cpu, sp, frame, n)) vcpu.crash(`domain_crash_sync called from create_bounce_frame: page fault at ${hex(sp)}`)
 	if (target.address === 0) vcpu.crash('create_bounce_frame: no handler (bad bounce ip)')
 
 	cpu.setField(CPU_RFLAGS, (cpu.rflags & ~CLEARED_ON_ENTRY) >>> 0)
