@@ -136,7 +136,7 @@ const withCarry: Emitter = (r, i) => {
 		else r.getRegister(i.reg, size)
 		code.set(y(r, size))
 	}
-	const carryIn = code.local(I64)
+	const carryIn = r.temporary(I64)
 	r.pushCarry()
 	code.set(carryIn)
 	code
@@ -150,7 +150,7 @@ const withCarry: Emitter = (r, i) => {
 	code.set(z(r, size))
 	const finish = () => {
 		const [X, Y, Z] = [x(r, size), y(r, size), z(r, size)]
-		const bits = code.local(I64)
+		const bits = r.temporary(I64)
 		// Carry: z < x or (carry in and z == x); borrow: x < y or (borrow in and x == y).
 		const [left, right] = add ? [Z, X] : [X, Y]
 		code.get(left).get(right).op(op(size, 'lt_u'))
@@ -195,7 +195,7 @@ const step: Emitter = (r, i) => {
 	trim(r, size)
 	code.set(z(r, size))
 	const finish = () => {
-		const bits = code.local(I64)
+		const bits = r.temporary(I64)
 		r.pushCarry()
 		// OF: the result of INC is the most negative number; the operand of DEC was.
 		code.get(up ? z(r, size) : x(r, size))
@@ -319,7 +319,7 @@ const shift: Emitter = (r, i) => {
 	constant(r, size, BigInt(count))
 	code.op(op(size, name === 'SHL' ? 'shl' : name === 'SHR' ? 'shr_u' : 'shr_s')).set(z(r, size))
 	writeBack(r, i, () => {
-		const bits = code.local(I64)
+		const bits = r.temporary(I64)
 		const X = () => code.get(x(r, size))
 		pushBit(r, size, X, name === 'SHL' ? size * 8 - count : count - 1)
 		if (name === 'SHL') {
@@ -340,8 +340,8 @@ function shiftByCl(r: RegionCode, i: Instruction, name: string): boolean {
 	if (i.memory) return false
 	const { size } = i
 	const { code } = r
-	const count = code.local(I32)
-	const bits = code.local(I64)
+	const count = r.temporary(I32)
+	const bits = r.temporary(I64)
 	r.getRegister(8, 1)
 	code
 		.i32(size === 8 ? 63 : 31)
@@ -425,7 +425,7 @@ const multiplyTo: Emitter = (r, i) => {
 		r.setProductFlags(r.x64, r.y64, r.z64)
 		return true
 	}
-	const bits = code.local(I64)
+	const bits = r.temporary(I64)
 	code.get(r.x32).op('i64.extend_i32_s').get(r.y32).op('i64.extend_i32_s', 'i64.mul').tee(r.z64).op('i32.wrap_i64').tee(r.z32)
 	r.setRegister(i.reg, 4)
 	code.get(r.z64).get(r.z64).op('i64.extend32_s', 'i64.ne', 'i64.extend_i32_u').i64(0x801).op('i64.mul').set(bits)
@@ -438,8 +438,8 @@ function multiplyHigh(r: RegionCode, result: number): void {
 	const { code } = r
 	const low = (local: number) => code.get(local).i64(0xffffffff).op('i64.and')
 	const high = (local: number) => code.get(local).i64(32).op('i64.shr_u')
-	const cross = code.local(I64)
-	const other = code.local(I64)
+	const cross = r.temporary(I64)
+	const other = r.temporary(I64)
 	high(r.x64)
 	low(r.y64).op('i64.mul')
 	low(r.x64)
@@ -463,7 +463,7 @@ const multiply: Emitter = (r, i) => {
 	code.set(y(r, size))
 	r.getRegister(0, size)
 	code.set(x(r, size))
-	const bits = code.local(I64)
+	const bits = r.temporary(I64)
 	if (size === 4) {
 		const widen = signed ? 'i64.extend_i32_s' : 'i64.extend_i32_u'
 		code.get(r.x32).op(widen).get(r.y32).op(widen, 'i64.mul').tee(r.z64).op('i32.wrap_i64').tee(r.z32)
@@ -473,7 +473,7 @@ const multiply: Emitter = (r, i) => {
 		if (signed) code.get(r.z64).get(r.z64).op('i64.extend32_s', 'i64.ne')
 		else code.get(r.z64).i64(32).op('i64.shr_u').i64(0).op('i64.ne')
 	} else {
-		const high = code.local(I64)
+		const high = r.temporary(I64)
 		multiplyHigh(r, high)
 		code.get(r.x64).get(r.y64).op('i64.mul').tee(r.z64)
 		r.setRegister(0, 8)
@@ -593,7 +593,7 @@ const RBP = 40
 /** Stores the 64-bit value in local z64 below the stack pointer, then lowers it. */
 function push(r: RegionCode, i: Instruction, after = () => {}, next?: number): void {
 	const { code } = r
-	const sp = code.local(I64)
+	const sp = r.temporary(I64)
 	r.getRegister(RSP, 8)
 	code.i64(8).op('i64.sub').tee(sp)
 	r.hostForWrite(i, 8)
@@ -750,7 +750,7 @@ export function emitReturn(r: RegionCode, i: Instruction): boolean {
 export function emitIndirect(r: RegionCode, i: Instruction, to?: number): boolean {
 	if (i.size !== 8) return false
 	const { code } = r
-	const target = code.local(I64)
+	const target = r.temporary(I64)
 	pushRm(r, i)
 	code.tee(target)
 	code.i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(target).op('i64.ne')

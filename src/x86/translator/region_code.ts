@@ -140,7 +140,10 @@ export class RegionCode {
 	/** Temporary v128. */
 	readonly wide: number
 	private readonly gpr: number[] = []
-	private readonly xmm: number[] = []
+	/** Locals of the XMM registers, made when they are first asked for. */
+	private readonly xmm = new Map<number, number>()
+	private readonly temporaries = new Map<ValueType, number[]>()
+	private readonly taken = new Map<ValueType, number>()
 	private readonly page: number
 	private readonly kind: number
 	private readonly a: number
@@ -168,7 +171,6 @@ export class RegionCode {
 		this.tlbMask = (tlbEntries - 1) << 4
 		const { code } = this
 		for (let n = 0; n < 16; n++) this.gpr.push(code.local(I64))
-		for (let n = 0; n < 16; n++) this.xmm.push(code.local(V128))
 		this.wide = code.local(V128)
 		this.dispatch = code.local(I64)
 		this.f64 = code.local(F64)
@@ -198,6 +200,23 @@ export class RegionCode {
 		this.status = code.local(I32)
 	}
 
+	// ---- temporaries ------------------------------------------------------------------------------------------------------
+
+	/** A local for the rest of the present instruction. They are shared by all instructions: V8's first compiler clears every local at each entry. */
+	temporary(type: ValueType): number {
+		const list = this.temporaries.get(type) ?? []
+		this.temporaries.set(type, list)
+		const next = this.taken.get(type) ?? 0
+		this.taken.set(type, next + 1)
+		if (next === list.length) list.push(this.code.local(type))
+		return list[next]!
+	}
+
+	/** The temporaries taken so far are free again. */
+	beginInstruction(): void {
+		this.taken.clear()
+	}
+
 	// ---- prologue and ways out ---------------------------------------------------------------------------------------------
 
 	/** Writes the whole function around `body`. */
@@ -208,7 +227,7 @@ export class RegionCode {
 				.i32(this.state)
 				.memory('i64.load', n * 8)
 				.set(this.gpr[n]!)
-		for (const n of this.use.xmmUsed) code.i32(this.state).v128('load', xmmOffset(n)).set(this.xmm[n]!)
+		for (const n of this.use.xmmUsed) code.i32(this.state).v128('load', xmmOffset(n)).set(this.xmmLocal(n))
 		if (this.use.xmmUsed.size > 0) this.refreshFpu()
 		code.i32(this.state).memory('i64.load', L.SLOT_PAGE).set(this.page)
 		code.globalGet(core.ccKind).set(this.kind).globalGet(core.ccA).set(this.a).globalGet(core.ccB).set(this.b)
@@ -248,26 +267,32 @@ export class RegionCode {
 	}
 
 	private spillXmm(registers: Iterable<number>): void {
-		const { code, state, xmm } = this
-		for (const n of registers) code.i32(state).get(xmm[n]!).v128('store', xmmOffset(n))
+		const { code, state } = this
+		for (const n of registers) code.i32(state).get(this.xmmLocal(n)).v128('store', xmmOffset(n))
 	}
 
 	private reloadXmm(registers: Iterable<number>): void {
-		const { code, state, xmm } = this
-		for (const n of registers) code.i32(state).v128('load', xmmOffset(n)).set(xmm[n]!)
+		const { code, state } = this
+		for (const n of registers) code.i32(state).v128('load', xmmOffset(n)).set(this.xmmLocal(n))
+	}
+
+	private xmmLocal(index: number): number {
+		const local = this.xmm.get(index) ?? this.code.local(V128)
+		this.xmm.set(index, local)
+		return local
 	}
 
 	/** Pushes an XMM register by index. */
 	getXmm(index: number): void {
 		this.use.xmmUsed.add(index)
-		this.code.get(this.xmm[index]!)
+		this.code.get(this.xmmLocal(index))
 	}
 
 	/** Pops an XMM register. */
 	setXmm(index: number): void {
 		this.use.xmmUsed.add(index)
 		this.use.xmmWritten.add(index)
-		this.code.set(this.xmm[index]!)
+		this.code.set(this.xmmLocal(index))
 	}
 
 	/** Finds `fpu` from CR0 and MXCSR. */

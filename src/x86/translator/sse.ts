@@ -340,8 +340,8 @@ const packedDouble =
 	(r, i) => {
 		const { code } = r
 		aligned(r, i, () => {
-			const y = code.local(V128)
-			const z = code.local(V128)
+			const y = r.temporary(V128)
+			const z = r.temporary(V128)
 			pushOperand(r, i)
 			code.set(y)
 			r.getXmm(i.reg)
@@ -369,8 +369,8 @@ const packedSingle =
 	(r, i) => {
 		const { code } = r
 		aligned(r, i, () => {
-			const y = code.local(V128)
-			const z = code.local(V128)
+			const y = r.temporary(V128)
+			const z = r.temporary(V128)
 			pushOperand(r, i)
 			code.set(y)
 			r.getXmm(i.reg)
@@ -459,8 +459,8 @@ const integerToDouble: Emitter = (r, i) => {
 const doubleToInteger: Emitter = (r, i) => {
 	const size = i.flags & L.RF_REXW ? 8 : 4
 	const { code } = r
-	const value = code.local(F64)
-	const result = code.local(I64)
+	const value = r.temporary(F64)
+	const result = r.temporary(I64)
 	pushScalar(r, i, 8)
 	code.op('f64.reinterpret_i64').set(value)
 	r.forgetFlags()

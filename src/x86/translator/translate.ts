@@ -84,9 +84,11 @@ class RegionWriter {
 		for (const instruction of block.instructions) {
 			if (instruction === last && block.end.kind !== 'goto') break
 			if (instruction.op === 'JMP') break
+			r.beginInstruction()
 			this.writeInstruction(instruction)
 		}
 		const { end } = block
+		r.beginInstruction()
 		switch (end.kind) {
 			case 'goto':
 				return this.goTo(block, end.target, labels)
@@ -124,7 +126,7 @@ class RegionWriter {
 			r.execute(instruction)
 			return r.exitTo(instruction.off + instruction.length)
 		}
-		const address = code.local(I64)
+		const address = r.temporary(I64)
 		code.get(r.x64).set(address)
 		const flags = r.flags
 		for (const target of successors(block, this.region)) {

@@ -8,6 +8,8 @@ import { type Target, translate } from './translate.ts'
 
 /** Samples at one entry point before it is translated. */
 const HOT = 2
+/** The same where a dispatcher of the frame goes already: the way back into its region is short. */
+const HOT_INSIDE = 64
 /** Regions at most; beyond, all are dropped and the hot ones come again. */
 const MAX_REGIONS = 6000
 /** Regions of one frame that writes may drop before the frame is left to the interpreter. */
@@ -52,6 +54,8 @@ export class Translator {
 	private readonly samples = new Map<number, number>()
 	private readonly translated = new Map<number, Translated[]>()
 	private readonly drops = new Map<number, number>()
+	/** Physical addresses that dispatchers go to. */
+	private readonly inside = new Set<number>()
 	private readonly firstIndex: number
 	private nextIndex: number
 	private nextRecord: number
@@ -80,7 +84,7 @@ export class Translator {
 		if (physical === 0xffffffff) return
 		const count = (this.samples.get(physical) ?? 0) + 1
 		this.samples.set(physical, count)
-		if (count < HOT || core.regionAt(physical) !== 0) return
+		if (count < (this.inside.has(physical) ? HOT_INSIDE : HOT) || core.regionAt(physical) !== 0) return
 		this.samples.delete(physical)
 		this.translateAt(physical)
 	}
@@ -127,6 +131,7 @@ export class Translator {
 		}
 		if (!this.install(physical, mfn, { index, code })) return false
 		this.nextIndex++
+		for (const offset of found.indirect) this.inside.add(mfn * PAGE_SIZE + offset)
 		const list = this.translated.get(physical)
 		if (list === undefined) this.translated.set(physical, [{ index, code }])
 		else {
@@ -179,6 +184,7 @@ export class Translator {
 		this.nextRecord = core.regionArena.value >>> 0
 		this.translated.clear()
 		this.samples.clear()
+		this.inside.clear()
 		this.statistics.evictions++
 	}
 }
