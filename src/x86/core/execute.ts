@@ -12,7 +12,7 @@ import { undefinedInstruction } from "./host";
 import {
   OP_EA, OP_EA32, OP_LINK, OP_REFETCH, OP_CROSS, OP_STEP_END, OP_INVALID, INTEGER_LAST, SSE_FIRST, SSE_LAST, MMX_FIRST, MMX_LAST, X87_FIRST, X87_LAST,
   OP_F_PUSH_R, OP_F_LEAVE, OP_F_CALL, OP_F_RET, OP_PUSH, OP_PUSH_I, OP_POP, OP_PUSHF, OP_POPF, OP_CALL, OP_CALL_E, OP_RET, OP_RET_I, OP_RETF, OP_RETF_I, OP_IRET,
-  OP_LEAVE, OP_ENTER, OP_F_CALL_R, OP_F_CALL_M, OP_PUSH_SEG, OP_POP_SEG, OP_F_PUSH_M,
+  OP_LEAVE, OP_ENTER, OP_F_CALL_R, OP_F_CALL_M, OP_PUSH_SEG, OP_POP_SEG, OP_F_PUSH_M, OP_BT, OP_BTS, OP_BTR, OP_BTC,
 } from "./generated/ops";
 
 /** What an instruction did. */
@@ -93,6 +93,10 @@ function reportUndefined(rip: u64): void {
   undefinedInstruction(<f64><i64>rip, <u32>bytes, length);
 }
 
+function isBitTest(op: i32): bool {
+  return op == OP_BT || op == OP_BTS || op == OP_BTR || op == OP_BTC;
+}
+
 /** A #GP for a non-canonical address is #SS when the access is relative to the stack. */
 export function refineNonCanonical(rec: usize): void {
   S.clearNonCanonical();
@@ -110,8 +114,9 @@ export function refineNonCanonical(rec: usize): void {
     const base = load<u8>(rec, L.REC_BASE);
     const own = (base == 32 || base == 40) && load<u8>(rec, L.REC_SEG) == <u8>L.SLOT_ZERO;
     const address = load<u64>(cpu + base) + (load<u64>(cpu + load<u8>(rec, L.REC_INDEX)) << load<u8>(rec, L.REC_SCALE)) + load<u64>(cpu + load<u8>(rec, L.REC_SEG)) + <u64>load<i32>(rec, L.REC_DISP);
-    // An operand that is not canonical itself decides; else it was the stack.
-    if (<u64>(<i64>(address << 16) >> 16) != address) stack = own;
+    const last = address + 15;
+    // An operand that is not canonical itself, or is reached by a bit offset, decides; else it was the stack.
+    if (<u64>(<i64>(address << 16) >> 16) != address || <u64>(<i64>(last << 16) >> 16) != last || isBitTest(op)) stack = own;
   }
   if (stack) raise(12, 0);
 }

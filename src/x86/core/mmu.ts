@@ -215,6 +215,10 @@ export function readSlow(va: u64, size: u32): usize {
   }
   const first: u32 = 4096 - (<u32>va & 0xfff);
   if (first >= size) return readPage(va);
+  if (!isCanonical(va + size - 1)) {
+    S.raiseNonCanonical();
+    return FAULT;
+  }
   const a = readPage(va);
   if (a == FAULT) return FAULT;
   const b = readPage(va + first);
@@ -252,6 +256,10 @@ export function writeSlow(va: u64, size: u32): usize {
     pendingMaddrA = <u32>(host - frameBase);
     pendingVa = va;
     return buffer;
+  }
+  if (!isCanonical(va + size - 1)) {
+    S.raiseNonCanonical();
+    return FAULT;
   }
   const a = writePage(va, first);
   if (a == FAULT) return FAULT;
