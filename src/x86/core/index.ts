@@ -94,7 +94,7 @@ export { ccKind, ccA, ccB, flagsWith, conditionWith, carryOf } from "./flags";
 export { tlbRead, tlbWrite, frameBase, regionArena } from "./state";
 export { readSlow, writeSlow, commitWrite } from "./mmu";
 export { execute } from "./execute";
-export { multiplyHigh, productOverflows } from "./integer";
+export { productOverflows } from "./integer";
 export { protectLines, jumpGeneration } from "./cache";
 
 /** Entries of a data TLB. */

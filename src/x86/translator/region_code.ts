@@ -47,7 +47,6 @@ export interface CoreImports {
 	readonly carryOf: number
 	readonly conditionWith: number
 	readonly flagsWith: number
-	readonly multiplyHigh: number
 	readonly productOverflows: number
 	readonly ccKind: number
 	readonly ccA: number
@@ -72,7 +71,6 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		carryOf: f('carryOf', [I32, I64, I64], [I64]),
 		conditionWith: f('conditionWith', [I32, I64, I64, I32], [I32]),
 		flagsWith: f('flagsWith', [I32, I64, I64], [I32]),
-		multiplyHigh: f('multiplyHigh', [I64, I64], [I64]),
 		productOverflows: f('productOverflows', [I64, I64, I64], [I32]),
 		ccKind: module.importGlobal('core', 'ccKind', I32),
 		ccA: module.importGlobal('core', 'ccA', I64),

@@ -181,7 +181,7 @@ const moveToXmm: Emitter = (r, i) => {
 	return true
 }
 
-/** The core raises what CR0 asks for; goes on only when it asks for nothing. */
+/** The core raises what CR0 asks for, before any fault of the operand; goes on only when it asks for nothing. */
 function requireFpu(r: RegionCode, i: Instruction): void {
 	r.code.get(r.fpu).op('i32.eqz')
 	r.code.if(VOID, false)
@@ -281,6 +281,7 @@ const scalarDouble =
 		const x = r.f64
 		const y = r.g64
 		const z = r.h64
+		requireFpu(r, i)
 		pushDouble(r, i)
 		code.set(y)
 		if (!unary) {
@@ -312,6 +313,7 @@ const scalarSingle =
 		const { code } = r
 		const unary = operator === 'sqrt'
 		const exponent = (local: number) => code.get(local).i32(0x7f800000).op('i32.and')
+		requireFpu(r, i)
 		pushScalar(r, i, 4)
 		code.op('i32.wrap_i64').set(r.y32)
 		if (!unary) {
@@ -334,53 +336,31 @@ const scalarSingle =
 		return true
 	}
 
-/** ADDPD and its like. Lanes are tested as integers, all at once. */
-const packedDouble =
-	(operator: Exclude<Arithmetic, 'sqrt'>): Emitter =>
-	(r, i) => {
-		const { code } = r
-		aligned(r, i, () => {
-			const y = r.temporary(V128)
-			const z = r.temporary(V128)
-			pushOperand(r, i)
-			code.set(y)
-			r.getXmm(i.reg)
-			code.get(y).simd(`f64x2.${operator}`).set(z)
-			const normal = (push: () => void) => {
-				push()
-				code.v128Const(EXPONENT64).simd('v128.and').simd('i64x2.all_true')
-			}
-			normal(() => code.get(y))
-			normal(() => r.getXmm(i.reg))
-			code.get(z).i32(52).simd('i64x2.shr_u').v128Const(1n).simd('i64x2.add').v128Const(0x7fen).simd('v128.and').simd('i64x2.all_true')
-			code.op('i32.and', 'i32.and').get(r.fpu).i32(3).op('i32.eq', 'i32.and', 'i32.eqz')
-			code.if(VOID, false)
-			r.execute(i, false)
-			code.else()
-			code.get(z)
-			r.setXmm(i.reg)
-			code.end()
-		})
-		return true
-	}
+/** How packed numbers are tested, all lanes at once, as integers: a lane is normal when its exponent is neither 0 nor all ones. */
+const LANES = {
+	f64x2: { lanes: 'i64x2', exponent: EXPONENT64, shift: 52, one: 1n, ordinary: 0x7fen },
+	f32x4: { lanes: 'i32x4', exponent: EXPONENT32, shift: 23, one: 0x0000000100000001n, ordinary: 0x000000fe000000fen },
+} as const
 
-const packedSingle =
-	(operator: Exclude<Arithmetic, 'sqrt'>): Emitter =>
+/** ADDPD, MULPS and their like. */
+const packedArithmetic =
+	(type: keyof typeof LANES, operator: Exclude<Arithmetic, 'sqrt'>): Emitter =>
 	(r, i) => {
 		const { code } = r
+		const { lanes, exponent, shift, one, ordinary } = LANES[type]
+		requireFpu(r, i)
 		aligned(r, i, () => {
 			const y = r.temporary(V128)
 			const z = r.temporary(V128)
 			pushOperand(r, i)
 			code.set(y)
 			r.getXmm(i.reg)
-			code.get(y).simd(`f32x4.${operator}`).set(z)
-			code.get(y).v128Const(EXPONENT32).simd('v128.and').simd('i32x4.all_true')
+			code.get(y).simd(`${type}.${operator}`).set(z)
+			code.get(y).v128Const(exponent).simd('v128.and').simd(`${lanes}.all_true`)
 			r.getXmm(i.reg)
-			code.v128Const(EXPONENT32).simd('v128.and').simd('i32x4.all_true')
-			code.get(z).i32(23).simd('i32x4.shr_u').v128Const(0x0000000100000001n).simd('i32x4.add').v128Const(0x000000fe000000fen)
-			code.simd('v128.and').simd('i32x4.all_true')
-			code.op('i32.and', 'i32.and').get(r.fpu).i32(3).op('i32.eq', 'i32.and', 'i32.eqz')
+			code.v128Const(exponent).simd('v128.and').simd(`${lanes}.all_true`)
+			code.get(z).i32(shift).simd(`${lanes}.shr_u`).v128Const(one).simd(`${lanes}.add`).v128Const(ordinary).simd('v128.and')
+			code.simd(`${lanes}.all_true`).op('i32.and', 'i32.and').get(r.fpu).i32(3).op('i32.eq', 'i32.and', 'i32.eqz')
 			code.if(VOID, false)
 			r.execute(i, false)
 			code.else()
@@ -396,6 +376,7 @@ const extreme =
 	(operator: 'f64.lt' | 'f64.gt'): Emitter =>
 	(r, i) => {
 		const { code } = r
+		requireFpu(r, i)
 		pushScalar(r, i, 8)
 		code.set(r.y64)
 		r.getXmm(i.reg)
@@ -417,6 +398,7 @@ const extreme =
 /** UCOMISD and COMISD of numbers that are normal or zero. */
 const compareDouble: Emitter = (r, i) => {
 	const { code } = r
+	requireFpu(r, i)
 	r.forgetFlags()
 	pushScalar(r, i, 8)
 	code.set(r.y64)
@@ -461,6 +443,7 @@ const doubleToInteger: Emitter = (r, i) => {
 	const { code } = r
 	const value = r.temporary(F64)
 	const result = r.temporary(I64)
+	requireFpu(r, i)
 	pushScalar(r, i, 8)
 	code.op('f64.reinterpret_i64').set(value)
 	r.forgetFlags()
@@ -484,6 +467,7 @@ const doubleToInteger: Emitter = (r, i) => {
 /** CVTSS2SD of a normal number. */
 const singleToDouble: Emitter = (r, i) => {
 	const { code } = r
+	requireFpu(r, i)
 	pushScalar(r, i, 4)
 	code.op('i32.wrap_i64').set(r.y32)
 	code.get(r.y32).i32(23).op('i32.shr_u').i32(1).op('i32.add').i32(0xfe).op('i32.and', 'i32.eqz').get(r.fpu).op('i32.eqz', 'i32.or')
@@ -624,14 +608,14 @@ export const SSE: Readonly<Record<string, Emitter>> = {
 	MULSS: scalarSingle('mul'),
 	DIVSS: scalarSingle('div'),
 	SQRTSS: scalarSingle('sqrt'),
-	ADDPD: packedDouble('add'),
-	SUBPD: packedDouble('sub'),
-	MULPD: packedDouble('mul'),
-	DIVPD: packedDouble('div'),
-	ADDPS: packedSingle('add'),
-	SUBPS: packedSingle('sub'),
-	MULPS: packedSingle('mul'),
-	DIVPS: packedSingle('div'),
+	ADDPD: packedArithmetic('f64x2', 'add'),
+	SUBPD: packedArithmetic('f64x2', 'sub'),
+	MULPD: packedArithmetic('f64x2', 'mul'),
+	DIVPD: packedArithmetic('f64x2', 'div'),
+	ADDPS: packedArithmetic('f32x4', 'add'),
+	SUBPS: packedArithmetic('f32x4', 'sub'),
+	MULPS: packedArithmetic('f32x4', 'mul'),
+	DIVPS: packedArithmetic('f32x4', 'div'),
 	MINSD: extreme('f64.lt'),
 	MAXSD: extreme('f64.gt'),
 	UCOMISD: compareDouble,
