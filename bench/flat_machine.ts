@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import * as L from '../src/x86/core/layout.ts'
 import { Cpu, R11, RAX, RCX, RDI, RDX, RSI, RSP } from '../src/x86/cpu.ts'
 import { MachineMemory, PAGE_SIZE } from '../src/x86/machine_memory.ts'
+import { Translator } from '../src/x86/translator/translator.ts'
 
 const RAM_FRAMES = 2048
 const STACK_TOP = 0x7fff_f000
@@ -15,8 +16,9 @@ const USER_DS = 0xe02b
 const USER_CS64 = 0xe033
 /** OSFXSR, OSXMMEXCPT. */
 const CR4 = 0x600
-/** Instructions between looks at the clock of a run that must end. */
+/** Instructions between looks at the clock of a run that must end; where code is translated, a domain's, because it is found by sampling. */
 const BUDGET = 10_000_000
+const BUDGET_TRANSLATED = 20_000
 const SYS_WRITE = 1
 const SYS_EXIT_GROUP = 231
 const SYS_CLOCK_GETTIME = 228
@@ -38,9 +40,15 @@ function threadTime_ms(): number {
 	return (user + system) / 1000
 }
 
-/** Runs a static ELF executable to its end. Throws when it faults, or takes longer than `limit_ms`. */
-export function runFlat(core: WebAssembly.Module, path: string, args: readonly string[], limit_ms: number): FlatResult {
-	return new FlatMachine(core, readFileSync(path), [path, ...args]).run(limit_ms)
+/** Runs a static ELF executable to its end, interpreted, or with hot code translated. Throws when it faults, or takes longer than `limit_ms`. */
+export function runFlat(
+	core: WebAssembly.Module,
+	path: string,
+	args: readonly string[],
+	limit_ms: number,
+	{ translated = false } = {},
+): FlatResult {
+	return new FlatMachine(core, readFileSync(path), [path, ...args]).run(limit_ms, translated)
 }
 
 class FlatMachine {
@@ -69,13 +77,16 @@ class FlatMachine {
 		this.pushArguments(argv)
 	}
 
-	run(limit_ms: number): FlatResult {
+	run(limit_ms: number, translated: boolean): FlatResult {
 		const end_ms = performance.now() + limit_ms
+		const translator = translated ? new Translator(this.cpu) : undefined
+		const budget = translated ? BUDGET_TRANSLATED : BUDGET
 		while (this.status === undefined) {
-			const reason = this.cpu.run(BUDGET)
+			const reason = this.cpu.run(budget)
 			if (reason === L.EXIT_SYSCALL) this.systemCall()
 			else if (reason !== L.EXIT_BUDGET) throw new Error(this.describe(reason))
-			else if (performance.now() > end_ms) throw new Error(`it ran for more than ${limit_ms} ms, and is at ${this.cpu.rip.toString(16)}`)
+			else translator?.sample()
+			if (performance.now() > end_ms) throw new Error(`it ran for more than ${limit_ms} ms, and is at ${this.cpu.rip.toString(16)}`)
 		}
 		const [from, to] = this.looks.slice(-2)
 		return {
