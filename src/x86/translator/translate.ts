@@ -1,8 +1,10 @@
 import { type FunctionBody, I32, I64, ModuleBuilder, VOID } from '../../wasm/module.ts'
+import type { RegisterUse } from './context.ts'
+import { importCore } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 import { emitCall, emitIndirect, emitReturn, INTEGER } from './integer.ts'
-import { importCore, RegionCode, type RegisterUse } from './region_code.ts'
+import { RegionCode } from './region_code.ts'
 import { isPure, SSE } from './sse.ts'
 import { Shape } from './structure.ts'
 

@@ -1,0 +1,20 @@
+import type { Code } from '../../wasm/code.ts'
+import type { CoreImports } from './core_imports.ts'
+
+/** Registers that a region reads or writes; found by a first pass over it. */
+export interface RegisterUse {
+	readonly used: Set<number>
+	readonly written: Set<number>
+	/** The same of XMM registers. */
+	readonly xmmUsed: Set<number>
+	readonly xmmWritten: Set<number>
+}
+
+/** What all parts of a region's code share. */
+export interface RegionContext {
+	readonly code: Code
+	readonly core: CoreImports
+	/** Host address of the vCPU's state block. */
+	readonly state: number
+	readonly use: RegisterUse
+}

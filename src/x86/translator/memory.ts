@@ -1,0 +1,138 @@
+import type { MemoryOperator } from '../../wasm/code.ts'
+import { I32, I64, VOID } from '../../wasm/module.ts'
+import * as L from '../core/layout.ts'
+import type { RegionContext } from './context.ts'
+import type { Exits } from './exits.ts'
+import type { LazyFlags } from './flags.ts'
+import type { Instruction } from './instruction.ts'
+import type { GeneralRegisters } from './registers.ts'
+
+const LOADS: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.load8_u', 2: 'i32.load16_u', 4: 'i32.load', 8: 'i64.load' }
+const STORES: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.store8', 2: 'i32.store16', 4: 'i32.store', 8: 'i64.store' }
+const PAGE_MASK = ~0xfffn
+
+/** A region's accesses to the guest's memory, through the TLBs. */
+export class Memory {
+	/** Local: host address of the last memory operand. */
+	readonly host: number
+	private readonly context: RegionContext
+	private readonly registers: GeneralRegisters
+	private readonly flags: LazyFlags
+	private readonly exits: Exits
+	private readonly va: number
+	private readonly slot: number
+	private readonly tlbRead: number
+	private readonly tlbWrite: number
+	private readonly tlbMask: number
+
+	constructor(context: RegionContext, tlbEntries: number, registers: GeneralRegisters, flags: LazyFlags, exits: Exits) {
+		const { code } = context
+		this.context = context
+		this.registers = registers
+		this.flags = flags
+		this.exits = exits
+		this.tlbMask = (tlbEntries - 1) << 4
+		this.va = code.local(I64)
+		this.slot = code.local(I32)
+		this.host = code.local(I32)
+		this.tlbRead = code.local(I32)
+		this.tlbWrite = code.local(I32)
+	}
+
+	/** At the region's entry. */
+	begin(): void {
+		const { code, core } = this.context
+		code.globalGet(core.tlbRead).set(this.tlbRead).globalGet(core.tlbWrite).set(this.tlbWrite)
+	}
+
+	/** Pushes the effective linear address. */
+	pushEffectiveAddress(instruction: Instruction): void {
+		const { code, state } = this.context
+		const { base, index, scale, seg, disp } = instruction
+		let pushed = false
+		const add = () => {
+			if (pushed) code.op('i64.add')
+			pushed = true
+		}
+		if (base === L.SLOT_PAGE) {
+			code.get(this.exits.page)
+			add()
+		} else if (base !== L.SLOT_ZERO) {
+			this.registers.get(base, 8)
+			add()
+		}
+		if (index !== L.SLOT_ZERO) {
+			this.registers.get(index, 8)
+			if (scale) code.i64(scale).op('i64.shl')
+			add()
+		}
+		if (seg !== L.SLOT_ZERO) {
+			code.i32(state).memory('i64.load', seg)
+			add()
+		}
+		if (disp !== 0 || !pushed) {
+			code.i64(disp)
+			add()
+		}
+	}
+
+	/** Pops a linear address; leaves the host address of `size` readable bytes in `host`. */
+	hostForRead(instruction: Instruction, size: number): void {
+		this.lookUp(instruction, size, this.tlbRead, this.context.core.readSlow)
+	}
+
+	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`. After the store: finish(). */
+	hostForWrite(instruction: Instruction, size: number): void {
+		this.lookUp(instruction, size, this.tlbWrite, this.context.core.writeSlow)
+	}
+
+	private lookUp(instruction: Instruction, size: number, table: number, slow: number): void {
+		const { code } = this.context
+		code.tee(this.va).i64(8).op('i64.shr_u', 'i32.wrap_i64').i32(this.tlbMask).op('i32.and').get(table).op('i32.add').tee(this.slot)
+		code.memory('i64.load').get(this.va)
+		if (size > 1) code.i64(size - 1).op('i64.add')
+		code.i64(PAGE_MASK).op('i64.and', 'i64.eq')
+		code.if(VOID, true)
+		code.get(this.va).op('i32.wrap_i64').get(this.slot).memory('i32.load', 8).op('i32.add').set(this.host)
+		code.else()
+		code.get(this.va).i32(size).call(slow).tee(this.host).i32(-1).op('i32.eq')
+		code.if()
+		this.exits.fault(instruction)
+		code.end()
+		code.end()
+	}
+
+	/** Pushes the value of `size` bytes at `host`. */
+	load(size: number): void {
+		this.context.code.get(this.host).memory(LOADS[size]!)
+	}
+
+	/**
+	 * Stores the value in local `value` at `host`, then does `finish` (register and flag changes). A store that the core must complete may fault, before
+	 * `finish`; one that dropped decoded code leaves the region for offset `next` after it.
+	 */
+	store(instruction: Instruction, size: number, value: number, finish: () => void, next: number): void {
+		this.context.code.get(this.host).get(value).memory(STORES[size]!)
+		this.complete(instruction, finish, next)
+		finish()
+	}
+
+	/** After a store at `host`: the core completes one that was made in the bounce buffer. */
+	complete(instruction: Instruction, finish: () => void, next: number): void {
+		const { code, core } = this.context
+		code.get(this.host).globalGet(core.frameBase).op('i32.lt_u')
+		code.if(VOID, false)
+		code.call(core.commitWrite).tee(this.slot).op('i32.eqz')
+		code.if()
+		this.exits.fault(instruction)
+		code.end()
+		code.get(this.slot).i32(2).op('i32.eq')
+		code.if()
+		const before = this.flags.known
+		finish()
+		this.exits.to(next)
+		this.flags.known = before
+		code.end()
+		code.end()
+	}
+}
