@@ -8,3 +8,11 @@ export function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
 	}
 	return bytes
 }
+
+/**
+ * Frees the whole buffer of `bytes` now, and not when V8 next looks for garbage, which may be never: its heap hardly grows by what is outside
+ * it. Every view of the buffer has length 0 afterwards. For bytes that the caller alone owns; shared memory is left alone.
+ */
+export function discard(bytes: Uint8Array): void {
+	if (bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0)
+}

@@ -1,4 +1,5 @@
 import { SIF_MOD_START_PFN, SIF_VIRT_P2M_4TOOLS } from '../abi/xen.ts'
+import { discard } from '../base/bytes.ts'
 import type { Gva } from '../x86/cpu.ts'
 import { type MachineMemory, PAGE_SIZE } from '../x86/machine_memory.ts'
 import { writeHypercallPage } from '../xen/hypercall_page.ts'
@@ -43,7 +44,7 @@ export interface BuiltDomain {
 	readonly supportedFeatures: number
 	readonly requiredFeatures: number
 	/** What the kernel's notes say. */
-	readonly image: XenImage
+	readonly image: Omit<XenImage, 'segments'>
 	readonly layout: DomainLayout
 }
 
@@ -85,12 +86,15 @@ const HYPERVISOR_END = -(2 ** 47) + 16 * 2 ** 39
  */
 export function buildDomain(build: DomainBuild): BuiltDomain {
 	const { machine, frames } = build
-	const image = parseXenImage(extractKernel(build.kernel, frames * PAGE_SIZE))
+	const vmlinux = extractKernel(build.kernel, frames * PAGE_SIZE)
+	const image = parseXenImage(vmlinux)
 	checkAddresses(image, frames)
 	const pages = new PageAllocator(frames)
 	const tables = new InitialTables()
 	const layout = layOut(image, build, pages, tables)
 	loadKernel(machine, image)
+	// Unless it is the caller's own.
+	if (vmlinux.buffer !== build.kernel.buffer) discard(vmlinux)
 	if (layout.ramdisk !== null) machine.u8.set(build.ramdisk!, machine.frameAddress(layout.ramdisk.pfn))
 	writeP2m(machine, layout.p2m.pfn, frames)
 	tables.write(machine)

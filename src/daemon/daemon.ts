@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
 import { domainInfo } from '../toolstack/domain_record.ts'
 import { Lifecycle, type LogLevel } from '../toolstack/lifecycle.ts'
 import { createApiServer } from './api_server.ts'
@@ -42,7 +43,11 @@ export class Daemon {
 			freeMemory_kib,
 			log: options.log,
 		})
-		this.lifecycle.onEvent(() => this.rearmIdle())
+		this.lifecycle.onEvent((event) => {
+			this.rearmIdle()
+			// Not before whoever emits it has let go of the domain.
+			if (event.type !== 'created') setImmediate(collectGarbageSoon)
+		})
 		this.server = createApiServer({
 			lifecycle: this.lifecycle,
 			consoles: new DomainConsoles(this.lifecycle),

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { UserError } from '../base/errors.ts'
 import { openRunDir, type RunDir } from '../daemon/rundir.ts'
 import { DaemonUnreachable, XendClient } from './client.ts'
+import { daemonCommand } from './daemon_command.ts'
 
 /** How long a start that left to another is given before the next one. */
 const RETRY_MS = 2000
@@ -66,13 +67,8 @@ async function startDaemon(rundir: RunDir, client: XendClient, program: string, 
 
 function spawnDaemon({ path, log: logPath }: RunDir, program: string): DaemonProcess {
 	const log = openSync(logPath, 'a', 0o600)
-	const hooks = process.execArgv.filter((argument) => argument.startsWith('--import='))
-	const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...hooks, program], {
-		cwd: '/',
-		detached: true,
-		stdio: ['ignore', log, log],
-		env: { ...process.env, XENOTYPE_RUNDIR: path },
-	})
+	const { args, env } = daemonCommand(program, path, process.execArgv, process.env)
+	const child = spawn(process.execPath, args, { cwd: '/', detached: true, stdio: ['ignore', log, log], env })
 	closeSync(log)
 	const started: DaemonProcess = { pid: child.pid, leftToAnother: false, failed: false }
 	child.on('exit', (code) => {

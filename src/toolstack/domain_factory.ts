@@ -1,4 +1,5 @@
 import { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from '../abi/grant_table.ts'
+import { discard } from '../base/bytes.ts'
 import { InternalError, UserError } from '../base/errors.ts'
 import { type BuiltDomain, buildDomain } from '../boot/domain_builder.ts'
 import { ImageError } from '../boot/kernel/image_error.ts'
@@ -24,7 +25,7 @@ type NamedConfig = DomainConfig & { readonly uuid: string }
 
 export interface DomainFactoryOptions {
 	readonly hypervisor: Hypervisor
-	/** A file's contents; undefined when there is none. Throws UserError when it can't be read. */
+	/** A file's contents, in a buffer that becomes the factory's; undefined when there is none. Throws UserError when it can't be read. */
 	readonly readFile: (path: string) => Promise<Uint8Array | undefined>
 	readonly dom0Memory_kib: number
 	/** Since 1970. */
@@ -88,6 +89,7 @@ export class XenDomainFactory implements DomainFactory {
 			...ports,
 			sharedInfoMfn: layout.sharedInfoMfn,
 		})
+		for (const image of [kernel, ramdisk]) if (image !== undefined) discard(image)
 		grantReserved(control.domain, GNTTAB_RESERVED_CONSOLE, DOM0, built.consoleMfn)
 		grantReserved(control.domain, GNTTAB_RESERVED_XENSTORE, DOM0, built.storeMfn)
 		const console = serveConsole(control, ports.consolePort)

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join, relative } from 'node:path'
 import { UserError } from '../../base/errors.ts'
 import { buildInitramfs } from '../../boot/initramfs.ts'
 import { decompress, detectCompression } from '../../boot/kernel/decompress.ts'
+import { cacheDirectory } from './cache_directory.ts'
 import { compareVersions, type DebianPackage, DebianPackages, type Progress } from './debian_packages.ts'
 
 export interface GuestAsset {
@@ -81,9 +81,14 @@ export async function cachedGuestAsset(name: string): Promise<GuestAsset | null>
 	}
 }
 
-/** `$XDG_CACHE_HOME/xenotype`, by default `~/.cache/xenotype`. */
-export function cacheDirectory(): string {
-	return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'xenotype')
+/** Lets `use` fetch other packages, with the cache's lock held. Throws a UserError on a host without apt. */
+export async function withDebianPackages<T>(progress: Progress, use: (debian: DebianPackages) => Promise<T>): Promise<T> {
+	const cache = new AssetCache(cacheDirectory(), progress)
+	try {
+		return await use(await cache.prepareToFetch())
+	} finally {
+		cache.close()
+	}
 }
 
 interface Manifest {
@@ -186,7 +191,7 @@ class AssetCache {
 	}
 
 	/** Takes the lock, for as long as this cache is open, and clears away what a process that died in the middle left. */
-	private async prepareToFetch(): Promise<DebianPackages> {
+	async prepareToFetch(): Promise<DebianPackages> {
 		if (this.debian !== null) return this.debian
 		const { progress } = this
 		if (progress === null) throw new NotCached()

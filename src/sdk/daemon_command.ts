@@ -1,0 +1,31 @@
+import { join } from 'node:path'
+import { cacheDirectory } from '../platform/node/cache_directory.ts'
+
+/** A Node process to start: its arguments and its environment. */
+export interface DaemonCommand {
+	readonly args: readonly string[]
+	readonly env: NodeJS.ProcessEnv
+}
+
+/**
+ * The daemon's process, made to stay small: domains keep most of their memory outside V8's heaps, so nothing tells V8 or malloc that a
+ * hundred megabytes of theirs are garbage. `execArgv` is the caller's own.
+ *
+ * - Stripped and compiled modules come from a cache on disk: Node's type stripper is not loaded, which takes 10 MiB in every thread.
+ * - A young generation of 1 MiB, not 16: collected often, it stays in the host's caches besides.
+ * - malloc gives memory back; left alone it keeps what V8's compilers used in each of their threads. What the user has set stays.
+ * - gc() is there for platform/node/collect_garbage.ts.
+ */
+export function daemonCommand(program: string, rundir: string, execArgv: readonly string[], env: NodeJS.ProcessEnv): DaemonCommand {
+	const hooks = execArgv.filter((argument) => argument.startsWith('--import='))
+	return {
+		args: ['--disable-warning=ExperimentalWarning', '--expose-gc', '--max-semi-space-size=1', ...hooks, program],
+		env: {
+			NODE_COMPILE_CACHE: join(cacheDirectory(env), 'compiled'),
+			MALLOC_ARENA_MAX: '2',
+			MALLOC_TRIM_THRESHOLD_: '131072',
+			...env,
+			XENOTYPE_RUNDIR: rundir,
+		},
+	}
+}
