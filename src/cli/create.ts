@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { basename, isAbsolute, join, resolve } from 'node:path'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { hostname, machine, release, type, version } from 'node:os'
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { XendClient } from '../sdk/client.ts'
 import { ConfigValueError, checkConfig, overrideValue } from '../toolstack/config.ts'
-import { type Assignment, ConfigError, type ConfigValue, parseConfig } from '../toolstack/config_parser.ts'
+import { type Assignment, ConfigError, type ConfigHost, type ConfigValue, parseConfig } from '../toolstack/config_parser.ts'
 import { configSxp } from '../toolstack/domain_record.ts'
 import { prettySxp } from '../toolstack/sxp.ts'
 import type { Command, CommandContext } from './command.ts'
@@ -112,10 +113,10 @@ function readValues(context: CommandContext, path: string, overrides: readonly [
 	} catch (error) {
 		throw new UserError(`Cannot read file ${path}: ${(error as NodeJS.ErrnoException).code}`)
 	}
-	const values = parseConfig(text, path)
+	const given = new Map(overrides.map(([key, value]) => [key, overrideValue(key, value)]))
+	const values = parseConfig(text, path, { host: configHost(context, dirname(resolve(context.cwd, path))), given })
 	const set = (key: string, value: ConfigValue) =>
 		values.set(key, { value, line: values.get(key)?.line ?? 0, column: values.get(key)?.column ?? 0 })
-	for (const [key, value] of overrides) values.set(key, { value: overrideValue(key, value), line: 0, column: 0 })
 	if (values.get('name') === undefined) set('name', basename(path))
 	for (const key of PATH_VARIABLES) {
 		const value = values.get(key)?.value
@@ -124,13 +125,32 @@ function readValues(context: CommandContext, path: string, overrides: readonly [
 	return values
 }
 
+/** What a configuration file can ask of this machine: its environment, what files there are, and the text of files beside it. */
+function configHost(context: CommandContext, directory: string): ConfigHost {
+	return {
+		env: process.env,
+		cwd: context.cwd,
+		uname: [type(), hostname(), release(), version(), machine()],
+		pathKind(path) {
+			const found = statSync(path, { throwIfNoEntry: false })
+			return found?.isDirectory() ? 'directory' : found && 'file'
+		},
+		readBeside(name) {
+			if (name === '' || name.startsWith('.') || basename(name) !== name) return undefined
+			const path = join(directory, name)
+			return statSync(path, { throwIfNoEntry: false })?.isFile() ? readFileSync(path, 'utf8') : undefined
+		},
+		print: (line) => context.complain(line),
+	}
+}
+
 function checked(path: string, values: ReadonlyMap<string, Assignment>): ReturnType<typeof checkConfig> {
 	try {
 		return checkConfig(Object.fromEntries([...values].map(([key, { value }]) => [key, value])))
 	} catch (error) {
 		if (!(error instanceof ConfigValueError)) throw error
 		const at = values.get(error.key)
-		if (at !== undefined && at.line > 0) throw new ConfigError(path, at.line, at.column, error.message)
+		if (at !== undefined && at.line > 0) throw new ConfigError(path, at, error.message)
 		throw new UserError(at === undefined ? `${path}: ${error.message}` : error.message, { code: 'config' })
 	}
 }
