@@ -19,6 +19,8 @@ test('checkConfig() fills in the defaults of xmdomain.cfg', () => {
 		on_poweroff: 'destroy',
 		on_reboot: 'restart',
 		on_crash: 'restart',
+		on_xend_start: 'ignore',
+		on_xend_stop: 'ignore',
 	})
 	assert.deepEqual(warnings, [])
 })
@@ -61,7 +63,7 @@ test('checkConfig() warns about known variables that have no effect', () => {
 	const { warnings, config } = checkConfig({ ...base, pae: 1, cpus: '0-3', on_crash: 'coredump-restart' })
 	assert.equal(warnings.length, 3)
 	assert.match(warnings[0]!, /^pae = 1 has no effect: /)
-	assert.equal(config.on_crash, 'restart')
+	assert.equal(config.on_crash, 'coredump-restart')
 })
 
 test('checkConfig() refuses an HVM guest in the words of xend', () => {
@@ -77,4 +79,20 @@ test('overrideValue() makes a list of a word for a list variable', () => {
 	assert.deepEqual(overrideValue('disk', 'phy:a,b,w'), ['phy:a,b,w'])
 	assert.deepEqual(overrideValue('disk', ''), [])
 	assert.equal(overrideValue('memory', '64'), '64')
+})
+
+test("checkConfig() takes xl's variables for the same", () => {
+	const { config, warnings } = checkConfig({
+		name: 'web',
+		type: 'pv',
+		kernel: '/k',
+		cmdline: 'console=hvc0 root=/dev/xvda',
+		extra: 'x',
+		maxvcpus: 1,
+		pool: 'Pool-0',
+	})
+	assert.equal(commandLine(config), 'console=hvc0 root=/dev/xvda')
+	assert.deepEqual(warnings, ["pool = 'Pool-0' has no effect: domains are scheduled by the host"])
+	assert.throws(() => checkConfig({ name: 'web', type: 'pvh', kernel: '/k' }), /type = 'pvh' cannot be honoured: only paravirtual guests/)
+	assert.throws(() => checkConfig({ name: 'web', kernel: '/k', maxvcpus: 4 }), /maxvcpus = 4 is not valid: it must be 1 for now/)
 })

@@ -3,8 +3,10 @@ import { CONFIG_KEYS, type ConfigKind, nearestKey } from './config_keys.ts'
 import type { ConfigValue } from './config_parser.ts'
 
 export const EXIT_ACTIONS = ['destroy', 'restart', 'preserve', 'rename-restart'] as const
-export type ExitAction = (typeof EXIT_ACTIONS)[number]
 const CRASH_ACTIONS = [...EXIT_ACTIONS, 'coredump-destroy', 'coredump-restart'] as const
+export type ExitAction = (typeof CRASH_ACTIONS)[number]
+const XEND_START_ACTIONS = ['ignore', 'start'] as const
+const XEND_STOP_ACTIONS = ['ignore', 'shutdown', 'suspend'] as const
 
 /** A domain as it is to be built: checked, with every default filled in. Plain data: it is what the API carries. */
 export interface DomainConfig {
@@ -22,6 +24,9 @@ export interface DomainConfig {
 	readonly on_poweroff: ExitAction
 	readonly on_reboot: ExitAction
 	readonly on_crash: ExitAction
+	/** What the toolstack does with a managed domain when it starts, and with any when it is told to stop. */
+	readonly on_xend_start: (typeof XEND_START_ACTIONS)[number]
+	readonly on_xend_stop: (typeof XEND_STOP_ACTIONS)[number]
 }
 
 export const DEFAULT_MEMORY_MIB = 128
@@ -60,6 +65,9 @@ export function checkConfig(values: ConfigValues): CheckedConfig {
 		)
 	}
 	if (builder !== 'linux' && builder !== 'generic') throw wrong('builder', values.builder, "'linux' or 'generic'")
+	const type = text('type') || 'pv'
+	if (type !== 'pv')
+		throw new ConfigValueError('type', `type = '${type}' cannot be honoured: only paravirtual guests run here; type may be 'pv'`)
 	const name = text('name')
 	if (name === '') throw new ConfigValueError('name', 'Missing VM Name')
 	if (!/^[A-Za-z0-9_.:+-]{1,64}$/.test(name) || /^\d+$/.test(name)) {
@@ -79,15 +87,20 @@ export function checkConfig(values: ConfigValues): CheckedConfig {
 		uuid: uuid === '' ? undefined : uuid,
 		kernel: text('kernel'),
 		ramdisk: text('ramdisk') === '' ? undefined : text('ramdisk'),
-		root: text('root'),
-		extra: text('extra'),
+		// xl's cmdline is the whole command line.
+		root: text('cmdline') === '' ? text('root') : '',
+		extra: text('cmdline') || text('extra'),
 		memory_mib: memory,
 		maxmem_mib: maxmem,
-		vcpus: integer(values, 'vcpus', 1, 1, 1, 'for now'),
-		on_poweroff: exitAction(values, 'on_poweroff', 'destroy', EXIT_ACTIONS, warnings),
-		on_reboot: exitAction(values, 'on_reboot', 'restart', EXIT_ACTIONS, warnings),
-		on_crash: exitAction(values, 'on_crash', 'restart', CRASH_ACTIONS, warnings),
+		vcpus: integer(values, 'vcpus', integer(values, 'maxvcpus', 1, 1, 1, 'for now'), 1, 1, 'for now'),
+		on_poweroff: action(values, 'on_poweroff', 'destroy', EXIT_ACTIONS),
+		on_reboot: action(values, 'on_reboot', 'restart', EXIT_ACTIONS),
+		on_crash: action(values, 'on_crash', 'restart', CRASH_ACTIONS),
+		on_xend_start: action(values, 'on_xend_start', 'ignore', XEND_START_ACTIONS),
+		on_xend_stop: action(values, 'on_xend_stop', 'ignore', XEND_STOP_ACTIONS),
 	}
+	if (config.on_crash.startsWith('coredump-')) warnings.push(`on_crash = '${config.on_crash}': core dumps are not written yet`)
+	if (config.on_xend_stop === 'suspend') warnings.push("on_xend_stop = 'suspend' acts as 'ignore': a domain cannot be saved yet")
 	return { config, warnings }
 }
 
@@ -142,13 +155,11 @@ function integer(values: ConfigValues, key: string, fallback: number, low: numbe
 	return number
 }
 
-function exitAction(values: ConfigValues, key: string, fallback: ExitAction, allowed: readonly string[], warnings: string[]): ExitAction {
+function action<A extends string>(values: ConfigValues, key: string, fallback: A, allowed: readonly A[]): A {
 	const text = asText(values[key]) || fallback
-	if (!allowed.includes(text)) throw wrong(key, values[key], `one of ${allowed.join(', ')}`)
-	if (!text.startsWith('coredump-')) return text as ExitAction
-	const action = text.slice('coredump-'.length)
-	warnings.push(`${key} = '${text}' acts as '${action}': core dumps are not written yet`)
-	return action as ExitAction
+	const found = allowed.find((name) => name === text)
+	if (found === undefined) throw wrong(key, values[key], `one of ${allowed.join(', ')}`)
+	return found
 }
 
 function wrong(key: string, value: ConfigValue | undefined, allowed: string): ConfigValueError {

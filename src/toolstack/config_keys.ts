@@ -1,5 +1,5 @@
 /**
- * Every configuration variable of the book's time, and what it does here.
+ * Every configuration variable of the book's time and of xl, and what it does here.
  *
  *  - acts: it has the effect it has in Xen;
  *  - refused: it is accepted only when empty, for its subsystem is not built;
@@ -8,6 +8,8 @@
 export type ConfigKind = 'string' | 'integer' | 'number' | 'list' | 'any'
 
 export interface ConfigKey {
+	/** Whose configuration files have it: xm's (and mostly xl's too), or xl's alone. */
+	readonly origin: 'xm' | 'xl'
 	readonly kind: ConfigKind
 	readonly effect: 'acts' | 'refused' | 'ignored'
 	/** Why it is refused or ignored: completes "because ...". */
@@ -24,12 +26,18 @@ const NO_KERNEL_NETWORK = 'network devices are not supported yet'
 
 const keys = new Map<string, ConfigKey>()
 
-function declare(effect: ConfigKey['effect'], why: string, kind: ConfigKind, names: string): void {
-	for (const name of names.split(' ')) keys.set(name, { kind, effect, why })
+function declare(effect: ConfigKey['effect'], why: string, kind: ConfigKind, names: string, origin: ConfigKey['origin'] = 'xm'): void {
+	for (const name of names.split(' ')) keys.set(name, { origin, kind, effect, why })
 }
 
-declare('acts', '', 'string', 'name uuid builder kernel ramdisk root extra on_poweroff on_reboot on_crash')
+function declareXl(effect: ConfigKey['effect'], why: string, kind: ConfigKind, names: string): void {
+	declare(effect, why, kind, names, 'xl')
+}
+
+declare('acts', '', 'string', 'name uuid builder kernel ramdisk root extra on_poweroff on_reboot on_crash on_xend_start on_xend_stop')
 declare('acts', '', 'integer', 'memory maxmem vcpus')
+declareXl('acts', '', 'string', 'type cmdline')
+declareXl('acts', '', 'integer', 'maxvcpus')
 
 declare('refused', NO_DISKS, 'list', 'disk')
 declare('refused', NO_NETWORK, 'list', 'vif')
@@ -44,7 +52,6 @@ declare('ignored', 'a domain has one virtual processor for now, which is online'
 declare('ignored', 'there is no boot loader to pass it to', 'string', 'bootargs bootentry')
 declare('ignored', "the kernel's own ELF notes decide", 'string', 'features')
 declare('ignored', 'on_poweroff, on_reboot and on_crash replace it', 'string', 'restart')
-declare('ignored', 'domains are not started or stopped with the daemon yet', 'string', 'on_xend_start on_xend_stop')
 declare('ignored', 'every backend runs in domain 0', 'any', 'blkif netif tpmif nics')
 declare('ignored', NO_KERNEL_NETWORK, 'any', 'ip gateway netmask hostname interface dhcp nfs_server nfs_root')
 declare(
@@ -65,6 +72,40 @@ declare('ignored', 'all memory here is addressable in any size', 'any', 'target 
 declare('ignored', 'there are no physical devices to pass through', 'any', 'pci_msitranslate pci_power_mgmt')
 
 export const CONFIG_KEYS: ReadonlyMap<string, ConfigKey> = keys
+
+declareXl('refused', 'there are no physical devices to pass through', 'list', 'usbdev iomem irqs dtdev rdm')
+declareXl('refused', 'shared file systems and paravirtual sockets are not supported yet', 'list', 'p9 pvcalls channel')
+declareXl('refused', 'it is a device that is not supported yet', 'list', 'usbctrl vdispl vsnd vkb virtio')
+declareXl('refused', 'a domain has one node of memory', 'list', 'vnuma')
+declareXl('ignored', NO_SCHEDULER, 'any', 'pool cpus_soft cap period slice budget extratime latency')
+declareXl('ignored', 'the watchdog and soft resets act as crashes and reboots do', 'string', 'on_watchdog on_soft_reset')
+declareXl('ignored', 'there is no boot loader to pass it to', 'any', 'bootloader_args bootloader_restrict bootloader_user')
+declareXl('ignored', 'security labels are not supported yet', 'any', 'seclabel init_seclabel device_model_stubdomain_seclabel')
+declareXl(
+	'ignored',
+	"the limits are the hypervisor's own",
+	'any',
+	'max_grant_frames max_maptrack_frames max_grant_version max_event_channels',
+)
+declareXl('ignored', 'a domain cannot be saved or moved yet', 'any', 'nomigrate')
+declareXl('ignored', 'every backend runs in domain 0', 'any', 'driver_domain')
+declareXl('ignored', 'there are no physical devices to pass through', 'any', 'passthrough gfx_passthru rdm_mem_boundary e820_host')
+declareXl('ignored', 'it belongs to ARM guests', 'any', 'arm_sci device_tree gic_version llc_colors nr_spis sve tee vuart')
+declareXl('ignored', 'there are no hardware performance counters', 'any', 'vpmu')
+declareXl('ignored', "XenStore's features and quotas are the same for all domains", 'any', 'xenstore_feature_mask xenstore_quota')
+declareXl('ignored', 'the time stamp counter is emulated for every domain', 'any', 'tsc_mode')
+declareXl(
+	'ignored',
+	NO_HVM,
+	'any',
+	'firmware bios hdtype acpi_s3 acpi_s4 acpi_laptop_slate nx altp2m altp2mhvm altp2m_count nestedhvm smbios smbios_firmware acpi_firmware ms_vm_genid mmio_hole vga mca_caps msr_relaxed pvshim pvshim_path pvshim_cmdline pvshim_extra assisted_xapic assisted_x2apic vendor_device hvm_pirq oos vkb_device vif2 vmtrace_buf_kb xen_platform_pci_bar_uc pci_permissive pci_seize bios_path_override firmware_override trap_unmapped_accesses dm_restrict xend_suspend_evtchn_compat',
+)
+declareXl(
+	'ignored',
+	NO_DEVICE_MODEL,
+	'any',
+	'device_model_version device_model_override device_model_stubdomain_override device_model_args device_model_args_pv device_model_args_hvm device_model_user stubdomain_kernel stubdomain_cmdline stubdomain_ramdisk stubdomain_memory spice spicehost spiceport spicetls_port spicepasswd spicedisable_ticketing spiceagent_mouse spicevdagent spice_clipboard_sharing spiceusbredirection spice_image_compression spice_streaming_video  usbversion',
+)
 
 /** The known name nearest to `name` by edit distance. */
 export function nearestKey(name: string, known: Iterable<string> = keys.keys()): string {
