@@ -3,7 +3,13 @@ import { test } from 'node:test'
 import { geometricMean, type Measurement, median, type Platform, parseLine, Results } from './measurement.ts'
 import { guestTable, programTable, table } from './report.ts'
 
-const measurement = (name: string, time_ns: number, checksum = '0'.repeat(16)): Measurement => ({ name, iterations: 10, time_ns, checksum })
+const measurement = (name: string, time_ns: number, checksum = '0'.repeat(16)): Measurement => ({
+	name,
+	iterations: 10,
+	time_ns,
+	checksum,
+	all: { iterations: 20, time_ns: time_ns * 4 },
+})
 
 function resultsOf(...rows: readonly (readonly [Platform, Measurement])[]): Results {
 	const results = new Results()
@@ -12,10 +18,19 @@ function resultsOf(...rows: readonly (readonly [Platform, Measurement])[]): Resu
 }
 
 test("parseLine() reads a program's line, with the carriage return of a console, and nothing else", () => {
-	const expected = { name: 'fork_exec', iterations: 3, time_ns: 4500, checksum: '00000000deadbeef' }
-	assert.deepEqual(parseLine('bench fork_exec 3 4500 00000000deadbeef\r'), expected)
-	assert.equal(parseLine('[    1.2] bench sort 3 4500 00000000deadbeef'), null)
-	assert.equal(parseLine('bench sort 3 4500 deadbeef'), null)
+	const all = { iterations: 4, time_ns: 9000 }
+	const expected = { name: 'fork_exec', iterations: 3, time_ns: 4500, checksum: '00000000deadbeef', all }
+	assert.deepEqual(parseLine('bench fork_exec 3 4500 00000000deadbeef 4 9000\r'), expected)
+	assert.equal(parseLine('[    1.2] bench sort 3 4500 00000000deadbeef 4 9000'), null)
+	assert.equal(parseLine('bench sort 3 4500 deadbeef 4 9000'), null)
+})
+
+test('parseLine() reads the rates of openssl speed -mr', () => {
+	const rate = (iterations: number) => ({ iterations, time_ns: 1e9 })
+	const [aes, rsa] = [rate(172_320), rate(3159.5)]
+	assert.deepEqual(parseLine('+F:22:aes-128-cbc:1411645440.00\r'), { name: 'openssl_aes', ...aes, checksum: null, all: aes })
+	assert.deepEqual(parseLine('+F2:2:2048:3159.500000:58527.000000'), { name: 'openssl_rsa', ...rsa, checksum: null, all: rsa })
+	assert.equal(parseLine('+H:8192'), null)
 })
 
 test('median() and geometricMean()', () => {
@@ -30,6 +45,21 @@ test('disagreements() names the programs whose checksums differ, and who said wh
 	assert.deepEqual(good.disagreements(), [])
 	good.runs.push({ platform: 'domain', measurement: measurement('sort', 2, 'f'.repeat(16)) })
 	assert.deepEqual(good.disagreements(), [`sort: ${'0'.repeat(16)} (native, tcg) but ${'f'.repeat(16)} (domain)`])
+})
+
+test('disagreements() is silent on programs without a checksum', () => {
+	const without = { ...measurement('openssl_rsa', 1), checksum: null }
+	assert.deepEqual(resultsOf(['native', without], ['tcg', measurement('openssl_rsa', 2)]).disagreements(), [])
+})
+
+test('runs that had too little of the host count only where there are no others', () => {
+	const slow = { ...measurement('sort', 500), cpuShare: 0.6 }
+	const results = resultsOf(['domain', slow], ['domain', slow])
+	assert.equal(results.time_ns('domain', 'sort'), 50)
+	assert.deepEqual(results.disturbed('domain'), ['sort'])
+	results.runs.push({ platform: 'domain', measurement: { ...measurement('sort', 100), cpuShare: 0.99 } })
+	assert.equal(results.time_ns('domain', 'sort'), 10)
+	assert.deepEqual(results.disturbed('domain'), [])
 })
 
 test('programTable() shows medians of an iteration, ratios, and means of groups; no column for what was not measured', () => {
@@ -51,14 +81,14 @@ test('programTable() shows medians of an iteration, ratios, and means of groups;
 	assert.deepEqual(rows[5], ['', 'fft', '-', '-', '-', ''])
 })
 
-test('guestTable() shows a dash for what could not be seen', () => {
+test('guestTable() shows a dash for what could not be seen, and no row for what nobody saw', () => {
 	const results = new Results()
 	assert.equal(guestTable(results), null)
-	const figures = { boot_s: 12, overhead_MiB: Number.NaN, idleShare: 0.005, ticks: 1, busyShare: 0.99 }
-	results.guests.push({ platform: 'domain', figures })
-	results.guests.push({ platform: 'tcg', figures: { ...figures, boot_s: 4 } })
+	results.guests.push({ platform: 'domain', figures: { boot_s: 12, overhead_MiB: Number.NaN, idleShare: 0.005 } })
+	results.guests.push({ platform: 'tcg', figures: { boot_s: 4 } })
 	assert.match(guestTable(results)!, /boot to user space +\| +12\.0 s \| +4\.0 s \| +3\.00 \|/)
-	assert.match(guestTable(results)!, /memory beyond the guest's +\| +- \| +- \| +- \|/)
+	assert.match(guestTable(results)!, /host CPU when idle +\| +0\.5 % \| +- \| +- \|/)
+	assert.doesNotMatch(guestTable(results)!, /resident memory/)
 })
 
 test('table() aligns its columns', () => {

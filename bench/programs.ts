@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export type Group = 'integer' | 'floating' | 'system'
+export type Group = 'integer' | 'floating' | 'system' | 'real'
 
 export interface Program {
 	readonly name: string
@@ -21,11 +21,15 @@ export const PROGRAMS: readonly Program[] = [
 	...inGroup('system', 'getppid fork_exec fork pipe page_fault yield signal'),
 ]
 
-/** Counts timer interrupts instead of time; programs/ticks.c. */
-export const TICKS = 'ticks'
+/** Count timer interrupts instead of time; programs/ticks.h. */
+export const TICKS = ['ticks_integer', 'ticks_floating'] as const
+/** Times the real programs. */
+export const TIMED = 'timed'
+const TOOLS = [...TICKS, TIMED] as const
+export type Tool = (typeof TOOLS)[number]
 
 /** Programs that need no more of a system than write, exit and clock_gettime. */
-export const runsWithoutKernel = ({ group }: Program): boolean => group !== 'system'
+export const runsWithoutKernel = ({ group }: Program): boolean => group === 'integer' || group === 'floating'
 
 const FLAGS = [
 	'-std=gnu11 -O2 -march=x86-64 -ffreestanding -fno-tree-loop-distribute-patterns -fno-math-errno -ffp-contract=off',
@@ -43,8 +47,8 @@ export interface BuiltProgram extends Program {
 
 export interface Build {
 	readonly programs: readonly BuiltProgram[]
-	/** Path of the executable of TICKS. */
-	readonly ticks: string
+	/** Absolute paths of static executables. */
+	readonly tools: Readonly<Record<Tool, string>>
 	/** Name and version. */
 	readonly compiler: string
 }
@@ -55,20 +59,22 @@ export function buildPrograms(programs: readonly Program[]): Build | null {
 	if (compiler === null) return null
 	mkdirSync(output, { recursive: true })
 	const built = programs.map((program) => ({ ...program, path: buildProgram(program.name, compiler) }))
-	return { programs: built, ticks: buildProgram(TICKS, compiler), compiler }
+	const tools = Object.fromEntries(TOOLS.map((tool) => [tool, buildProgram(tool, compiler)])) as Record<Tool, string>
+	return { programs: built, tools, compiler }
 }
 
 function buildProgram(name: string, compiler: string): string {
-	const files = ['bench.h', 'runtime.c', `${name}.c`].map((file) => join(sources, file))
+	const headers = ['bench.h', 'ticks.h'].map((file) => join(sources, file))
+	const files = ['runtime.c', `${name}.c`].map((file) => join(sources, file))
 	const hash = createHash('sha256').update(compiler).update(FLAGS.join(' '))
-	for (const file of files) hash.update(readFileSync(file))
+	for (const file of [...headers, ...files]) hash.update(readFileSync(file))
 	const directory = join(output, `${name}-${hash.digest('hex').slice(0, 12)}`)
 	const path = join(directory, name)
 	if (existsSync(path)) return path
 	const temporary = `${directory}.${process.pid}`
 	mkdirSync(temporary)
 	try {
-		execFileSync('gcc', [...FLAGS, '-o', join(temporary, name), ...files.slice(1)], { stdio: ['ignore', 'ignore', 'inherit'] })
+		execFileSync('gcc', [...FLAGS, '-o', join(temporary, name), ...files], { stdio: ['ignore', 'ignore', 'inherit'] })
 		renameSync(temporary, directory)
 	} finally {
 		rmSync(temporary, { recursive: true, force: true })

@@ -20,7 +20,7 @@ const built = buildPrograms(
 if (built === null) throw new Error('there is no gcc, which builds the programs')
 const core = await loadCore((line) => process.stderr.write(`${line}\n`))
 
-/** Microseconds an iteration, from a program's line "bench NAME ITERATIONS NANOSECONDS CHECKSUM". */
+/** Microseconds an iteration, from a program's line "bench NAME ITERATIONS NANOSECONDS CHECKSUM ...". */
 function perIteration_us(output: string): number {
 	const [, , iterations, nanoseconds] = /bench (\S+) (\d+) (\d+)/.exec(output) ?? []
 	return Number(nanoseconds) / Number(iterations) / 1000

@@ -15,8 +15,10 @@ extern const char name[];
 void setup(void);
 u64 iteration(void);
 
-// Path of the running executable.
+// Path of the running executable, and all of its arguments, that path first.
 extern const char *executable;
+extern u64 argument_count;
+extern char **arguments;
 
 void *memset(void *to, int byte, u64 size);
 void *memcpy(void *to, const void *from, u64 size);
@@ -24,6 +26,11 @@ int memcmp(const void *a, const void *b, u64 size);
 __attribute__((noreturn)) void exit(int status);
 __attribute__((noreturn)) void fail(const char *what);
 u64 nanoseconds(void);
+u64 length(const char *text);
+// Fails when the text is not a decimal number.
+u64 decimal(const char *text);
+// Prints the line described in runtime.c.
+void report(const char *of, u64 sum, u64 iterations, u64 time_ns, u64 every_iteration, u64 every_ns);
 // Writes at least `width` digits, and returns where they end.
 char *put_number(char *at, u64 value, u32 base, u32 width);
 

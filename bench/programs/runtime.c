@@ -4,10 +4,13 @@
 //   PROGRAM -t MS   runs as many as take about that many milliseconds on this processor
 //   PROGRAM exit    exits at once (what fork_exec executes)
 //
-// and prints "bench NAME ITERATIONS NANOSECONDS CHECKSUM".
+// and prints "bench NAME ITERATIONS NANOSECONDS CHECKSUM ITERATIONS NANOSECONDS": of the last iterations, which begin when it is known how many
+// take the time; then of all from the program's start.
 #include "bench.h"
 
 const char *executable;
+u64 argument_count;
+char **arguments;
 
 asm(".globl _start\n"
 	"_start:\n"
@@ -41,7 +44,7 @@ int memcmp(const void *a, const void *b, u64 size) {
 	return 0;
 }
 
-static u64 length(const char *text) {
+u64 length(const char *text) {
 	u64 n = 0;
 	while (text[n]) n++;
 	return n;
@@ -87,21 +90,22 @@ void reap(i64 pid) {
 	if (status != 0) fail("a child failed");
 }
 
-static u64 expected;
-static int has_expected;
+static u64 expected, all_iterations, all_ns;
 
 static u64 run(u64 count) {
 	u64 start = nanoseconds();
 	for (u64 n = 0; n < count; n++) {
 		u64 sum = iteration();
-		if (has_expected && sum != expected) fail("two iterations differ");
+		if (all_iterations + n > 0 && sum != expected) fail("two iterations differ");
 		expected = sum;
-		has_expected = 1;
 	}
-	return nanoseconds() - start;
+	u64 taken = nanoseconds() - start;
+	all_iterations += count;
+	all_ns += taken;
+	return taken;
 }
 
-static u64 decimal(const char *text) {
+u64 decimal(const char *text) {
 	u64 value = 0;
 	if (!*text) fail("a number is missing");
 	for (; *text; text++) {
@@ -120,17 +124,21 @@ char *put_number(char *at, u64 value, u32 base, u32 width) {
 	return at;
 }
 
-static void report(u64 count, u64 time_ns) {
-	char line[160], *at = line;
+static char *put_field(char *at, u64 value, u32 base, u32 width) {
+	*at++ = ' ';
+	return put_number(at, value, base, width);
+}
+
+void report(const char *of, u64 sum, u64 iterations, u64 time_ns, u64 every_iteration, u64 every_ns) {
+	char line[256], *at = line;
+	if (length(of) > 32) fail("the name is too long");
 	memcpy(at, "bench ", 6);
-	memcpy(at += 6, name, length(name));
-	at += length(name);
-	*at++ = ' ';
-	at = put_number(at, count, 10, 1);
-	*at++ = ' ';
-	at = put_number(at, time_ns, 10, 1);
-	*at++ = ' ';
-	at = put_number(at, expected, 16, 16);
+	memcpy(at += 6, of, length(of));
+	at = put_field(at + length(of), iterations, 10, 1);
+	at = put_field(at, time_ns, 10, 1);
+	at = put_field(at, sum, 16, 16);
+	at = put_field(at, every_iteration, 10, 1);
+	at = put_field(at, every_ns, 10, 1);
 	*at++ = '\n';
 	syscall3(SYS_write, 1, line, at - line);
 }
@@ -143,21 +151,23 @@ static void run_for(u64 time_ns) {
 		count = count * time_ns / (taken + 1);
 		taken = run(count);
 	}
-	report(count, taken);
+	report(name, expected, count, taken, all_iterations, all_ns);
 }
 
 __attribute__((noreturn, used)) void start(u64 *stack) {
-	char **argv = (char **)(stack + 1);
-	if (stack[0] < 2) fail("usage: COUNT | -t MILLISECONDS | exit");
+	char **argv = arguments = (char **)(stack + 1);
+	argument_count = stack[0];
+	if (argument_count < 2) fail("usage: COUNT | -t MILLISECONDS | exit");
 	executable = argv[0];
-	if (argv[1][0] == 'e') exit(0);
+	if (length(argv[1]) == 4 && memcmp(argv[1], "exit", 4) == 0) exit(0);
 	setup();
 	if (argv[1][0] == '-') {
-		if (stack[0] < 3) fail("usage: COUNT | -t MILLISECONDS | exit");
+		if (argument_count < 3) fail("usage: COUNT | -t MILLISECONDS | exit");
 		run_for(decimal(argv[2]) * 1000000ul);
 	} else {
 		u64 count = decimal(argv[1]);
-		report(count, run(count));
+		u64 taken = run(count);
+		report(name, expected, count, taken, count, taken);
 	}
 	exit(0);
 }

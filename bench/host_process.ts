@@ -1,0 +1,96 @@
+/** What Linux tells of a process that runs a guest (proc(5)). */
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
+
+const PAGE_SIZE = 4096
+const MIB = 1 << 20
+
+/** A process at a moment. */
+export interface Moment {
+	readonly time_s: number
+	/** Time that each thread has run so far, by thread. */
+	readonly cpu_s: ReadonlyMap<string, number>
+}
+
+/** Null when the process has ended. */
+export function momentOf(pid: number | undefined): Moment | null {
+	const time_s = performance.now() / 1000
+	const cpu_s = new Map<string, number>()
+	for (const thread of attempt(() => readdirSync(`/proc/${pid}/task`)) ?? []) {
+		// Nanoseconds on a CPU, nanoseconds in wait for one, slices.
+		const text = attempt(() => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'))
+		if (text !== null) cpu_s.set(thread, Number(text.split(' ')[0]) / 1e9)
+	}
+	return cpu_s.size === 0 ? null : { time_s, cpu_s }
+}
+
+/** Parts of a host CPU that the threads had between two moments; NaN for a moment that was not seen. */
+function shares(from: Moment | null, to: Moment | null): number[] {
+	if (from === null || to === null) return [Number.NaN]
+	return [...to.cpu_s].map(([thread, cpu_s]) => (cpu_s - (from.cpu_s.get(thread) ?? 0)) / (to.time_s - from.time_s))
+}
+
+/** Of the whole process. */
+export const cpuShare = (from: Moment | null, to: Moment | null): number => shares(from, to).reduce((sum, share) => sum + share, 0)
+/** Of the busiest thread: the guest's processor, while the guest is busy. */
+export const threadShare = (from: Moment | null, to: Moment | null): number => Math.max(...shares(from, to))
+
+export interface ResidentMemory {
+	/** Of the guest's memory. */
+	readonly guest_MiB: number
+	/** Of all else. */
+	readonly other_MiB: number
+}
+
+/**
+ * Resident memory of a process with a guest of `memory_MiB`. The guest's memory is the end of the smallest anonymous mapping that holds as
+ * much: QEMU's has its size, a domain's the hypervisor's tables before it, and less than 1 MiB of them after it. Null where that can't be seen.
+ */
+export function residentMemory(pid: number | undefined, memory_MiB: number): ResidentMemory | null {
+	const size = memory_MiB * MIB
+	const maps = attempt(() => readFileSync(`/proc/${pid}/maps`, 'utf8'))
+	const total_kB = /^VmRSS:\s+(\d+) kB$/m.exec(attempt(() => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? '')?.[1]
+	const [smallest] = anonymousMappings(maps ?? '')
+		.filter(({ start, end }) => end - start >= size)
+		.sort((a, b) => a.end - a.start - (b.end - b.start))
+	if (smallest === undefined || total_kB === undefined) return null
+	const guest = attempt(() => residentPages(pid!, smallest.end - size, smallest.end))
+	if (guest === null) return null
+	const guest_MiB = (guest * PAGE_SIZE) / MIB
+	return { guest_MiB, other_MiB: Number(total_kB) / 1024 - guest_MiB }
+}
+
+interface Mapping {
+	readonly start: number
+	readonly end: number
+}
+
+/** Those that can be read and written, from the text of /proc/PID/maps. */
+export function anonymousMappings(maps: string): Mapping[] {
+	return [...maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) rw-[ps] \S+ \S+ 0 *$/gm)].map(([, start, end]) => ({
+		start: Number.parseInt(start!, 16),
+		end: Number.parseInt(end!, 16),
+	}))
+}
+
+/** /proc/PID/pagemap has eight bytes a page; bit 63: it is in memory. */
+function residentPages(pid: number, start: number, end: number): number {
+	const entries = Buffer.alloc(((end - start) / PAGE_SIZE) * 8)
+	const file = openSync(`/proc/${pid}/pagemap`, 'r')
+	try {
+		readSync(file, entries, 0, entries.length, (start / PAGE_SIZE) * 8)
+	} finally {
+		closeSync(file)
+	}
+	let pages = 0
+	for (let at = 7; at < entries.length; at += 8) pages += entries[at]! >> 7
+	return pages
+}
+
+function attempt<T>(read: () => T): T | null {
+	try {
+		return read()
+	} catch {
+		// The process has ended, or is another user's.
+		return null
+	}
+}
