@@ -34,6 +34,30 @@ export class XenstoreError extends Error {
 		this.name = 'XenstoreError'
 		this.errno = errno
 	}
+
+	/** The reason in words, as C's strerror() has it. */
+	get description(): string {
+		return DESCRIPTIONS[this.errno]
+	}
+}
+
+const DESCRIPTIONS: Readonly<Record<Errno, string>> = {
+	EINVAL: 'Invalid argument',
+	EACCES: 'Permission denied',
+	EEXIST: 'File exists',
+	EISDIR: 'Is a directory',
+	ENOENT: 'No such file or directory',
+	ENOMEM: 'Cannot allocate memory',
+	ENOSPC: 'No space left on device',
+	EIO: 'Input/output error',
+	ENOTEMPTY: 'Directory not empty',
+	ENOSYS: 'Function not implemented',
+	EROFS: 'Read-only file system',
+	EBUSY: 'Device or resource busy',
+	EAGAIN: 'Resource temporarily unavailable',
+	EISCONN: 'Transport endpoint is already connected',
+	E2BIG: 'Argument list too long',
+	EPERM: 'Operation not permitted',
 }
 
 /** The way to the server: a socket, or the server in this process. */
@@ -89,7 +113,12 @@ export class XenstoreNodes {
 
 	/** Removes the node and all below it; that it is not there is no error. */
 	async rm(path: string): Promise<void> {
-		await unlessMissing(this.#request(XS_RM, cString(path), `rm ${path}`))
+		await this.remove(path)
+	}
+
+	/** The same; false when neither the node nor its parent is there. */
+	async remove(path: string): Promise<boolean> {
+		return (await unlessMissing(this.#request(XS_RM, cString(path), `rm ${path}`))) !== undefined
 	}
 
 	/** The children's names, or undefined when there is no such node. */
@@ -143,13 +172,19 @@ export class XenstoreClient extends XenstoreNodes {
 	readonly #decoder = new Decoder()
 	readonly #pending = new Map<number, Pending>()
 	readonly #watches = new Map<string, (path: string) => void>()
+	/** Resolves when the connection has ended, whoever ended it. */
+	readonly closed: Promise<void>
 	#lastRequest = 0
 	#lastWatch = 0
 	#closed = false
+	#resolveClosed: () => void = () => {}
 
 	constructor(stream: ClientStream) {
 		super((type, payload, doing) => this.#send(type, 0, payload, doing))
 		this.#stream = stream
+		this.closed = new Promise((resolve) => {
+			this.#resolveClosed = resolve
+		})
 	}
 
 	/**
@@ -234,6 +269,7 @@ export class XenstoreClient extends XenstoreNodes {
 		for (const { doing, reject } of this.#pending.values()) reject(new XenstoreError('EIO', `${doing}: the connection is closed`))
 		this.#pending.clear()
 		this.#watches.clear()
+		this.#resolveClosed()
 	}
 
 	close(): void {

@@ -9,6 +9,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { connectXenstore, listenXenstore, type XenstoreListener } from '../../src/platform/node/xenstore_socket.ts'
 import { XenstoreServer } from '../../src/xenstore/server.ts'
 
@@ -128,5 +129,60 @@ test('a client that sends half a message and leaves, or never reads, holds nobod
 	assert.ok(performance.now() - start < 2000)
 	assert.ok(deaf.writableLength > 0, 'its requests are not taken any more')
 	for (const socket of [half, deaf]) socket.destroy()
+	client.close()
+})
+
+/** One of our programs, like run(). */
+function ours(name: string, ...parameters: string[]): Promise<{ status: number; output: string }> {
+	return new Promise((resolve) => {
+		const path = fileURLToPath(new URL(`../../bin/${name}`, import.meta.url))
+		execFile(path, parameters, { env: { ...process.env, XENSTORED_RUNDIR: directory }, timeout: 60_000 }, (error, stdout, stderr) => {
+			resolve({ status: error === null ? 0 : Number(error.code ?? -1), output: stdout + stderr })
+		})
+	})
+}
+
+test("our programs print what Debian's print", needs('xenstore-ls'), async () => {
+	const client = await connectXenstore(listener.path)
+	await client.write('/cmp/empty', '')
+	await client.write(
+		'/cmp/bytes',
+		Uint8Array.from({ length: 256 }, (_, n) => n),
+	)
+	await client.write(`/cmp/${'long-name-'.repeat(12)}`, 'v'.repeat(300))
+	await client.write('/cmp/a/b/c', 'one "two" three')
+	await client.setPerms('/cmp/a/b', ['n0', 'r1', 'w2', 'b3'])
+	const commands = [
+		'xenstore-ls /cmp',
+		'xenstore-ls -p /cmp',
+		'xenstore-ls -f /cmp',
+		'xenstore-ls -f -p /cmp',
+		'xenstore-ls /absent',
+		'xenstore-list /cmp',
+		'xenstore-list -p /cmp /cmp/a',
+		'xenstore-list /absent',
+		'xenstore-read /cmp/bytes /cmp/empty',
+		'xenstore-read -p /cmp/a/b/c',
+		'xenstore-read /absent',
+		'xenstore-exists /cmp/a /cmp/empty',
+		'xenstore-exists /absent',
+		'xenstore-write /cmp/w x\\ty\\x41\\101 /cmp/v 2',
+		'xenstore-read /cmp/w /cmp/v',
+		'xenstore-chmod -r /cmp/a n0 r7',
+		'xenstore-ls -f -p /cmp/a',
+		'xenstore-rm -t /cmp/a/b/c',
+		'xenstore-rm /cmp/absent/below',
+		'xenstore-list /cmp',
+		'xenstore-watch -n 1 /cmp',
+	]
+	// A command that changes the store does the same twice.
+	for (const command of commands) {
+		const [name, ...parameters] = command.split(' ') as [string, ...string[]]
+		if (name === 'xenstore-rm') await client.write('/cmp/a/b/c', '')
+		const theirs = await run(name, ...parameters)
+		if (name === 'xenstore-rm') await client.write('/cmp/a/b/c', '')
+		const mine = await ours(name, ...parameters)
+		assert.deepEqual(mine, { ...theirs, output: theirs.output.replaceAll(/^\/\S*\/(xenstore-\w+: )/gm, '$1') }, command)
+	}
 	client.close()
 })
