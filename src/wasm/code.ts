@@ -33,6 +33,8 @@ export const OPERATORS = {
 	'f32.ne': 0x5c,
 	'f32.lt': 0x5d,
 	'f32.gt': 0x5e,
+	'f32.le': 0x5f,
+	'f32.ge': 0x60,
 	'f64.eq': 0x61,
 	'f64.ne': 0x62,
 	'f64.lt': 0x63,
@@ -87,6 +89,7 @@ export const OPERATORS = {
 	'i64.extend_i32_s': 0xac,
 	'i64.extend_i32_u': 0xad,
 	'f32.convert_i32_s': 0xb2,
+	'f32.convert_i64_s': 0xb4,
 	'f64.convert_i32_s': 0xb7,
 	'f64.convert_i64_s': 0xb9,
 	'f32.demote_f64': 0xb6,
@@ -180,8 +183,18 @@ export const SIMD_OPERATORS = {
 	'f64x2.sub': 0xf1,
 	'f64x2.mul': 0xf2,
 	'f64x2.div': 0xf3,
+	'f64x2.pmin': 0xf6,
+	'f64x2.pmax': 0xf7,
+	'f32x4.sqrt': 0xe3,
+	'f32x4.pmin': 0xea,
+	'f32x4.pmax': 0xeb,
+	'i32x4.bitmask': 0xa4,
+	'i64x2.bitmask': 0xc4,
+	'f64x2.convert_low_i32x4_s': 0xfe,
 } as const
 export type SimdOperator = keyof typeof SIMD_OPERATORS
+
+const V128_MEMORY = { load: 0, store: 11, load32_zero: 0x5c, load64_zero: 0x5d } as const
 
 /** SIMD operators with a lane number. */
 export const LANE_OPERATORS = {
@@ -225,10 +238,10 @@ export class Code {
 		return this
 	}
 
-	/** v128.load or v128.store at a constant offset. */
-	v128(kind: 'load' | 'store', offset = 0): this {
+	/** v128.load, v128.store, v128.load32_zero or v128.load64_zero at a constant offset. */
+	v128(kind: keyof typeof V128_MEMORY, offset = 0): this {
 		this.out.u8(0xfd)
-		this.out.u32(kind === 'load' ? 0 : 11)
+		this.out.u32(V128_MEMORY[kind])
 		this.out.u32(0)
 		this.out.u32(offset)
 		return this

@@ -95,6 +95,10 @@ export { tlbRead, tlbWrite, frameBase, regionArena } from "./state";
 export { readSlow, writeSlow, commitWrite } from "./mmu";
 export { execute } from "./execute";
 export { productOverflows } from "./integer";
+export {
+  raiseSimdUnavailable, raiseMisaligned, doubleArithmetic, singleArithmetic, packedDoubleArithmetic, packedSingleArithmetic, compareDoubles, compareSingles,
+  singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus,
+} from "./sse_region";
 export { protectLines, jumpGeneration } from "./cache";
 
 /** Entries of a data TLB. */

@@ -77,19 +77,19 @@ export function singleFromInteger(value: i64): u32 {
 	return <u32>soft.softFromInteger(value, false)
 }
 
-function doubleFromInteger(value: i64): u64 {
+export function doubleFromInteger(value: i64): u64 {
 	const x = value < 0 ? -value : value
 	if (<u64>x >> 53 == 0) return reinterpret<u64>(<f64>value)
 	return soft.softFromInteger(value, true)
 }
 
-function doubleFromSingle(x: u32): u64 {
+export function doubleFromSingle(x: u32): u64 {
 	const e = x & 0x7f800000
 	if ((e && e != 0x7f800000) || !(x & 0x7fffffff)) return reinterpret<u64>(widen(x))
 	return soft.softConvert(<u64>x, false)
 }
 
-function singleFromDouble(x: u64): u32 {
+export function singleFromDouble(x: u64): u32 {
 	const value = reinterpret<f64>(x)
 	const magnitude = abs<f64>(value)
 	// Safely inside the normal range of binary32 after rounding.

@@ -216,7 +216,8 @@ function compare<T>(a: T, b: T, predicate: u32): bool {
 	return hit != (predicate & 4) > 0
 }
 
-function lane<T>(kind: i32, a: T, b: T): T {
+/** KIND_* of two numbers. */
+export function lane<T>(kind: i32, a: T, b: T): T {
 	switch (kind) {
 		case soft.KIND_ADD:
 			return add<T>(a, b)
@@ -262,7 +263,8 @@ function packed<T>(rec: usize, kind: i32): i32 {
 	return 0
 }
 
-function byLane<T>(kind: i32, a: v128, b: v128): v128 {
+/** KIND_* of two vectors. */
+export function byLane<T>(kind: i32, a: v128, b: v128): v128 {
 	const p = cpu + CPU_SCRATCH
 	v128.store(p, a)
 	v128.store(p, b, 16)
@@ -443,21 +445,24 @@ function comparePacked<T, U>(rec: usize): i32 {
 	return 0
 }
 
-/** (U)COMISx: unordered ZF PF CF, less CF, equal ZF. */
-function compareToFlags<T>(rec: usize, quietIsInvalid: bool): i32 {
-	const s = source(rec, <u32>sizeof<T>())
-	if (s == FAULT) return 1
-	let a = load<T>(xmmReg(rec))
-	let b = load<T>(s)
+/** ZF, PF and CF of a comparison, as in EFLAGS: unordered ZF PF CF, less CF, equal ZF. */
+export function compareValues<T>(a: T, b: T, quietIsInvalid: bool): u32 {
 	if (!ordinary<T>(a) || !ordinary<T>(b)) {
 		const x = soft.denormalsAreZeros(bits<T>(a), sizeof<T>() == 8)
 		const y = soft.denormalsAreZeros(bits<T>(b), sizeof<T>() == 8)
 		compareFlags<T>(x, y, quietIsInvalid)
-		if (signal()) return 1
 		a = fromBits<T>(x)
 		b = fromBits<T>(y)
 	}
-	setFlags(a > b ? 0 : a < b ? 1 : a == b ? 0x40 : 0x45)
+	return a > b ? 0 : a < b ? 1 : a == b ? 0x40 : 0x45
+}
+
+function compareToFlags<T>(rec: usize, quietIsInvalid: bool): i32 {
+	const s = source(rec, <u32>sizeof<T>())
+	if (s == FAULT) return 1
+	const flags = compareValues<T>(load<T>(xmmReg(rec)), load<T>(s), quietIsInvalid)
+	if (signal()) return 1
+	setFlags(flags)
 	return 0
 }
 

@@ -1,4 +1,4 @@
-import { I32, I64, type ModuleBuilder, type ValueType } from '../../wasm/module.ts'
+import { I32, I64, type ModuleBuilder, V128, type ValueType } from '../../wasm/module.ts'
 
 /** Function and global indices of what a region imports from the core. */
 export interface CoreImports {
@@ -10,6 +10,20 @@ export interface CoreImports {
 	readonly conditionWith: number
 	readonly flagsWith: number
 	readonly productOverflows: number
+	readonly raiseSimdUnavailable: number
+	readonly raiseMisaligned: number
+	readonly doubleArithmetic: number
+	readonly singleArithmetic: number
+	readonly packedDoubleArithmetic: number
+	readonly packedSingleArithmetic: number
+	readonly compareDoubles: number
+	readonly compareSingles: number
+	readonly singleToDouble: number
+	readonly doubleToSingle: number
+	readonly integerToDouble: number
+	readonly integerToSingle: number
+	readonly sseReady: number
+	readonly sseStatus: number
 	readonly ccKind: number
 	readonly ccA: number
 	readonly ccB: number
@@ -20,26 +34,51 @@ export interface CoreImports {
 	readonly jumpGeneration: number
 }
 
-/** Declares the imports, in a module that has none yet. `pages` is the memory's size. */
+/** The core's exports as imports of a module that has no function yet. `pages` is the memory's size. Each is declared when it is first asked for. */
 export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 	module.importSharedMemory('env', 'memory', pages, pages)
-	const f = (name: string, params: readonly ValueType[], results: readonly ValueType[]) =>
+	const f = (params: readonly ValueType[], results: readonly ValueType[]) => (name: string) =>
 		module.importFunction('core', name, params, results)
-	return {
-		readSlow: f('readSlow', [I64, I32], [I32]),
-		writeSlow: f('writeSlow', [I64, I32], [I32]),
-		commitWrite: f('commitWrite', [], [I32]),
-		execute: f('execute', [I32], [I32]),
-		carryOf: f('carryOf', [I32, I64, I64], [I64]),
-		conditionWith: f('conditionWith', [I32, I64, I64, I32], [I32]),
-		flagsWith: f('flagsWith', [I32, I64, I64], [I32]),
-		productOverflows: f('productOverflows', [I64, I64, I64], [I32]),
-		ccKind: module.importGlobal('core', 'ccKind', I32),
-		ccA: module.importGlobal('core', 'ccA', I64),
-		ccB: module.importGlobal('core', 'ccB', I64),
-		tlbRead: module.importGlobal('core', 'tlbRead', I32),
-		tlbWrite: module.importGlobal('core', 'tlbWrite', I32),
-		frameBase: module.importGlobal('core', 'frameBase', I32),
-		jumpGeneration: module.importGlobal('core', 'jumpGeneration', I32),
+	const g = (type: ValueType) => (name: string) => module.importGlobal('core', name, type)
+	return whenAsked({
+		readSlow: f([I64, I32], [I32]),
+		writeSlow: f([I64, I32], [I32]),
+		commitWrite: f([], [I32]),
+		execute: f([I32], [I32]),
+		carryOf: f([I32, I64, I64], [I64]),
+		conditionWith: f([I32, I64, I64, I32], [I32]),
+		flagsWith: f([I32, I64, I64], [I32]),
+		productOverflows: f([I64, I64, I64], [I32]),
+		raiseSimdUnavailable: f([], []),
+		raiseMisaligned: f([], []),
+		doubleArithmetic: f([I32, I64, I64], [I64]),
+		singleArithmetic: f([I32, I32, I32], [I32]),
+		packedDoubleArithmetic: f([I32, V128, V128], [V128]),
+		packedSingleArithmetic: f([I32, V128, V128], [V128]),
+		compareDoubles: f([I32, I64, I64], [I32]),
+		compareSingles: f([I32, I32, I32], [I32]),
+		singleToDouble: f([I32], [I64]),
+		doubleToSingle: f([I64], [I32]),
+		integerToDouble: f([I64], [I64]),
+		integerToSingle: f([I64], [I32]),
+		sseReady: f([I32, I64], [I64]),
+		sseStatus: g(I64),
+		ccKind: g(I32),
+		ccA: g(I64),
+		ccB: g(I64),
+		tlbRead: g(I32),
+		tlbWrite: g(I32),
+		frameBase: g(I32),
+		jumpGeneration: g(I32),
+	})
+}
+
+/** An object whose properties are made, from their names, when they are first read. */
+function whenAsked<K extends string>(makers: Readonly<Record<K, (name: string) => number>>): Readonly<Record<K, number>> {
+	const made = {} as Record<K, number>
+	for (const [name, make] of Object.entries(makers) as [K, (name: string) => number][]) {
+		let index: number | undefined
+		Object.defineProperty(made, name, { get: () => (index ??= make(name)) })
 	}
+	return made
 }

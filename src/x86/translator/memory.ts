@@ -77,24 +77,36 @@ export class Memory {
 	}
 
 	/** Pops a linear address; leaves the host address of `size` readable bytes in `host`. */
-	hostForRead(instruction: Instruction, size: number): void {
-		this.lookUp(instruction, size, this.tlbRead, this.context.core.readSlow)
+	hostForRead(instruction: Instruction, size: number, aligned: boolean): void {
+		this.lookUp(instruction, size, this.tlbRead, this.context.core.readSlow, aligned)
 	}
 
 	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`. After the store: finish(). */
-	hostForWrite(instruction: Instruction, size: number): void {
-		this.lookUp(instruction, size, this.tlbWrite, this.context.core.writeSlow)
+	hostForWrite(instruction: Instruction, size: number, aligned: boolean): void {
+		this.lookUp(instruction, size, this.tlbWrite, this.context.core.writeSlow, aligned)
 	}
 
-	private lookUp(instruction: Instruction, size: number, table: number, slow: number): void {
-		const { code } = this.context
+	/** `aligned`: an address that is no multiple of the size, which is then at most 16, does not match, and raises #GP. */
+	private lookUp(instruction: Instruction, size: number, table: number, slow: number, aligned: boolean): void {
+		const { code, core } = this.context
 		code.tee(this.va).i64(8).op('i64.shr_u', 'i32.wrap_i64').i32(this.tlbMask).op('i32.and').get(table).op('i32.add').tee(this.slot)
 		code.memory('i64.load').get(this.va)
-		if (size > 1) code.i64(size - 1).op('i64.add')
-		code.i64(PAGE_MASK).op('i64.and', 'i64.eq')
+		if (size > 1 && !aligned) code.i64(size - 1).op('i64.add')
+		code.i64(aligned ? PAGE_MASK | BigInt(size - 1) : PAGE_MASK).op('i64.and', 'i64.eq')
 		code.if(VOID, true)
 		code.get(this.va).op('i32.wrap_i64').get(this.slot).memory('i32.load', 8).op('i32.add').set(this.host)
 		code.else()
+		if (aligned) {
+			code
+				.get(this.va)
+				.op('i32.wrap_i64')
+				.i32(size - 1)
+				.op('i32.and')
+			code.if(VOID, false)
+			code.call(core.raiseMisaligned)
+			this.exits.fault(instruction)
+			code.end()
+		}
 		code.get(this.va).i32(size).call(slow).tee(this.host).i32(-1).op('i32.eq')
 		code.if()
 		this.exits.fault(instruction)

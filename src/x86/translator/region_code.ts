@@ -1,5 +1,5 @@
 import { Code } from '../../wasm/code.ts'
-import { F64, type FunctionBody, I32, I64, V128, type ValueType, VOID } from '../../wasm/module.ts'
+import { type FunctionBody, I32, I64, type ValueType, VOID } from '../../wasm/module.ts'
 import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import { Conditions } from './conditions.ts'
 import type { RegionContext, RegisterUse } from './context.ts'
@@ -9,14 +9,15 @@ import { type KnownFlags, LazyFlags, type OperandFlags, widen } from './flags.ts
 import type { Instruction } from './instruction.ts'
 import { Memory } from './memory.ts'
 import { GeneralRegisters } from './registers.ts'
-import { XmmRegisters } from './xmm_registers.ts'
+import type { LaneFlow } from './sse/lane_flow.ts'
+import { XmmRegisters } from './sse/registers.ts'
 
-const integerRange = familyRanges().find(({ name }) => name === 'INTEGER')!
+const vectorRanges = familyRanges().filter(({ name }) => name === 'SSE' || name === 'MMX')
 
-/** Whether an operation is one of the integer family, which touches nothing of SSE. */
-function isInteger(operation: string): boolean {
+/** Whether an operation is of a family that may change XMM registers. */
+function isVector(operation: string): boolean {
 	const number = decoderTables.operations.indexOf(operation)
-	return number >= integerRange.first && number <= integerRange.last
+	return vectorRanges.some(({ first, last }) => number >= first && number <= last)
 }
 
 /**
@@ -41,14 +42,10 @@ export class RegionCode {
 	readonly x64: number
 	readonly y64: number
 	readonly z64: number
-	readonly f64: number
-	readonly g64: number
-	readonly h64: number
-	readonly wide: number
 	/** Local: where an indirect jump goes. */
 	readonly dispatch: number
+	readonly xmm: XmmRegisters
 	private readonly registers: GeneralRegisters
-	private readonly xmm: XmmRegisters
 	private readonly lazy: LazyFlags
 	private readonly conditions: Conditions
 	private readonly exits: Exits
@@ -67,15 +64,11 @@ export class RegionCode {
 		this.x64 = code.local(I64)
 		this.y64 = code.local(I64)
 		this.z64 = code.local(I64)
-		this.wide = code.local(V128)
-		this.f64 = code.local(F64)
-		this.g64 = code.local(F64)
-		this.h64 = code.local(F64)
 		this.lazy = new LazyFlags(context)
 		this.conditions = new Conditions(context, this.lazy)
 		this.exits = new Exits(context, this.lazy)
 		this.memory = new Memory(context, tlbEntries, this.registers, this.lazy, this.exits)
-		this.xmm = new XmmRegisters(context)
+		this.xmm = new XmmRegisters(context, this.exits)
 		this.x32 = code.local(I32)
 		this.y32 = code.local(I32)
 		this.z32 = code.local(I32)
@@ -83,11 +76,11 @@ export class RegionCode {
 	}
 
 	/** Writes the whole function around `body`. */
-	wrap(body: () => void): FunctionBody {
+	wrap(lanes: LaneFlow, body: () => void): FunctionBody {
 		const { code, use } = this
 		this.registers.load(use.used)
 		this.xmm.load(use.xmmUsed)
-		if (use.xmmUsed.size > 0) this.xmm.refreshFpu()
+		this.xmm.begin(lanes)
 		this.exits.begin()
 		this.lazy.load()
 		this.memory.begin()
@@ -154,21 +147,6 @@ export class RegionCode {
 		this.registers.set(slot, size)
 	}
 
-	/** Local: 0: SSE instructions go to the core. 1: they run here. 3: floating point does, too. */
-	get fpu(): number {
-		return this.xmm.fpu
-	}
-
-	/** Pushes an XMM register by index. */
-	getXmm(index: number): void {
-		this.xmm.get(index)
-	}
-
-	/** Pops an XMM register. */
-	setXmm(index: number): void {
-		this.xmm.set(index)
-	}
-
 	// ---- flags ------------------------------------------------------------------------------------------------------------
 
 	get flags(): KnownFlags {
@@ -228,14 +206,14 @@ export class RegionCode {
 		this.memory.pushEffectiveAddress(instruction)
 	}
 
-	/** Pops a linear address; leaves the host address of `size` readable bytes in `host`. */
-	hostForRead(instruction: Instruction, size: number): void {
-		this.memory.hostForRead(instruction, size)
+	/** Pops a linear address; leaves the host address of `size` readable bytes in `host`. `aligned`: a multiple of the size, else #GP. */
+	hostForRead(instruction: Instruction, size: number, aligned = false): void {
+		this.memory.hostForRead(instruction, size, aligned)
 	}
 
-	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`. The store is made by store() or storeXmm(). */
-	hostForWrite(instruction: Instruction, size: number): void {
-		this.memory.hostForWrite(instruction, size)
+	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`, as hostForRead(). The store is made by store() or storeXmm(). */
+	hostForWrite(instruction: Instruction, size: number, aligned = false): void {
+		this.memory.hostForWrite(instruction, size, aligned)
 	}
 
 	/** Pushes the value of `size` bytes at `host`. */
@@ -255,7 +233,7 @@ export class RegionCode {
 	storeXmm(instruction: Instruction, index: number): void {
 		const { code } = this
 		code.get(this.host)
-		this.getXmm(index)
+		this.xmm.get(index)
 		code.v128('store')
 		this.memory.complete(instruction, () => {}, instruction.off + instruction.length)
 	}
@@ -288,11 +266,7 @@ export class RegionCode {
 		if (touches) this.exits.withStatus(instruction)
 		else this.exits.fault(instruction)
 		code.end()
-		if (!isInteger(instruction.op) && xmmUsed.size > 0) {
-			this.xmm.load(touches ? xmmUsed : outputs)
-			// PE, which the instruction may have set, is seen at the next entry; what makes floating point slow is seen at once.
-			if (touches) this.xmm.refreshFpu()
-		}
+		if (isVector(instruction.op)) this.xmm.load(touches ? xmmUsed : outputs)
 		if (touches) {
 			this.registers.load(this.use.used)
 			this.lazy.load()

@@ -5,7 +5,8 @@ import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 import { emitCall, emitIndirect, emitReturn, INTEGER } from './integer.ts'
 import { RegionCode } from './region_code.ts'
-import { isPure, SSE } from './sse.ts'
+import { type LaneFlow, laneFlow } from './sse/lane_flow.ts'
+import { isPure, SSE } from './sse/table.ts'
 import { Shape } from './structure.ts'
 
 export interface Target {
@@ -30,7 +31,9 @@ export function translate(region: Region, target: Target): Uint8Array {
 function writeFunction(region: Region, target: Target, use: RegisterUse, module: ModuleBuilder): FunctionBody {
 	const core = importCore(module, target.memoryPages)
 	const code = new RegionCode(core, target.state, target.tlbEntries, use)
-	return code.wrap(() => new RegionWriter(code, region).write())
+	const shape = new Shape(region)
+	const lanes = laneFlow(shape, region)
+	return code.wrap(lanes, () => new RegionWriter(code, region, shape, lanes).write())
 }
 
 /** Instructions that an indirect jump inside a region is charged for. */
@@ -46,11 +49,13 @@ class RegionWriter {
 	private readonly r: RegionCode
 	private readonly region: Region
 	private readonly shape: Shape
+	private readonly lanes: LaneFlow
 
-	constructor(r: RegionCode, region: Region) {
+	constructor(r: RegionCode, region: Region, shape: Shape, lanes: LaneFlow) {
 		this.r = r
 		this.region = region
-		this.shape = new Shape(region)
+		this.shape = shape
+		this.lanes = lanes
 	}
 
 	write(): void {
@@ -59,12 +64,17 @@ class RegionWriter {
 
 	/** A block and everything it dominates. */
 	private writeTree(block: Block, labels: Labels): void {
-		const { code } = this.r
-		if (!this.shape.isHeader(block)) return this.writeWithin(block, this.shape.mergesBelow(block), labels)
-		this.r.forgetFlags()
-		const label = code.loop()
-		this.writeWithin(block, this.shape.mergesBelow(block), { ...labels, loops: new Map(labels.loops).set(block.start, label) })
-		code.end()
+		const { code, xmm } = this.r
+		const { asked } = xmm
+		if (this.shape.isHeader(block)) {
+			this.r.forgetFlags()
+			const label = code.loop()
+			if (this.lanes.loops.has(block.start)) xmm.beginLoop(this.lanes.blocks.get(block.start)!)
+			this.writeWithin(block, this.shape.mergesBelow(block), { ...labels, loops: new Map(labels.loops).set(block.start, label) })
+			code.end()
+		} else this.writeWithin(block, this.shape.mergesBelow(block), labels)
+		// What this block has asked, others that it doesn't dominate have not.
+		xmm.asked = asked
 	}
 
 	/** The block inside one wasm block for each merge point below it, each followed by that merge point's tree. */
@@ -83,6 +93,7 @@ class RegionWriter {
 		const { r } = this
 		const { code } = r
 		const last = block.instructions.at(-1)
+		r.xmm.lanes = this.lanes.blocks.get(block.start)!.slice()
 		for (const instruction of block.instructions) {
 			if (instruction === last && block.end.kind !== 'goto') break
 			if (instruction.op === 'JMP') break
@@ -218,11 +229,9 @@ class RegionWriter {
 
 	private writeInstruction(instruction: Instruction): void {
 		const { r } = this
-		if (instruction.addressRecord === 0) {
-			const emitter = INTEGER[instruction.op] ?? SSE[instruction.op]
-			if (emitter?.(r, instruction)) return
-			if (isPure(instruction.op)) return r.execute(instruction, false)
-		}
-		r.execute(instruction)
+		const emitter = instruction.addressRecord === 0 ? (INTEGER[instruction.op] ?? SSE[instruction.op]) : undefined
+		const written = emitter?.(r, instruction) ?? false
+		if (!written) r.execute(instruction, instruction.addressRecord !== 0 || !isPure(instruction.op))
+		r.xmm.finish(instruction, written)
 	}
 }

@@ -1,0 +1,140 @@
+// What translated regions have done here when their fast paths don't apply (src/x86/translator/sse): single operations on values, without
+// a record, and the tests behind a region's flag that says whether its fast paths may run.
+//
+// A number is clean when it is zero or normal. The fast paths serve clean operands under round-to-nearest with every exception masked and
+// PE set already, where DAZ and FTZ change nothing.
+
+import { CPU_MXCSR, CPU_XMM } from './layout'
+import { cpu, raise } from './mem'
+import { simdUnavailable } from './sse_common'
+import { doubleFromSingle, doubleFromInteger, singleFromDouble, singleFromInteger } from './sse_convert'
+import { byLane, compareValues, lane, signal } from './sse_float'
+import { KIND_SQRT } from './sse_soft'
+
+/** RC, the six masks and PE of MXCSR, and what they are where the fast paths may run. */
+const MXCSR_MASK: u32 = 0x7fa0
+const MXCSR_FAST: u32 = 0x1fa0
+
+/** The sign bits of an i64 and of its lower half. */
+const UNCLEAN: u64 = 0x8000000080000000
+
+/** Of the last operation: 1 when it raised an exception; else 0, or UNCLEAN when an operand or the result was not clean. */
+export let sseStatus: u64 = 0
+
+// @ts-ignore: decorator
+@inline
+function cleanDouble(bits: u64): bool {
+	return ((bits >> 52) + 1 & 0x7fe) != 0 || bits << 1 == 0
+}
+// @ts-ignore: decorator
+@inline
+function cleanSingle(bits: u32): bool {
+	return ((bits >> 23) + 1 & 0xfe) != 0 || bits << 1 == 0
+}
+
+// @ts-ignore: decorator
+@inline
+function finish(clean: bool): void {
+	sseStatus = signal() ? 1 : clean ? 0 : UNCLEAN
+}
+
+/** Raises what CR0.EM or CR0.TS asks for. */
+export function raiseSimdUnavailable(): void {
+	simdUnavailable()
+}
+
+/** Raises #GP for a misaligned operand. */
+export function raiseMisaligned(): void {
+	raise(13, 0)
+}
+
+/** KIND_* of two doubles, as bits; KIND_SQRT of `b`. */
+export function doubleArithmetic(kind: i32, a: u64, b: u64): u64 {
+	const r = reinterpret<u64>(lane<f64>(kind, reinterpret<f64>(a), reinterpret<f64>(b)))
+	finish(cleanDouble(r) && cleanDouble(b) && (kind == KIND_SQRT || cleanDouble(a)))
+	return r
+}
+
+/** KIND_* of two singles, as bits; KIND_SQRT of `b`. */
+export function singleArithmetic(kind: i32, a: u32, b: u32): u32 {
+	const r = reinterpret<u32>(lane<f32>(kind, reinterpret<f32>(a), reinterpret<f32>(b)))
+	finish(cleanSingle(r) && cleanSingle(b) && (kind == KIND_SQRT || cleanSingle(a)))
+	return r
+}
+
+/** KIND_* of two doubles in a vector. */
+export function packedDoubleArithmetic(kind: i32, a: v128, b: v128): v128 {
+	const r = byLane<f64>(kind, a, b)
+	finish(cleanDoubles(r) && cleanDoubles(b) && (kind == KIND_SQRT || cleanDoubles(a)))
+	return r
+}
+
+/** KIND_* of four singles in a vector. */
+export function packedSingleArithmetic(kind: i32, a: v128, b: v128): v128 {
+	const r = byLane<f32>(kind, a, b)
+	finish(cleanSingles(r) && cleanSingles(b) && (kind == KIND_SQRT || cleanSingles(a)))
+	return r
+}
+
+function cleanDoubles(v: v128): bool {
+	return cleanDouble(i64x2.extract_lane(v, 0)) && cleanDouble(i64x2.extract_lane(v, 1))
+}
+
+function cleanSingles(v: v128): bool {
+	return (
+		cleanSingle(i32x4.extract_lane(v, 0)) && cleanSingle(i32x4.extract_lane(v, 1)) && cleanSingle(i32x4.extract_lane(v, 2)) && cleanSingle(i32x4.extract_lane(v, 3))
+	)
+}
+
+/** ZF, PF and CF of a comparison of doubles, as in EFLAGS. `quietIsInvalid`: of COMISD. The status says nothing of cleanliness. */
+export function compareDoubles(quietIsInvalid: i32, a: u64, b: u64): u32 {
+	const flags = compareValues<f64>(reinterpret<f64>(a), reinterpret<f64>(b), quietIsInvalid != 0)
+	finish(true)
+	return flags
+}
+
+/** The same of singles. */
+export function compareSingles(quietIsInvalid: i32, a: u32, b: u32): u32 {
+	const flags = compareValues<f32>(reinterpret<f32>(a), reinterpret<f32>(b), quietIsInvalid != 0)
+	finish(true)
+	return flags
+}
+
+/** A single as a double, as bits. */
+export function singleToDouble(a: u32): u64 {
+	const r = doubleFromSingle(a)
+	finish(cleanSingle(a))
+	return r
+}
+
+/** A double as a single, as bits. */
+export function doubleToSingle(a: u64): u32 {
+	const r = singleFromDouble(a)
+	finish(cleanDouble(a) && cleanSingle(r))
+	return r
+}
+
+/** A signed integer as a double, as bits. */
+export function integerToDouble(value: i64): u64 {
+	const r = doubleFromInteger(value)
+	finish(true)
+	return r
+}
+
+/** A signed integer as a single, as bits. */
+export function integerToSingle(value: i64): u32 {
+	const r = singleFromInteger(value)
+	finish(true)
+	return r
+}
+
+/**
+ * Whether the fast paths may run, 0 or UNCLEAN: what MXCSR says, and whether lanes of the XMM registers in the state block are clean. Bit n of `doubles` and
+ * `singles` is for the n-th quadword and doubleword of the registers.
+ */
+export function sseReady(doubles: u32, singles: u64): u64 {
+	if ((load<u32>(cpu, CPU_MXCSR) & MXCSR_MASK) != MXCSR_FAST) return UNCLEAN
+	for (; doubles; doubles &= doubles - 1) if (!cleanDouble(load<u64>(cpu + (ctz(doubles) << 3), CPU_XMM))) return UNCLEAN
+	for (; singles; singles &= singles - 1) if (!cleanSingle(load<u32>(cpu + ((<usize>ctz(singles)) << 2), CPU_XMM))) return UNCLEAN
+	return 0
+}

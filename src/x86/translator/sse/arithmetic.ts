@@ -1,0 +1,121 @@
+import { V128 } from '../../../wasm/module.ts'
+import { type Emitter, FORMATS, type Format, ifAnyImmoderate, ifImmoderate, operandLocal, pushNumber } from './emitter.ts'
+import { D0, DOUBLES, S0, SINGLES } from './lanes.ts'
+
+// Arithmetic is computed here where its operands are clean (lanes.ts) and its result is of moderate size: then no flag but PE can result, which is set already.
+// Everything else is computed by the core, from the values, exactly. It may raise #XM.
+
+/** KIND_* of core/sse_float.ts. */
+const KINDS = { add: 0, sub: 1, mul: 2, div: 3, sqrt: 4, min: 5, max: 6 } as const
+type Operation = keyof typeof KINDS
+
+const SCALARS = {
+	f64: { lanes: D0, call: 'doubleArithmetic', extremes: { min: 'f64.lt', max: 'f64.gt' } },
+	f32: { lanes: S0, call: 'singleArithmetic', extremes: { min: 'f32.lt', max: 'f32.gt' } },
+} as const
+
+/** ADDSD, MINSS and their like. MIN and MAX give the second operand unless the first is less (greater). */
+export const scalarArithmetic =
+	(format: Format, operation: Operation): Emitter =>
+	(r, i) => {
+		const { code, core, xmm } = r
+		const { type, extract, replace, toBits, fromBits } = FORMATS[format]
+		const { lanes, call, extremes } = SCALARS[format]
+		const x = r.temporary(type)
+		const y = r.temporary(type)
+		const z = r.temporary(type)
+		const tests: number[] = []
+		xmm.require(i)
+		pushNumber(r, i, format)
+		code.set(y)
+		if (i.memory || !xmm.isClean(i.rm, lanes)) tests.push(y)
+		if (operation === 'sqrt') code.get(y).op(`${format}.sqrt`).set(z)
+		else {
+			xmm.get(i.reg)
+			code.lane(extract, 0).set(x)
+			if (!xmm.isClean(i.reg, lanes) && (i.memory || i.reg !== i.rm)) tests.push(x)
+			code.get(x).get(y)
+			if (operation === 'min' || operation === 'max') code.get(x).get(y).op(extremes[operation], 'select')
+			else code.op(`${format}.${operation}`)
+			code.set(z)
+		}
+		if (operation !== 'min' && operation !== 'max') tests.push(z)
+		ifImmoderate(r, format, tests)
+		code.i32(KINDS[operation])
+		code.get(operation === 'sqrt' ? y : x).op(toBits)
+		code.get(y).op(toBits).call(core[call]).op(fromBits).set(z)
+		xmm.takeStatus(i)
+		code.end()
+		xmm.get(i.reg)
+		code.get(z).lane(replace, 0)
+		xmm.set(i.reg)
+		return true
+	}
+
+const VECTORS = {
+	f64: { shape: 'f64x2', lanes: DOUBLES, call: 'packedDoubleArithmetic' },
+	f32: { shape: 'f32x4', lanes: SINGLES, call: 'packedSingleArithmetic' },
+} as const
+
+/** ADDPD, MINPS and their like. */
+export const packedArithmetic =
+	(format: Format, operation: Operation): Emitter =>
+	(r, i) => {
+		const { code, core, xmm } = r
+		const { shape, lanes, call } = VECTORS[format]
+		const z = r.temporary(V128)
+		const tests: number[] = []
+		xmm.require(i)
+		const y = operandLocal(r, i)
+		if (i.memory || !xmm.isClean(i.rm, lanes)) tests.push(y)
+		const x = r.temporary(V128)
+		xmm.get(i.reg)
+		code.set(x)
+		if (operation === 'sqrt') code.get(y).simd(`${shape}.sqrt`)
+		else {
+			if (!xmm.isClean(i.reg, lanes) && (i.memory || i.reg !== i.rm)) tests.push(x)
+			// pmin(a, b) is a unless b is less.
+			if (operation === 'min' || operation === 'max') code.get(y).get(x).simd(`${shape}.p${operation}`)
+			else code.get(x).get(y).simd(`${shape}.${operation}`)
+		}
+		code.set(z)
+		if (operation !== 'min' && operation !== 'max') tests.push(z)
+		ifAnyImmoderate(r, format, tests)
+		code.i32(KINDS[operation]).get(x).get(y).call(core[call]).set(z)
+		xmm.takeStatus(i)
+		code.end()
+		code.get(z)
+		xmm.set(i.reg)
+		return true
+	}
+
+/** COMISD, UCOMISS and their like. Infinities are ordered like numbers, but they are tested as if they weren't: those are the core's. */
+export const compared =
+	(format: Format, quietIsInvalid: boolean): Emitter =>
+	(r, i) => {
+		const { code, core, xmm } = r
+		const { type, extract, toBits } = FORMATS[format]
+		const { lanes } = SCALARS[format]
+		const x = r.temporary(type)
+		const y = r.temporary(type)
+		const tests: number[] = []
+		xmm.require(i)
+		pushNumber(r, i, format)
+		code.set(y)
+		xmm.get(i.reg)
+		code.lane(extract, 0).set(x)
+		if (i.memory || !xmm.isClean(i.rm, lanes)) tests.push(y)
+		if (!xmm.isClean(i.reg, lanes)) tests.push(x)
+		ifImmoderate(r, format, tests)
+		code.i32(quietIsInvalid ? 1 : 0)
+		code.get(x).op(toBits).get(y).op(toBits)
+		code.call(format === 'f64' ? core.compareDoubles : core.compareSingles).set(r.z32)
+		xmm.takeStatus(i)
+		code.else()
+		// ZF when equal, CF when less.
+		code.get(x).get(y).op(`${format}.eq`).i32(6).op('i32.shl').get(x).get(y).op(`${format}.lt`, 'i32.or').set(r.z32)
+		code.end()
+		code.get(r.z32)
+		r.setStatus()
+		return true
+	}
