@@ -211,9 +211,11 @@ export interface RegionExports {
 	decodeRecord(at: number, available: number, record: number, off: number, code64: number): number
 	codeAddressPhysical(): number
 	enterHere(): number
-	installRegion(physical: number, index: number): number
+	installRegion(physical: number, index: number, region: number): number
 	regionAt(physical: number): number
 	isEntry(physical: number): number
+	codeFrameAt(va: number): number
+	frameVersion(mfn: number): number
 	protectLines(mfn: number, from: number, to: number): void
 	dropAllCode(): void
 }

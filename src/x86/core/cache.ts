@@ -4,9 +4,10 @@
 // - A trace is a header record and the records of instructions that follow one another in one frame. An instruction that runs into the next
 //   page is never kept: its record (CROSS) decodes it anew each time.
 // - An entry point is found by physical address and code size (64-bit or compatibility), so remapping a page costs nothing.
-// - While a frame has traces its attribute CODE is set and no write TLB entry exists for it. A write to one of its lines that hold
-//   decoded code turns every record of the frame into REFETCH, in place: whoever is about to run one looks its address up anew. So
-//   a record's address stays meaningful until the arena is emptied as a whole.
+// - While a frame has lines with code its attribute CODE is set and no write TLB entry exists for it. A write to one of them turns every
+//   record of the frame into REFETCH, in place: whoever is about to run one looks its address up anew. So a record's address stays
+//   meaningful until the arena is emptied as a whole. Lines may hold code of a translated region that has no record there: the
+//   frame's version grows with every drop, and a region remembers the versions of its further pages (core/regions.ts).
 // - The arena is emptied only in lookup(), which holds no record across it.
 // - The jump cache maps linear addresses to records; a change of mapping drops it by generation.
 
@@ -41,13 +42,11 @@ export function reserve(records: u32): bool {
 }
 
 function emptyArena(): void {
+  S.count(L.CNT_ARENA_EMPTIED);
   memory.fill(S.hashTable, 0, S.HASH_SIZE);
   for (let mfn: u32 = 0; mfn < S.frameCount; ++mfn) {
-    const at = S.frameTraces + (<usize>mfn << 2);
-    if (!load<u32>(at)) continue;
-    store<u32>(at, 0);
-    store<u64>(S.frameLines + (<usize>mfn << 3), 0);
-    clearCode(mfn);
+    // Without lines there are no traces.
+    if (load<u64>(S.frameLines + (<usize>mfn << 3))) forgetFrame(mfn);
   }
   hashCount = 0;
   arenaNext = S.arenaStart;
@@ -55,8 +54,11 @@ function emptyArena(): void {
   dropJumps();
 }
 
-@inline
-function clearCode(mfn: u32): void {
+function forgetFrame(mfn: u32): void {
+  store<u32>(S.frameTraces + (<usize>mfn << 2), 0);
+  store<u64>(S.frameLines + (<usize>mfn << 3), 0);
+  const version = S.frameVersions + (<usize>mfn << 2);
+  store<u32>(version, load<u32>(version) + 1);
   atomic.and<u8>(attributes + <usize>mfn, <u8>~L.FRAME_CODE);
 }
 
@@ -68,18 +70,17 @@ export function closeTrace(mfn: u32, records: u32, from: u32, to: u32): void {
   store<u32>(list, <u32>arenaNext);
   arenaNext += (records + 1) * L.REC_SIZE;
   protectLines(mfn, from, to);
-  if (!(load<u8>(attributes + <usize>mfn) & L.FRAME_CODE)) {
-    atomic.or<u8>(attributes + <usize>mfn, <u8>L.FRAME_CODE);
-    flushWrites();
-  }
 }
 
-/** Bytes [from, to) of the frame hold code that is not in a trace (a translated region's). The frame has traces. */
+/** Bytes [from, to) of the frame hold code: a trace's or a translated region's. */
 export function protectLines(mfn: u32, from: u32, to: u32): void {
   const lines = S.frameLines + (<usize>mfn << 3);
   const first = from >> 6;
   const last = (to - 1) >> 6;
   store<u64>(lines, load<u64>(lines) | ((~<u64>0 << first) & (~<u64>0 >> (63 - last))));
+  if (load<u8>(attributes + <usize>mfn) & L.FRAME_CODE) return;
+  atomic.or<u8>(attributes + <usize>mfn, <u8>L.FRAME_CODE);
+  flushWrites();
 }
 
 /** A write of `size` bytes at `offset` of a frame marked CODE. True when decoded code was dropped. */
@@ -94,10 +95,11 @@ export function codeWritten(mfn: u32, offset: u32, size: u32): bool {
 
 /** Turns every record of the frame into REFETCH. */
 export function dropFrame(mfn: u32): void {
-  const list = S.frameTraces + (<usize>mfn << 2);
-  let trace = <usize>load<u32>(list);
-  // The jump cache would find the dropped records again, for ever.
-  if (trace) dropJumps();
+  if (!load<u64>(S.frameLines + (<usize>mfn << 3))) return;
+  S.count(L.CNT_CODE_DROPS);
+  let trace = <usize>load<u32>(S.frameTraces + (<usize>mfn << 2));
+  // The jump cache would find the dropped records again, for ever; and a region that goes on in the frame is to notice.
+  dropJumps();
   while (trace) {
     let count = load<u32>(trace, TRACE_COUNT);
     let record = trace + L.REC_SIZE;
@@ -107,9 +109,7 @@ export function dropFrame(mfn: u32): void {
     }
     trace = <usize>load<u32>(trace, TRACE_NEXT);
   }
-  store<u32>(list, 0);
-  store<u64>(S.frameLines + (<usize>mfn << 3), 0);
-  clearCode(mfn);
+  forgetFrame(mfn);
 }
 
 // ---- entry points ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import { statusFlags, setFlags, STATUS } from "./flags";
 import { loadDataSegment, loadCode } from "./segments";
 import { codeAddress } from "./execute";
 import { decode, decodedLength, decodedOperation } from "./decode";
-import { OP_EA, OP_F_REGION, OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
+import { OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
 
 const TF: u32 = 0x100;
 const AC: u32 = 0x40000;
@@ -38,6 +38,12 @@ function store_flags(): void {
 }
 
 export function run(budget: i32): i32 {
+  const exit = runUntilExit(budget);
+  S.count(L.CNT_EXITS + exit * 8);
+  return exit;
+}
+
+function runUntilExit(budget: i32): i32 {
   const flags = load_flags();
   if (flags & TF) {
     const reason = stepOnce();
@@ -100,6 +106,7 @@ export {
   singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus,
 } from "./sse_region";
 export { protectLines, jumpGeneration } from "./cache";
+export { installRegion, regionAt, verifyPages, codeFrameAt, frameVersion } from "./regions";
 
 /** Entries of a data TLB. */
 export function tlbEntries(): u32 {
@@ -117,21 +124,6 @@ export function codeAddressPhysical(): u32 {
 /** Makes the instruction at CPU_RIP an entry point. False when it cannot be fetched. */
 export function enterHere(): i32 {
   return enter(load<u64>(cpu + L.CPU_RIP)) ? 1 : 0;
-}
-
-/** Makes the entry point at a physical address run region `index` of the table. False when there is no such entry point. */
-export function installRegion(physical: u32, index: u32): i32 {
-  const record = findEntry(physical, 1);
-  if (!record || load<u16>(record, L.REC_OP) == <u16>OP_EA) return 0;
-  store<u32>(record, index, L.REC_LINK);
-  store<u16>(record, <u16>OP_F_REGION, L.REC_OP);
-  return 1;
-}
-
-/** Region that the entry point at a physical address runs, or 0. */
-export function regionAt(physical: u32): u32 {
-  const record = findEntry(physical, 1);
-  return record && load<u16>(record, L.REC_OP) == <u16>OP_F_REGION ? load<u32>(record, L.REC_LINK) : 0;
 }
 
 /** Whether 64-bit code has been entered at a physical address. */

@@ -96,6 +96,25 @@ export const CPU_REGION_STATUS = 0x440;
 export const CPU_REGION_RECORD = 0x444;
 /** Private to the core from here to CPU_STATE_SIZE. */
 export const CPU_PRIVATE = 0x480;
+/** Counters, u64 each, for whoever asks how the processor does (x86/counters.ts). Counted by the vCPU's thread; read and cleared by any, losing a few. */
+export const CPU_COUNTERS = 0xd00;
+/** Translated regions entered from the main loop, and instructions that retired until they were left. */
+export const CNT_REGIONS = 0xd00;
+export const CNT_REGION_INSTRUCTIONS = 0xd08;
+/** How they were left: one for each of the six outcomes of core/execute.ts. */
+export const CNT_REGION_ENDS = 0xd10;
+/** TLB misses: one for each ACCESS_*. */
+export const CNT_TLB_MISSES = 0xd40;
+export const CNT_JUMP_CACHE_MISSES = 0xd58;
+/** Traces decoded; frames whose code a write has dropped; times that the arena of decoded code was full. */
+export const CNT_TRACES = 0xd60;
+export const CNT_CODE_DROPS = 0xd68;
+export const CNT_ARENA_EMPTIED = 0xd70;
+/** Returns from run(): one for each EXIT_*. */
+export const CNT_EXITS = 0xd78;
+/** Exceptions: one for each vector below 32. */
+export const CNT_EXCEPTIONS = 0xdb0;
+export const CPU_COUNTERS_END = 0xeb0;
 /** 64 bytes: operands and results that SSE and MMX build piecewise. */
 export const CPU_SCRATCH = 0xf00;
 /** u32, always zero: what a fence's read-modify-write touches. */
@@ -146,6 +165,25 @@ export const RF_OP16 = 32;
 export const RF_REXW = 64;
 /** An instruction that starts in this page and ends in the next. */
 export const RF_CROSS = 128;
+
+// ---- translated region, made by the host, one for each entry point ----------------------------------------------------------
+
+/** u64: linear page for which all further pages were found valid (~0: none), u32: the jump generation then, u32: tlbRead then (the mode). */
+export const REGION_PAGE = 0;
+export const REGION_GENERATION = 8;
+export const REGION_MODE = 12;
+/** u32: the entry's record while the region is installed, u16: the operation and u32: the link it had. */
+export const REGION_ENTRY = 16;
+export const REGION_OPERATION = 20;
+export const REGION_LINK = 24;
+/** u32: pages, the entry's included. */
+export const REGION_PAGES = 28;
+/** For each page, the entry's first: i32 its distance from the entry's in pages, u32 mfn, u32 version of the frame's code. */
+export const REGION_FRAMES = 32;
+export const REGION_FRAME_SIZE = 12;
+/** Pages at most: bits of a mask. */
+export const REGION_MAX_PAGES = 16;
+export const REGION_SIZE = 224;
 
 // ---- why run() returned --------------------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ function setBits(entry: usize, bits: u64): void {
  */
 let walkReadOnlyMfn: i32 = -1;
 function walk(va: u64, access: u32): i32 {
+  S.count(L.CNT_TLB_MISSES + access * 8);
   walkReadOnlyMfn = -1;
   const base: u32 = PF_U | (access == L.ACCESS_WRITE ? PF_W : 0) | (access == L.ACCESS_EXEC ? PF_I : 0);
   const root = load<u32>(cpu + (load<u32>(cpu + L.CPU_KERNEL_MODE) ? L.CPU_CR3_KERNEL : L.CPU_CR3_USER));
@@ -328,17 +329,20 @@ export function commitWrite(): i32 {
 
 /** The frame that holds code at `va`, or -1 with the exception raised. */
 export function codeFrame(va: u64): i32 {
+  const mfn = findCodeFrame(va);
+  if (mfn >= 0) return mfn;
+  if (isCanonical(va)) S.raisePageFault(va, walkError);
+  else S.raise(13, 0);
+  return -1;
+}
+
+/** The same without raising anything. */
+export function findCodeFrame(va: u64): i32 {
   const slot = S.xtlb + ((<usize>(va >> 12) & (S.XTLB_ENTRIES - 1)) << 4);
   if (load<u64>(slot) == (va & ~<u64>0xfff)) return load<i32>(slot, 8);
-  if (!isCanonical(va)) {
-    S.raise(13, 0);
-    return -1;
-  }
+  if (!isCanonical(va)) return -1;
   const mfn = walk(va, L.ACCESS_EXEC);
-  if (mfn < 0) {
-    S.raisePageFault(va, walkError);
-    return -1;
-  }
+  if (mfn < 0) return -1;
   store<u64>(slot, va & ~<u64>0xfff);
   store<u32>(slot, mfn, 8);
   return mfn;

@@ -47,6 +47,8 @@ export let hashTable: usize = 0;
 export let frameTraces: usize = 0;
 /** Per frame: u64, bit n: bytes n * 64 .. n * 64 + 63 hold decoded code. */
 export let frameLines: usize = 0;
+/** Per frame: u32, grows whenever code of the frame is dropped. */
+export let frameVersions: usize = 0;
 export let scratch: usize = 0;
 /** Records of translated regions: REGION_ARENA bytes at the end of the area. */
 const REGION_ARENA: u32 = 0x00800000;
@@ -84,11 +86,18 @@ export function initialiseState(state: usize, frames: usize, count: u32, attribu
   hashTable = cpu + HASH_OFFSET;
   frameTraces = cpu + FRAME_TRACES_OFFSET;
   frameLines = (frameTraces + <usize>count * 4 + 7) & ~7;
-  scratch = (frameLines + <usize>count * 8 + 63) & ~63;
+  frameVersions = frameLines + <usize>count * 8;
+  scratch = (frameVersions + <usize>count * 4 + 63) & ~63;
   arenaStart = scratch + SCRATCH_SIZE;
   regionArena = cpu + AREA_SIZE - REGION_ARENA;
   arenaEnd = regionArena;
   setMode(load<u32>(cpu + L.CPU_KERNEL_MODE));
+}
+
+/** Adds one to a counter, a CNT_* offset. */
+@inline
+export function count(counter: u32): void {
+  store<u64>(cpu + counter, load<u64>(cpu + counter) + 1);
 }
 
 // ---- leaving the main loop -------------------------------------------------------------------------------------------
@@ -109,6 +118,7 @@ export function clearNonCanonical(): void {
 export function raise(vector: u32, error: u32): i32 {
   store<u32>(cpu + L.CPU_EXC_VECTOR, vector);
   store<u32>(cpu + L.CPU_EXC_ERROR, error);
+  count(L.CNT_EXCEPTIONS + (vector & 31) * 8);
   exitReason = L.EXIT_EXCEPTION;
   return 1;
 }

@@ -10,6 +10,7 @@ export interface CoreImports {
 	readonly conditionWith: number
 	readonly flagsWith: number
 	readonly productOverflows: number
+	readonly verifyPages: number
 	readonly raiseSimdUnavailable: number
 	readonly raiseMisaligned: number
 	readonly doubleArithmetic: number
@@ -49,6 +50,7 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		conditionWith: f([I32, I64, I64, I32], [I32]),
 		flagsWith: f([I32, I64, I64], [I32]),
 		productOverflows: f([I64, I64, I64], [I32]),
+		verifyPages: f([I32, I64], [I32]),
 		raiseSimdUnavailable: f([], []),
 		raiseMisaligned: f([], []),
 		doubleArithmetic: f([I32, I64, I64], [I64]),

@@ -1,11 +1,15 @@
-import type { Instruction } from './instruction.ts'
+import { REGION_MAX_PAGES } from '../core/layout.ts'
+import { PAGE_SIZE } from '../machine_memory.ts'
+import { type Instruction, pageOf } from './instruction.ts'
 
-/** A straight run of instructions. Offsets are in bytes from the region's page. */
+/** A straight run of instructions that begin in one page. Offsets are in bytes from the entry's page; they may be negative. */
 export interface Block {
 	readonly start: number
 	readonly instructions: Instruction[]
 	/** How it ends. */
 	end: BlockEnd
+	/** Mask of the region's pages that its instructions lie in: one, or two when the only instruction runs into the next page. */
+	readonly pages: number
 }
 
 export type BlockEnd =
@@ -13,10 +17,10 @@ export type BlockEnd =
 	| { readonly kind: 'goto'; readonly target: number }
 	/** The last instruction is a JCC. */
 	| { readonly kind: 'branch'; readonly cc: number; readonly taken: number; readonly next: number }
-	/** The last instruction is a CALL whose target is at an offset of this page. */
+	/** The last instruction is a CALL. */
 	| { readonly kind: 'call'; readonly target: number; readonly back: number }
-	/** The last instruction is a RET. */
-	| { readonly kind: 'return' }
+	/** The last instruction is a RET; `sites` are the offsets behind the region's calls that it may return from, ascending. */
+	| { readonly kind: 'return'; sites: readonly number[] }
 	/** The last instruction is a JMP through a register or memory; it goes to the dispatcher. */
 	| { readonly kind: 'indirect' }
 	/** The dispatcher itself: no instructions, control goes to the address that an indirect jump left. */
@@ -29,8 +33,8 @@ export interface Region {
 	readonly entry: number
 	/** By start. */
 	readonly blocks: ReadonlyMap<number, Block>
-	/** Offsets after calls, where a return may go on inside the region. */
-	readonly returns: readonly number[]
+	/** Pages, counted from the entry's, which is the first. Their places here are the bits of a block's mask. */
+	readonly pages: readonly number[]
 	/** Offsets where an indirect jump may go on inside the region, ascending. Not empty: there is a dispatcher at DISPATCH. */
 	readonly indirect: readonly number[]
 	readonly instructions: number
@@ -39,13 +43,21 @@ export interface Region {
 /** The dispatcher's offset: one that no branch can have as its target, not even into another page. */
 export const DISPATCH = -(2 ** 40)
 
-/** Decodes the instruction at an offset of the page; undefined when it does not lie in the page as a whole or is invalid. */
-export type Decode = (offset: number) => Instruction | undefined
+/** Where a region's code comes from. */
+export interface CodeSource {
+	/** Decodes the instruction at an offset from the entry's page; undefined when it is invalid or cannot be fetched as a whole. */
+	decode(offset: number): Instruction | undefined
+	/** Whether code has been entered at the offset so far: it is the target of a branch that was taken. */
+	isEntry(offset: number): boolean
+}
 
 /** Targets of indirect jumps at most. */
 const MAX_INDIRECT = 160
 /** Instructions in a region at most. */
-const MAX_INSTRUCTIONS = 500
+const MAX_INSTRUCTIONS = 600
+/** Instructions beyond which no call is followed, and beyond which nothing is added that has not been seen to run. */
+const MAX_BEFORE_CALL = 150
+const MAX_BEFORE_UNSEEN = 60
 /** Operations after which control never goes on to the next instruction. */
 const LEAVES: ReadonlySet<string> = new Set([
 	'CALL_E',
@@ -66,93 +78,206 @@ const LEAVES: ReadonlySet<string> = new Set([
 	'CPUID',
 ])
 
-/**
- * Finds what can be reached from `entry` by direct jumps, calls and returns inside one page of 64-bit code. Breadth first, so that a limit cuts what is far
- * from the entry; edges to what was not taken become exits. Where there is an indirect jump, all offsets that have been entry points so far (`isEntry`) may be
- * its targets: that takes in the handlers of a bytecode interpreter, or the cases of a switch.
- */
-export function discover(entry: number, decode: Decode, isEntry: (offset: number) => boolean): Region | undefined {
-	const found = new Map<number, Instruction>()
-	const leaders = new Set<number>([entry])
-	const returns = new Set<number>()
-	const queue = [entry]
-	let count = 0
-	let indirect: number[] = []
-	let jumps = false
-	const drain = () => {
-		for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
-			const follow = (target: number) => {
-				if (target < 0 || target >= 4096) return
-				leaders.add(target)
-				if (!found.has(target)) queue.push(target)
-			}
-			for (let off: number = at; !found.has(off) && count < MAX_INSTRUCTIONS; ) {
-				const instruction = decode(off)
-				if (instruction === undefined) break
-				found.set(off, instruction)
-				count++
-				const next = off + instruction.length
-				const { op } = instruction
-				if (op === 'JMP') {
-					follow(Number(instruction.imm))
-					break
-				}
-				if (op === 'CALL') {
-					const target = Number(instruction.imm)
-					if (target >= 0 && target < 4096) {
-						follow(target)
-						returns.add(next)
-						follow(next)
-					}
-					break
-				}
-				if (op === 'JMP_E') jumps = true
-				if (op === 'RET' || op === 'JMP_E' || LEAVES.has(op)) break
-				if (op === 'JCC') {
-					follow(Number(instruction.imm))
-					follow(next)
-					break
-				}
-				off = next
-			}
-		}
-	}
-	drain()
-	if (!found.has(entry)) return undefined
-	if (jumps) {
-		for (let offset = 0; offset < 4096 && indirect.length < MAX_INDIRECT; offset++) {
-			if (!isEntry(offset)) continue
-			indirect.push(offset)
-			leaders.add(offset)
-			if (!found.has(offset)) queue.push(offset)
-		}
-		drain()
-		indirect = indirect.filter((offset) => found.has(offset))
-	}
-	const blocks = new Map<number, Block>()
-	for (const leader of leaders) if (found.has(leader)) blocks.set(leader, blockAt(leader, found, leaders))
-	if (indirect.length > 0) blocks.set(DISPATCH, { start: DISPATCH, instructions: [], end: { kind: 'dispatch' } })
-	return { entry, blocks, returns: [...returns].filter((offset) => blocks.has(offset)), indirect, instructions: count }
+export interface DiscoverOptions {
+	/** Takes in what has not been seen to run as if it had: for tests, which translate before they run. */
+	readonly everything?: boolean
 }
 
-function blockAt(start: number, found: ReadonlyMap<number, Instruction>, leaders: ReadonlySet<number>): Block {
-	const instructions: Instruction[] = []
-	for (let off = start; ; ) {
-		const instruction = found.get(off)
-		if (instruction === undefined) return { start, instructions, end: { kind: 'goto', target: off } }
-		instructions.push(instruction)
-		const next = off + instruction.length
-		const { op } = instruction
-		const target = Number(instruction.imm)
-		if (op === 'JMP') return { start, instructions, end: { kind: 'goto', target } }
-		if (op === 'JCC') return { start, instructions, end: { kind: 'branch', cc: instruction.cc, taken: target, next } }
-		if (op === 'CALL') return { start, instructions, end: { kind: 'call', target, back: next } }
-		if (op === 'RET') return { start, instructions, end: { kind: 'return' } }
-		if (op === 'JMP_E') return { start, instructions, end: { kind: 'indirect' } }
-		if (LEAVES.has(op)) return { start, instructions, end: { kind: 'leave' } }
-		if (leaders.has(next)) return { start, instructions, end: { kind: 'goto', target: next } }
-		off = next
+/**
+ * Finds what can be reached from `entry` by direct jumps, calls and returns of 64-bit code, in a few pages. What is known to run comes first, breadth first, so
+ * that the limits cut what is cold or far from the entry; edges to what was not taken become exits. Where there is an indirect jump, all offsets of the entry's
+ * page that have been entered so far may be its targets: that takes in the handlers of a bytecode interpreter, or the cases of a switch.
+ */
+export function discover(entry: number, source: CodeSource, { everything = false }: DiscoverOptions = {}): Region | undefined {
+	return new Discovery(entry, source, everything).region()
+}
+
+class Discovery {
+	private readonly entry: number
+	private readonly source: CodeSource
+	private readonly everything: boolean
+	private readonly found = new Map<number, Instruction>()
+	/** Where decoding has gone on from. */
+	private readonly walked = new Set<number>()
+	private readonly leaders: Set<number>
+	private readonly pages: number[] = [0]
+	/** To be decoded: what has been seen to run, or follows it, and the rest. */
+	private readonly seen: number[]
+	private readonly unseen: number[] = []
+	/** Pages with indirect jumps. */
+	private readonly jumpPages = new Set<number>()
+
+	constructor(entry: number, source: CodeSource, everything: boolean) {
+		this.entry = entry
+		this.everything = everything
+		this.source = source
+		this.leaders = new Set([entry])
+		this.seen = [entry]
 	}
+
+	region(): Region | undefined {
+		const { entry, found, leaders, pages } = this
+		this.drain()
+		if (!found.has(entry)) return undefined
+		const indirect = this.targets()
+		const blocks = new Map<number, Block>()
+		for (const leader of leaders) if (found.has(leader)) blocks.set(leader, this.blockAt(leader))
+		if (indirect.length > 0) blocks.set(DISPATCH, { start: DISPATCH, instructions: [], end: { kind: 'dispatch' }, pages: 0 })
+		const region = { entry, blocks, pages, indirect, instructions: found.size }
+		findReturnSites(region)
+		return region
+	}
+
+	/** Targets of indirect jumps: what has been entered in the pages of such jumps. */
+	private targets(): number[] {
+		const targets: number[] = []
+		for (const page of [...this.jumpPages].sort((a, b) => a - b)) {
+			for (let offset = page * PAGE_SIZE; offset < (page + 1) * PAGE_SIZE && targets.length < MAX_INDIRECT; offset++) {
+				if (!this.source.isEntry(offset)) continue
+				targets.push(offset)
+				this.leaders.add(offset)
+				this.seen.push(offset)
+			}
+		}
+		this.drain()
+		return targets.filter((offset) => this.found.has(offset))
+	}
+
+	private drain(): void {
+		for (;;) {
+			const at = this.seen.shift()
+			if (at !== undefined) {
+				this.walk(at, true)
+				continue
+			}
+			const unseen = this.unseen.shift()
+			if (unseen === undefined) return
+			this.walk(unseen, false)
+		}
+	}
+
+	private hasRun(offset: number): boolean {
+		return this.everything || this.source.isEntry(offset)
+	}
+
+	/** A block begins at `offset`, if it comes to be part of the region. */
+	private lead(offset: number, isSeen: boolean): void {
+		this.leaders.add(offset)
+		if (!this.walked.has(offset)) (isSeen ? this.seen : this.unseen).push(offset)
+	}
+
+	/** Decodes from `start` to where control does not just go on. */
+	private walk(start: number, isSeen: boolean): void {
+		const { walked, leaders } = this
+		for (let off = start; !walked.has(off); ) {
+			const instruction = this.take(off, isSeen)
+			if (instruction === undefined) return
+			walked.add(off)
+			const next = off + instruction.length
+			const { op } = instruction
+			const target = Number(instruction.imm)
+			if (pageOf(next - 1) !== pageOf(off)) leaders.add(off)
+			if (pageOf(next) !== pageOf(off)) leaders.add(next)
+			if (op === 'JMP') return this.lead(target, this.hasRun(target))
+			if (op === 'CALL') {
+				const isCalled = this.hasRun(target)
+				if (this.found.size > MAX_BEFORE_CALL && !this.found.has(target)) return
+				// What is behind a call is reached by a return inside the region only.
+				if (this.take(target, isCalled) === undefined) return
+				this.lead(target, isCalled)
+				return this.lead(next, isSeen)
+			}
+			if (op === 'JCC') {
+				this.lead(next, isSeen)
+				return this.lead(target, this.hasRun(target))
+			}
+			if (op === 'JMP_E') this.jumpPages.add(pageOf(off))
+			if (op === 'RET' || op === 'JMP_E' || LEAVES.has(op)) return
+			off = next
+		}
+	}
+
+	/** The instruction at `off`, now part of the region; undefined when it cannot be. Code that was not seen to run brings in no page. */
+	private take(off: number, isSeen: boolean): Instruction | undefined {
+		const { pages, found } = this
+		const known = found.get(off)
+		if (known !== undefined) return known
+		if (found.size >= (isSeen ? MAX_INSTRUCTIONS : MAX_BEFORE_UNSEEN)) return undefined
+		const room = isSeen ? REGION_MAX_PAGES - pages.length : 0
+		if (room === 0 && !pages.includes(pageOf(off))) return undefined
+		const instruction = this.source.decode(off)
+		if (instruction === undefined) return undefined
+		const needed = new Set([pageOf(off), pageOf(off + instruction.length - 1)].filter((page) => !pages.includes(page)))
+		if (needed.size > room) return undefined
+		pages.push(...needed)
+		found.set(off, instruction)
+		return instruction
+	}
+
+	private blockAt(start: number): Block {
+		const instructions: Instruction[] = []
+		const end = this.fill(start, instructions)
+		const last = instructions.at(-1)!
+		const bit = (offset: number) => 1 << this.pages.indexOf(pageOf(offset))
+		return { start, instructions, end, pages: bit(start) | bit(last.off + last.length - 1) }
+	}
+
+	/** Instructions of the block at `start`; how it ends. */
+	private fill(start: number, instructions: Instruction[]): BlockEnd {
+		for (let off = start; ; ) {
+			const instruction = this.found.get(off)
+			if (instruction === undefined) return { kind: 'goto', target: off }
+			instructions.push(instruction)
+			const next = off + instruction.length
+			const { op } = instruction
+			const target = Number(instruction.imm)
+			if (op === 'JMP') return { kind: 'goto', target }
+			if (op === 'JCC') return { kind: 'branch', cc: instruction.cc, taken: target, next }
+			if (op === 'CALL') return { kind: 'call', target, back: next }
+			if (op === 'RET') return { kind: 'return', sites: [] }
+			if (op === 'JMP_E') return { kind: 'indirect' }
+			if (LEAVES.has(op)) return { kind: 'leave' }
+			if (this.leaders.has(next)) return { kind: 'goto', target: next }
+			off = next
+		}
+	}
+}
+
+/** A RET goes back behind the calls of the functions that it can be reached in. */
+function findReturnSites(region: Region): void {
+	const { blocks } = region
+	const callers = new Map<number, number[]>()
+	for (const { end } of blocks.values()) {
+		if (end.kind !== 'call' || !blocks.has(end.target) || !blocks.has(end.back)) continue
+		const sites = callers.get(end.target) ?? []
+		sites.push(end.back)
+		callers.set(end.target, sites)
+	}
+	const sites = new Map<BlockEnd, Set<number>>()
+	for (const [target, backs] of callers) {
+		for (const { end } of functionAt(target, region)) {
+			if (end.kind !== 'return') continue
+			const all = sites.get(end) ?? new Set()
+			for (const back of backs) all.add(back)
+			sites.set(end, all)
+		}
+	}
+	for (const [end, all] of sites) if (end.kind === 'return') end.sites = [...all].sort((a, b) => a - b)
+}
+
+/** The blocks that control reaches from `start` when every call returns. */
+function functionAt(start: number, region: Region): Block[] {
+	const reached = new Set<number>()
+	const out: Block[] = []
+	const stack = [start]
+	for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+		const block = region.blocks.get(at)
+		if (block === undefined || reached.has(at)) continue
+		reached.add(at)
+		out.push(block)
+		stack.push(...(block.end.kind === 'call' ? [block.end.back] : successors(block, region)))
+	}
+	return out
 }
 
 /** Offsets of the blocks that may follow, those outside the region included. */
@@ -166,7 +291,7 @@ export function successors(block: Block, region: Region): readonly number[] {
 		case 'call':
 			return [end.target]
 		case 'return':
-			return region.returns
+			return end.sites
 		case 'indirect':
 			return [DISPATCH]
 		case 'dispatch':

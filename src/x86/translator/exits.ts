@@ -1,8 +1,9 @@
-import { I32, I64 } from '../../wasm/module.ts'
+import { I32, I64, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
+import { PAGE_SIZE } from '../machine_memory.ts'
 import type { RegionContext } from './context.ts'
 import type { LazyFlags } from './flags.ts'
-import type { Instruction } from './instruction.ts'
+import { type Instruction, pageOf } from './instruction.ts'
 
 /** Outcomes of core/execute.ts. */
 const FAULTED = 1
@@ -12,12 +13,17 @@ const AGAIN = 4
 /**
  * The ways out of a region. Each says where to go on (CPU_RIP), or which record could not be completed (CPU_REGION_RECORD), and why (CPU_REGION_STATUS, an
  * outcome of core/execute.ts).
+ *
+ * A region of several pages finds out at its entry which of them are what it was made from (core/regions.ts); control goes to another one only where its bit of
+ * `good` is set. In such a region SLOT_PAGE is that of the instruction only where the core executes it, and where one faults.
  */
 export class Exits {
 	/** Local: linear address of the region's page. */
 	readonly page: number
 	private readonly context: RegionContext
 	private readonly flags: LazyFlags
+	/** Local: mask of the pages that may be run. */
+	private readonly good: number
 	private readonly target: number
 	private readonly record: number
 	private readonly status: number
@@ -34,12 +40,49 @@ export class Exits {
 		this.target = code.local(I64)
 		this.record = code.local(I32)
 		this.status = code.local(I32)
+		this.good = code.local(I32)
+	}
+
+	private get isAlone(): boolean {
+		return this.context.place.pages === 1
 	}
 
 	/** At the region's entry. */
 	begin(): void {
 		const { code, state } = this.context
 		code.i32(state).memory('i64.load', L.SLOT_PAGE).set(this.page)
+		if (!this.isAlone) this.findGoodPages()
+	}
+
+	private findGoodPages(): void {
+		const { code, core, place } = this.context
+		code.i32(place.descriptor).memory('i64.load', L.REGION_PAGE).get(this.page).op('i64.eq')
+		code.i32(place.descriptor).memory('i32.load', L.REGION_GENERATION).globalGet(core.jumpGeneration).op('i32.eq', 'i32.and')
+		code.i32(place.descriptor).memory('i32.load', L.REGION_MODE).globalGet(core.tlbRead).op('i32.eq', 'i32.and')
+		code.if(I32)
+		code.i32((1 << place.pages) - 1)
+		code.else()
+		code.i32(place.descriptor).get(this.page).call(core.verifyPages)
+		code.end()
+		code.set(this.good)
+	}
+
+	/** Leaves for an offset where a page of the mask may not be run. */
+	requirePages(mask: number, offset: number): void {
+		const { code } = this.context
+		code.get(this.good).i32(mask).op('i32.and').i32(mask).op('i32.ne')
+		code.if(VOID, false)
+		this.to(offset)
+		code.end()
+	}
+
+	/** Before the core executes the instruction. */
+	setPage(instruction: Instruction): void {
+		if (this.isAlone) return
+		const { code, state } = this.context
+		code.i32(state)
+		this.pushAddress(pageOf(instruction.off) * PAGE_SIZE)
+		code.memory('i64.store', L.SLOT_PAGE)
 	}
 
 	/** Writes `body` and behind it what the ways out have in common; `spill` stores the registers. */
@@ -55,6 +98,11 @@ export class Exits {
 		code.i32(state).get(this.target).memory('i64.store', L.CPU_RIP).i32(JUMP).set(this.status).br(spilled)
 		code.end()
 		code.i32(FAULTED).set(this.status)
+		if (!this.isAlone) {
+			// The record knows its page's distance from the entry's.
+			code.i32(state).get(this.page)
+			code.get(this.record).memory('i64.load32_s', L.REC_LINK).i64(12).op('i64.shl', 'i64.add').memory('i64.store', L.SLOT_PAGE)
+		}
 		code.end()
 		spill()
 		this.flags.spill()

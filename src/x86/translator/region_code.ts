@@ -1,8 +1,9 @@
 import { Code } from '../../wasm/code.ts'
 import { type FunctionBody, I32, I64, type ValueType, VOID } from '../../wasm/module.ts'
+import * as L from '../core/layout.ts'
 import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import { Conditions } from './conditions.ts'
-import type { RegionContext, RegisterUse } from './context.ts'
+import type { RegionContext, RegionPlace, RegisterUse } from './context.ts'
 import type { CoreImports } from './core_imports.ts'
 import { Exits } from './exits.ts'
 import { type KnownFlags, LazyFlags, type OperandFlags, widen } from './flags.ts'
@@ -54,9 +55,9 @@ export class RegionCode {
 	private readonly temporaries = new Map<ValueType, number[]>()
 	private readonly taken = new Map<ValueType, number>()
 
-	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse) {
+	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, place: RegionPlace) {
 		const { code } = this
-		const context: RegionContext = { code, core, state, use }
+		const context: RegionContext = { code, core, state, use, place }
 		this.core = core
 		this.use = use
 		this.registers = new GeneralRegisters(context)
@@ -119,6 +120,11 @@ export class RegionCode {
 	/** Leaves the region for an offset from its page. */
 	exitTo(offset: number): void {
 		this.exits.to(offset)
+	}
+
+	/** Leaves for an offset where one of the region's pages, a mask, is not what the region was made from. */
+	requirePages(mask: number, offset: number): void {
+		this.exits.requirePages(mask, offset)
 	}
 
 	/** Leaves the region for the linear address on the stack. */
@@ -258,6 +264,7 @@ export class RegionCode {
 			this.forgetFlags()
 			this.lazy.spill()
 		}
+		if (touches || instruction.addressRecord || instruction.base === L.SLOT_PAGE) this.exits.setPage(instruction)
 		if (instruction.addressRecord) code.i32(instruction.addressRecord).call(core.execute).op('drop')
 		code.globalGet(core.jumpGeneration).set(this.generation)
 		code.i32(instruction.record).call(core.execute)

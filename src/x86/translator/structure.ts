@@ -1,5 +1,8 @@
 import { type Block, type Region, successors } from './discover.ts'
 
+/** Bit of the entry's page in a block's mask. */
+const ENTRY_PAGE = 1
+
 /**
  * The shape of a region as structured control flow needs it, after N. Ramsey, "Beyond Relooper" (ICFP 2022): reverse postorder, dominator tree, which blocks
  * are loop headers and which are merge points. An edge that makes the graph irreducible (it goes back to a block that does not dominate its source) is
@@ -13,6 +16,8 @@ export class Shape {
 	private readonly headers = new Set<number>()
 	private readonly merges = new Set<number>()
 	private readonly children = new Map<number, Block[]>()
+	/** By number: pages of the blocks that dominate it, its own included. */
+	private readonly pages: number[] = []
 
 	constructor(region: Region) {
 		this.order = reversePostorder(region)
@@ -30,6 +35,9 @@ export class Shape {
 			}
 		})
 		this.dominator = immediateDominators(predecessors)
+		this.order.forEach((block, n) => {
+			this.pages.push(block.pages | (n === 0 ? ENTRY_PAGE : this.pages[this.dominator[n]!]!))
+		})
 		const forward = new Map<number, number>()
 		for (const [from, to] of edges) {
 			if (to <= from) {
@@ -65,6 +73,11 @@ export class Shape {
 	/** A back edge to a block that does not dominate its source. */
 	isCut(from: Block, target: number): boolean {
 		return this.isBackEdge(from, target) && !this.dominates(this.number.get(target)!, this.number.get(from.start)!)
+	}
+
+	/** Mask of the region's pages that are known to be good when `block` runs: those of what ran before it. */
+	pagesAt(block: Block): number {
+		return this.pages[this.number.get(block.start)!]!
 	}
 
 	/** Merge points that `block` immediately dominates, the last in order first. */

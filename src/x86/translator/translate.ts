@@ -1,5 +1,5 @@
 import { type FunctionBody, I32, I64, ModuleBuilder, VOID } from '../../wasm/module.ts'
-import type { RegisterUse } from './context.ts'
+import type { RegionPlace, RegisterUse } from './context.ts'
 import { importCore } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
@@ -17,20 +17,21 @@ export interface Target {
 	readonly tlbEntries: number
 }
 
-/** The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. */
-export function translate(region: Region, target: Target): Uint8Array {
+/** `descriptor` is the host address of the region's REGION_* fields. The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. */
+export function translate(region: Region, target: Target, descriptor: number): Uint8Array {
 	const use: RegisterUse = { used: new Set(), written: new Set(), xmmUsed: new Set(), xmmWritten: new Set() }
+	const place = { descriptor, pages: region.pages.length }
 	// The first pass finds out which registers the second has to load and store.
-	writeFunction(region, target, use, new ModuleBuilder())
+	writeFunction(region, place, target, use, new ModuleBuilder())
 	const module = new ModuleBuilder()
-	const body = writeFunction(region, target, use, module)
+	const body = writeFunction(region, place, target, use, module)
 	module.addFunction(module.type([I32], [I32]), body, 'region')
 	return module.finish()
 }
 
-function writeFunction(region: Region, target: Target, use: RegisterUse, module: ModuleBuilder): FunctionBody {
+function writeFunction(region: Region, place: RegionPlace, target: Target, use: RegisterUse, module: ModuleBuilder): FunctionBody {
 	const core = importCore(module, target.memoryPages)
-	const code = new RegionCode(core, target.state, target.tlbEntries, use)
+	const code = new RegionCode(core, target.state, target.tlbEntries, use, place)
 	const shape = new Shape(region)
 	const lanes = laneFlow(shape, region)
 	return code.wrap(lanes, () => new RegionWriter(code, region, shape, lanes).write())
@@ -179,25 +180,41 @@ class RegionWriter {
 			const middle = list.length >> 1
 			const pivot = list[middle]!
 			if (list.length === 1) {
-				code.get(r.x32).i32(pivot).op('i32.eq')
+				code
+					.get(r.x32)
+					.i32(pivot - offsets[0]!)
+					.op('i32.eq')
 				code.if()
 				this.goTo(block, pivot, labels)
 				code.end()
 				r.flags = undefined
 				return leave()
 			}
-			code.get(r.x32).i32(pivot).op('i32.lt_u')
+			code
+				.get(r.x32)
+				.i32(pivot - offsets[0]!)
+				.op('i32.lt_u')
 			code.if()
 			search(list.slice(0, middle))
 			code.end()
 			search(list.slice(middle))
 		}
 		r.forgetFlags()
+		const [low, high] = [offsets[0]!, offsets.at(-1)!]
 		code.get(r.dispatch)
-		r.pushAddress(0)
+		r.pushAddress(low)
 		code.op('i64.sub').tee(r.x64).op('i32.wrap_i64').set(r.x32)
-		// Another page, or the budget is spent.
-		code.get(r.x64).i64(4096).op('i64.ge_u').get(r.budget).i32(INDIRECT_CHARGE).op('i32.sub').tee(r.budget).i32(0).op('i32.le_s', 'i32.or')
+		// Somewhere else, or the budget is spent.
+		code
+			.get(r.x64)
+			.i64(high - low)
+			.op('i64.gt_u')
+			.get(r.budget)
+			.i32(INDIRECT_CHARGE)
+			.op('i32.sub')
+			.tee(r.budget)
+			.i32(0)
+			.op('i32.le_s', 'i32.or')
 		code.if(VOID, false)
 		leave()
 		code.end()
@@ -208,6 +225,8 @@ class RegionWriter {
 	private goTo(from: Block, target: number, labels: Labels): void {
 		const { r, shape } = this
 		if (!shape.has(target) || shape.isCut(from, target)) return r.exitTo(target)
+		const pages = this.region.blocks.get(target)!.pages & ~shape.pagesAt(from)
+		if (pages !== 0) r.requirePages(pages, target)
 		if (shape.isBackEdge(from, target)) {
 			r.forgetFlags()
 			// The dispatcher charges for itself.

@@ -2,8 +2,9 @@ import { InternalError } from '../../base/errors.ts'
 import * as L from '../core/layout.ts'
 import type { Cpu, RegionExports } from '../cpu.ts'
 import { PAGE_SIZE } from '../machine_memory.ts'
-import { discover } from './discover.ts'
-import { type Instruction, readInstruction } from './instruction.ts'
+import { type DiscoverOptions, discover, type Region } from './discover.ts'
+import { pageOf } from './instruction.ts'
+import { LiveCode } from './live_code.ts'
 import { type Target, translate } from './translate.ts'
 
 /** Samples at one entry point before it is translated. */
@@ -16,7 +17,7 @@ const MAX_REGIONS = 6000
 const MAX_DROPS = 16
 const ARENA_BYTES = 0x0080_0000
 /** Room that one region's records may take. */
-const REGION_RECORDS_BYTES = 600 * 2 * L.REC_SIZE
+const REGION_RECORDS_BYTES = L.REGION_SIZE + 2000 * L.REC_SIZE
 
 export interface TranslatorStatistics {
 	regions: number
@@ -30,7 +31,9 @@ export interface TranslatorStatistics {
 
 interface Translated {
 	readonly index: number
-	/** The bytes that were translated: [offset in the page, bytes]. */
+	/** Its REGION_* fields. */
+	readonly descriptor: number
+	/** The bytes that were translated: where, [offset from the entry's page, bytes], none of them in two pages. */
 	readonly code: readonly (readonly [from: number, bytes: Uint8Array])[]
 }
 
@@ -41,7 +44,8 @@ interface Translated {
  * HOT times is translated as a region (discover.ts) and its entry point made to call it.
  *
  * Rules:
- * - A region is found through a record of its frame; dropping the frame's code drops the way in. The lines of all its instructions are protected like decoded code.
+ * - A region is found through a record of its frame; dropping the frame's code drops the way in. It may go on in other pages (core/regions.ts). The lines of all its
+ *   instructions are protected like decoded code.
  * - A region that was dropped is used again when the bytes that it was made from are still there.
  * - A frame whose regions are dropped again and again is left to the interpreter.
  */
@@ -93,49 +97,49 @@ export class Translator {
 	translateHere(): boolean {
 		const { core } = this
 		const physical = core.codeAddressPhysical() >>> 0
-		return physical !== 0xffffffff && core.enterHere() !== 0 && (core.regionAt(physical) !== 0 || this.translateAt(physical))
+		return (
+			physical !== 0xffffffff &&
+			core.enterHere() !== 0 &&
+			(core.regionAt(physical) !== 0 || this.translateAt(physical, { everything: true }))
+		)
 	}
 
-	/** Translates the code at a physical address now, whatever its heat. True when its entry point runs translated code afterwards. */
-	translateAt(physical: number): boolean {
+	/** Translates the code at the vCPU's RIP, which is at a physical address, whatever its heat. True when its entry point runs translated code afterwards. */
+	private translateAt(physical: number, options: DiscoverOptions = {}): boolean {
+		const { cpu, core, statistics } = this
 		const mfn = Math.floor(physical / PAGE_SIZE)
 		if ((this.drops.get(mfn) ?? 0) > this.maxDrops) return false
-		if (this.reuse(physical, mfn)) return true
-		const { cpu, statistics } = this
+		const page = cpu.rip - (physical % PAGE_SIZE)
+		if (this.reuse(physical, page)) return true
 		if (
 			this.nextIndex - this.firstIndex >= MAX_REGIONS ||
-			this.nextRecord + REGION_RECORDS_BYTES > (this.core.regionArena.value >>> 0) + ARENA_BYTES
+			this.nextRecord + REGION_RECORDS_BYTES > (core.regionArena.value >>> 0) + ARENA_BYTES
 		)
 			this.evict()
 		const started = performance.now()
-		const found = discover(
-			physical % PAGE_SIZE,
-			(offset) => this.decode(mfn, offset),
-			(offset) => this.core.isEntry(mfn * PAGE_SIZE + offset) !== 0,
-		)
+		const descriptor = this.nextRecord
+		const live = new LiveCode(cpu, core, page, descriptor + L.REGION_SIZE)
+		const found = discover(physical % PAGE_SIZE, live, options)
 		if (found === undefined) {
 			statistics.refused++
 			return false
 		}
-		const bytes = translate(found, this.target)
+		const bytes = translate(found, this.target, descriptor)
 		const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), this.imports)
 		const index = this.nextIndex
-		this.core.table.set(index, instance.exports.region)
-		const code: [number, Uint8Array][] = []
-		for (const block of found.blocks.values()) {
-			const last = block.instructions.at(-1)
-			if (last === undefined) continue
-			const end = last.off + last.length
-			const at = cpu.machine.frameAddress(mfn)
-			code.push([block.start, cpu.machine.u8.slice(at + block.start, at + end)])
-		}
-		if (!this.install(physical, mfn, { index, code })) return false
+		core.table.set(index, instance.exports.region)
+		const u32 = cpu.machine.u32
+		u32[(descriptor + L.REGION_PAGES) >> 2] = found.pages.length
+		for (const [n, page] of found.pages.entries()) u32[(descriptor + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE) >> 2] = page
+		const made = { index, descriptor, code: this.codeOf(found, live) }
+		if (!this.install(physical, page, made)) return false
 		this.nextIndex++
-		for (const offset of found.indirect) this.inside.add(mfn * PAGE_SIZE + offset)
+		this.nextRecord = live.next
+		for (const offset of found.indirect) this.inside.add(live.frameOf(pageOf(offset))!.mfn * PAGE_SIZE + (offset & (PAGE_SIZE - 1)))
 		const list = this.translated.get(physical)
-		if (list === undefined) this.translated.set(physical, [{ index, code }])
+		if (list === undefined) this.translated.set(physical, [made])
 		else {
-			list.push({ index, code })
+			list.push(made)
 			this.drops.set(mfn, (this.drops.get(mfn) ?? 0) + 1)
 		}
 		statistics.regions++
@@ -145,34 +149,57 @@ export class Translator {
 		return true
 	}
 
-	private install(physical: number, mfn: number, { index, code }: Translated): boolean {
+	private codeOf(region: Region, live: LiveCode): [number, Uint8Array][] {
+		const { machine } = this.cpu
+		const code: [number, Uint8Array][] = []
+		const add = (from: number, to: number) => {
+			const at = machine.frameAddress(live.frameOf(pageOf(from))!.mfn) + (from & (PAGE_SIZE - 1))
+			code.push([from, machine.u8.slice(at, at + to - from)])
+		}
+		for (const { start, instructions } of region.blocks.values()) {
+			const last = instructions.at(-1)
+			if (last === undefined) continue
+			const end = last.off + last.length
+			const boundary = (pageOf(start) + 1) * PAGE_SIZE
+			add(start, Math.min(end, boundary))
+			if (end > boundary) add(boundary, end)
+		}
+		return code
+	}
+
+	/** Makes the entry point run the region, whose bytes are those in the frames that its pages are mapped to now. */
+	private install(physical: number, page: number, { index, descriptor, code }: Translated): boolean {
 		const { core } = this
-		if (core.installRegion(physical, index) === 0) return false
-		for (const [from, bytes] of code) core.protectLines(mfn, from, from + bytes.length)
+		const { u32 } = this.cpu.machine
+		const frameAt = (distance: number) => core.codeFrameAt(page + distance * PAGE_SIZE)
+		for (let n = 0; n < u32[(descriptor + L.REGION_PAGES) >> 2]!; n++) {
+			const at = (descriptor + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE) >> 2
+			const mfn = frameAt(u32[at]! | 0)
+			u32[at + 1] = mfn
+			u32[at + 2] = core.frameVersion(mfn)
+		}
+		if (core.installRegion(physical, index, descriptor) === 0) return false
+		for (const [from, bytes] of code) {
+			const offset = from & (PAGE_SIZE - 1)
+			core.protectLines(frameAt(pageOf(from)), offset, offset + bytes.length)
+		}
 		return true
 	}
 
-	private reuse(physical: number, mfn: number): boolean {
+	private reuse(physical: number, page: number): boolean {
+		const { core } = this
 		const { machine } = this.cpu
-		const base = machine.frameAddress(mfn)
-		const same = (t: Translated) => t.code.every(([from, bytes]) => bytes.every((byte, n) => machine.u8[base + from + n] === byte))
+		const same = ({ code }: Translated) =>
+			code.every(([from, bytes]) => {
+				const mfn = core.codeFrameAt(page + pageOf(from) * PAGE_SIZE)
+				if (mfn < 0) return false
+				const base = machine.frameAddress(mfn) + (from & (PAGE_SIZE - 1))
+				return bytes.every((byte, n) => machine.u8[base + n] === byte)
+			})
 		const found = this.translated.get(physical)?.find(same)
-		if (found === undefined || !this.install(physical, mfn, found)) return false
+		if (found === undefined || !this.install(physical, page, found)) return false
 		this.statistics.reused++
 		return true
-	}
-
-	private decode(mfn: number, offset: number): Instruction | undefined {
-		const { core } = this
-		const { machine } = this.cpu
-		const record = this.nextRecord
-		const used = core.decodeRecord(machine.frameAddress(mfn) + offset, PAGE_SIZE - offset, record, offset, 1) & 0xff
-		if (used === 0) return undefined
-		const last = record + (used - 1) * L.REC_SIZE
-		const instruction = readInstruction(machine.memory.buffer, last, used === 2 ? record : 0)
-		if (instruction.op === 'INVALID') return undefined
-		this.nextRecord = last + L.REC_SIZE
-		return instruction
 	}
 
 	/** Drops every region. */

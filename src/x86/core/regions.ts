@@ -1,0 +1,83 @@
+// Translated regions as the core sees them.
+//
+// Rules:
+// - A region is found through its entry's record, so dropping the code of the entry's frame drops the way in. It may go on in other pages: those are only good
+//   while they are mapped to the frames that they were translated from, executable, and the code in those frames was not dropped since.
+//   verifyPages() asks that at a region's entry. Inside a region no mapping changes, and an instruction that drops code leaves it.
+// - Its lines in every page stay protected (cache.ts) while it is installed, or the frame's version has grown.
+// - A region with a page whose code was dropped takes itself away: the entry's record is what it was, and can be translated anew.
+
+import * as L from "./layout";
+import * as S from "./state";
+import { findCodeFrame } from "./mmu";
+import { findEntry, jumpGeneration } from "./cache";
+import { OP_EA, OP_F_REGION } from "./generated/ops";
+
+@inline
+function versionOf(mfn: u32): u32 {
+  return load<u32>(S.frameVersions + (<usize>mfn << 2));
+}
+
+/** Version of a frame's code: grows whenever some of it is dropped. */
+export function frameVersion(mfn: u32): u32 {
+  return mfn < S.frameCount ? versionOf(mfn) : 0;
+}
+
+/** The frame that code at a linear address would be fetched from in the present mode, or -1. */
+export function codeFrameAt(va: f64): i32 {
+  return findCodeFrame(<u64><i64>va);
+}
+
+/**
+ * Makes the entry point at a physical address run the region at `region`, function `index` of the table. False when there is no such entry point, or the code of
+ * one of its frames has been dropped since the versions in `region` were taken.
+ */
+export function installRegion(physical: u32, index: u32, region: usize): i32 {
+  const record = findEntry(physical, 1);
+  if (!record || load<u16>(record, L.REC_OP) == <u16>OP_EA || load<u16>(record, L.REC_OP) == <u16>OP_F_REGION) return 0;
+  const count = load<u32>(region, L.REGION_PAGES);
+  for (let n: u32 = 0; n < count; ++n) {
+    const frame = region + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE;
+    if (versionOf(load<u32>(frame, 4)) != load<u32>(frame, 8)) return 0;
+  }
+  store<u64>(region, ~<u64>0, L.REGION_PAGE);
+  store<u32>(region, <u32>record, L.REGION_ENTRY);
+  store<u16>(region, load<u16>(record, L.REC_OP), L.REGION_OPERATION);
+  store<u32>(region, load<u32>(record, L.REC_LINK), L.REGION_LINK);
+  store<u32>(record, index, L.REC_LINK);
+  store<u16>(record, <u16>OP_F_REGION, L.REC_OP);
+  return 1;
+}
+
+/** The region has been entered through its record, but a page's code is not what it was made from. */
+function takeAway(region: usize): void {
+  const record = <usize>load<u32>(region, L.REGION_ENTRY);
+  store<u16>(record, load<u16>(region, L.REGION_OPERATION), L.REC_OP);
+  store<u32>(record, load<u32>(region, L.REGION_LINK), L.REC_LINK);
+}
+
+/** A region that runs at linear page `page`: the mask of its pages, by their numbers in it, that may be run. Bit 0, the entry's, is always set. */
+export function verifyPages(region: usize, page: u64): u32 {
+  const count = load<u32>(region, L.REGION_PAGES);
+  let mask: u32 = 1;
+  let stale = false;
+  for (let n: u32 = 1; n < count; ++n) {
+    const frame = region + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE;
+    const mfn = load<u32>(frame, 4);
+    if (versionOf(mfn) != load<u32>(frame, 8)) stale = true;
+    else if (findCodeFrame(page + (<i64>load<i32>(frame) << 12)) == <i32>mfn) mask |= 1 << n;
+  }
+  if (stale) takeAway(region);
+  else if (mask == (1 << count) - 1) {
+    store<u64>(region, page, L.REGION_PAGE);
+    store<u32>(region, jumpGeneration, L.REGION_GENERATION);
+    store<u32>(region, <u32>S.tlbRead, L.REGION_MODE);
+  }
+  return mask;
+}
+
+/** Region that the entry point at a physical address runs, or 0. */
+export function regionAt(physical: u32): u32 {
+  const record = findEntry(physical, 1);
+  return record && load<u16>(record, L.REC_OP) == <u16>OP_F_REGION ? load<u32>(record, L.REC_LINK) : 0;
+}
