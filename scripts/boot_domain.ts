@@ -4,11 +4,18 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { hostClock } from '../src/base/clock.ts'
 import { nodeVcpuThreads } from '../src/platform/node/vcpu_thread.ts'
-import { XenDomainFactory } from '../src/toolstack/domain_factory.ts'
+import { checkConfig } from '../src/toolstack/config.ts'
+import type { NamedConfig } from '../src/toolstack/domain_record.ts'
+import { buildDomain } from '../src/toolstack/domain_steps.ts'
 import { CPU_ICOUNT, CPU_KERNEL_MODE, CPU_RIP } from '../src/x86/core/layout.ts'
 import type { DomainControl } from '../src/xen/domain_control.ts'
 import { hypercallCount, hypercallTable } from '../src/xen/hypercall_table.ts'
 import { Hypervisor } from '../src/xen/hypervisor.ts'
+import type { DomainEnd } from '../src/xenctrl/interface.ts'
+import { LocalXen } from '../src/xenctrl/local_xen.ts'
+import { storeRings } from '../src/xenctrl/store_rings.ts'
+import { connectInProcess } from '../src/xenstore/client.ts'
+import { XenstoreServer } from '../src/xenstore/server.ts'
 import { buildCore } from './build_core.ts'
 
 const [kernel, ramdisk = '-', extra = 'console=hvc0 earlyprintk=xen'] = process.argv.slice(2)
@@ -25,35 +32,37 @@ const hypervisor = new Hypervisor({
 	threads: nodeVcpuThreads(core, performance.timeOrigin),
 	onLog: (_, line) => process.stderr.write(line),
 })
-const factory = await XenDomainFactory.open({
-	hypervisor,
-	readFile: (path) => readFile(path).catch(() => undefined),
-	dom0Memory_kib: 1 << 20,
-	now_s: () => Math.floor(Date.now() / 1000),
-})
+const xen = new LocalXen({ hypervisor, readImage: (path) => readFile(path).catch(() => undefined), bootId: crypto.randomUUID() })
+const server = new XenstoreServer({ ringHost: storeRings(xen) })
+const host = { xen, store: connectInProcess(server), bootId: '' }
 const started = performance.now()
-const domain = await factory.create({
+const { config } = checkConfig({
 	name: 'developer',
 	uuid: crypto.randomUUID(),
 	kernel,
-	ramdisk: ramdisk === '-' ? undefined : ramdisk,
-	root: '',
+	ramdisk: ramdisk === '-' ? '' : ramdisk,
 	extra,
-	memory_mib,
-	maxmem_mib: memory_mib,
-	vcpus: 1,
-} as Parameters<XenDomainFactory['create']>[0])
-domain.console.subscribe((bytes) => void process.stdout.write(bytes))
-process.stdin.on('data', (bytes) => domain.console.write(bytes))
-const control = hypervisor.domain(domain.domid) as DomainControl
-domain.unpause()
+	memory: memory_mib,
+})
+const { domid } = await buildDomain(host, config as NamedConfig, Math.floor(Date.now() / 1000))
+const terminal = await xen.openConsole(domid, {
+	output: (bytes) => process.stdout.write(bytes) || true,
+	lost: () => {},
+	inputSpace: () => {},
+	closed: () => {},
+})
+terminal.resume()
+process.stdin.on('data', (bytes: Uint8Array) => terminal.write(bytes))
+const control = xen.control(domid) as DomainControl
+const ended = new Promise<DomainEnd>((resolve) => xen.onEvent((event) => event.type === 'shutdown' && resolve(event.end)))
+await xen.unpause(domid)
 
 const timer = setTimeout(async () => {
 	console.error(`no end after ${timeout_s} s`)
 	for (let n = 0; n < 5; n++) await sample(control)
 	await finish(3)
 }, timeout_s * 1000)
-const end = await domain.ended
+const end = await ended
 clearTimeout(timer)
 console.error(`ended: ${end.reason} ${end.detail ?? ''}`)
 await finish(end.reason === 'poweroff' ? 0 : 1)
@@ -84,6 +93,6 @@ async function finish(code: number): Promise<never> {
 			.map((row) => `${row.name} ${row.count}`)
 			.join(', '),
 	)
-	await domain.destroy()
+	await xen.destroy(domid)
 	process.exit(code)
 }

@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
 	['net'],
 	['pv'],
 	['boot'],
+	['xenctrl'],
 	['toolstack'],
 	['platform'],
 	['daemon', 'cli', 'sdk', 'web'],

@@ -65,6 +65,7 @@ const CONSOLE: Command = {
 		const client = await context.connect()
 		try {
 			const { name, domid } = await client.domain(reference)
+			if (domid === null) throw new UserError(`Domain '${name}' is not started`)
 			if (context.stdout.isTTY) context.print(`Attached to the console of '${name}' (id ${domid}); Ctrl-] detaches.`)
 			const outcome = await attachConsole(context, client, String(domid))
 			if (context.stdout.isTTY) context.print(`\r\n${outcome.detached ? `Detached; '${name}' runs on.` : describeEnd(name, outcome.end)}`)
@@ -153,7 +154,7 @@ const BUILT: readonly Command[] = [
 	onDomain('destroy', '<Domain>', 'End a domain at once.', (_context, client, reference) => client.destroy(reference)),
 	DMESG,
 	onDomain('domid', '<DomainName>', "Print a domain's number.", async (context, client, name) => {
-		context.print(String((await client.domain(name)).domid))
+		context.print(String((await client.domain(name)).domid ?? 'None'))
 	}),
 	onDomain('domname', '<DomId>', "Print a domain's name.", async (context, client, id) => {
 		context.print((await client.domain(id)).name)

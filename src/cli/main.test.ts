@@ -81,7 +81,7 @@ test('xm create makes a domain of a file and of words, named after the file', as
 	const { out } = await xend.xm(['create', '-q', 'guest', 'name=two', 'memory=32', 'extra=console=hvc0 x=y'])
 	assert.equal(out, '')
 	assert.deepEqual(
-		xend.factory.domains.map(({ config }) => [config.name, config.memory_mib, config.extra, config.kernel]),
+		xend.xen.domainsMade.map(({ name, spec }) => [name, spec.memory_kib / 1024, spec.commandLine, spec.kernel]),
 		[
 			['guest', 64, '', '/boot/vmlinuz'],
 			['two', 32, 'console=hvc0 x=y', '/boot/vmlinuz'],
@@ -104,7 +104,7 @@ test('xm create -n prints the configuration and creates nothing', async () => {
 	const { out, status } = await xend.xm(['create', '-n', 'guest'])
 	assert.equal(status, 0)
 	assert.match(out, /\(vm\n {4}\(name guest\)\n {4}\(memory 64\)/)
-	assert.equal(xend.factory.domains.length, 0)
+	assert.equal(xend.xen.domainsMade.length, 0)
 })
 
 test('xm create says where in the file a value is wrong', async () => {
@@ -122,9 +122,9 @@ test('xm create warns about variables without effect', async () => {
 test('xm create -c without a terminal streams the console until poweroff and exits 0', async () => {
 	await using xend = await withConfig()
 	const { status, out, err } = await xend.xm(['create', '-c', 'guest'], async () => {
-		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
-		xend.factory.last.say('Linux version\r\n')
-		xend.factory.last.end('poweroff')
+		await until('the domain runs', () => xend.xen.domainsMade.length === 1 && !xend.xen.last.paused)
+		xend.xen.last.say('Linux version\r\n')
+		xend.xen.last.end('poweroff')
 	})
 	assert.equal(out, 'Using config file "./guest".\nStarted domain guest (id=1)\nLinux version\r\n')
 	assert.deepEqual([status, err], [0, ''])
@@ -133,8 +133,8 @@ test('xm create -c without a terminal streams the console until poweroff and exi
 test('xm create -c exits 1 with the reason when the guest crashes', async () => {
 	await using xend = await withConfig("kernel = '/k'\non_crash = 'destroy'\n")
 	const { status, err } = await xend.xm(['create', '-c', 'guest'], async () => {
-		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
-		xend.factory.last.end('crash', 'triple fault at ffffffff81000000')
+		await until('the domain runs', () => xend.xen.domainsMade.length === 1 && !xend.xen.last.paused)
+		xend.xen.last.end('crash', 'triple fault at ffffffff81000000')
 	})
 	assert.deepEqual([status, err], [1, "Error: Domain 'guest' has crashed: triple fault at ffffffff81000000\n"])
 })
@@ -142,7 +142,7 @@ test('xm create -c exits 1 with the reason when the guest crashes', async () => 
 test('xm create -c exits 1 when somebody destroys the domain', async () => {
 	await using xend = await withConfig()
 	const { status, err } = await xend.xm(['create', '-c', 'guest'], async () => {
-		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
+		await until('the domain runs', () => xend.xen.domainsMade.length === 1 && !xend.xen.last.paused)
 		await xend.client.destroy('guest')
 	})
 	assert.deepEqual([status, err], [1, "Error: Domain 'guest' was destroyed\n"])
@@ -151,13 +151,13 @@ test('xm create -c exits 1 when somebody destroys the domain', async () => {
 test('xm create -c follows a domain through its reboot', async () => {
 	await using xend = await withConfig()
 	const { status, out } = await xend.xm(['create', '-qc', 'guest'], async () => {
-		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
-		xend.factory.last.say('first')
+		await until('the domain runs', () => xend.xen.domainsMade.length === 1 && !xend.xen.last.paused)
+		xend.xen.last.say('first')
 		await xend.client.shutdown('guest', 'reboot')
-		xend.factory.last.end('reboot')
-		await until('it runs again', () => xend.factory.domains.length === 2 && !xend.factory.last.paused)
-		xend.factory.last.say('second')
-		xend.factory.last.end('poweroff')
+		xend.xen.last.end('reboot')
+		await until('it runs again', () => xend.xen.domainsMade.length === 2 && !xend.xen.last.paused)
+		xend.xen.last.say('second')
+		xend.xen.last.end('poweroff')
 	})
 	assert.deepEqual([status, out], [0, 'firstsecond'])
 })
@@ -167,18 +167,18 @@ test('xm create -c misses nothing of a domain that has restarted and ended befor
 	const attach = xend.client.console.bind(xend.client)
 	xend.client.console = async (reference) => {
 		if (reference === '2') {
-			await until('it runs again', () => xend.factory.domains.length === 2 && !xend.factory.last.paused)
-			xend.factory.last.say('second')
-			xend.factory.last.end('poweroff')
-			await until('it is gone', () => xend.daemon.lifecycle.list().length === 0)
+			await until('it runs again', () => xend.xen.domainsMade.length === 2 && !xend.xen.last.paused)
+			xend.xen.last.say('second')
+			xend.xen.last.end('poweroff')
+			await until('it is gone', () => !xend.daemon.lifecycle.busy)
 		}
 		return attach(reference)
 	}
 	const { status, out, err } = await xend.xm(['create', '-qc', 'guest'], async () => {
-		await until('the domain runs', () => xend.factory.domains.length === 1 && !xend.factory.last.paused)
-		xend.factory.last.say('first')
+		await until('the domain runs', () => xend.xen.domainsMade.length === 1 && !xend.xen.last.paused)
+		xend.xen.last.say('first')
 		await xend.client.shutdown('guest', 'reboot')
-		xend.factory.last.end('reboot')
+		xend.xen.last.end('reboot')
 	})
 	assert.deepEqual([status, out, err], [0, 'firstsecond', ''])
 	assert.equal((await xend.xm(['list'])).out.trimEnd().split('\n').length, 2)
@@ -188,7 +188,7 @@ test('xm create -c misses nothing of a domain that has restarted and ended befor
 test('xm shutdown -w waits for the end and reports it', async () => {
 	await using xend = await withConfig()
 	await xend.xm(['create', '-q', 'guest'])
-	const guest = xend.factory.last
+	const guest = xend.xen.last
 	const { status, out } = await xend.xm(['shutdown', '-w', 'guest'], async () => {
 		await until('the guest is asked', () => guest.requests.length === 1)
 		guest.end('poweroff')
@@ -202,12 +202,12 @@ test('xm shutdown -a asks every domain but domain 0, and reboot -w waits for the
 	await xend.xm(['create', '-q', 'guest', 'name=two'])
 	await xend.xm(['shutdown', '-a'])
 	assert.deepEqual(
-		xend.factory.domains.map((domain) => domain.requests),
+		xend.xen.domainsMade.map((domain) => domain.requests),
 		[['poweroff'], ['poweroff']],
 	)
 	const { out } = await xend.xm(['reboot', '-w', 'two'], async () => {
-		await until('the guest is asked', () => xend.factory.last.requests.length === 2)
-		xend.factory.last.end('reboot')
+		await until('the guest is asked', () => xend.xen.last.requests.length === 2)
+		xend.xen.last.end('reboot')
 	})
 	assert.equal(out, 'Domain two rebooted\nAll domains rebooted\n')
 })

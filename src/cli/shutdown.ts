@@ -1,5 +1,5 @@
 import type { XendClient } from '../sdk/client.ts'
-import type { ShutdownRequest } from '../toolstack/domain_handle.ts'
+import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
 import type { DomainEvent } from '../toolstack/lifecycle.ts'
 import type { Command, CommandContext } from './command.ts'
 import { type OptionSpec, type ParsedArguments, UsageError } from './options.ts'
@@ -44,7 +44,8 @@ async function ask(context: CommandContext, args: ParsedArguments, request: Shut
 }
 
 async function chosen(client: XendClient, args: ParsedArguments): Promise<string[]> {
-	if (args.options.has('all')) return (await client.list()).filter((domain) => domain.domid !== 0).map((domain) => domain.name)
+	if (args.options.has('all'))
+		return (await client.list()).filter((domain) => domain.domid !== 0 && domain.domid !== null).map((domain) => domain.name)
 	const [reference, ...more] = args.positional
 	if (reference === undefined) throw new UsageError('No domain parameter given')
 	if (more.length > 0) throw new UsageError('No multiple domain parameters allowed')

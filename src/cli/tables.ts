@@ -7,7 +7,7 @@ export function listHeading(): string {
 
 export function listRow(domain: DomainInfo): string {
 	const name = domain.name.padEnd(40)
-	const id = String(domain.domid).padStart(5)
+	const id = String(domain.domid ?? '').padStart(5)
 	const memory = String(domain.memory_mib).padStart(5)
 	const vcpus = String(domain.vcpus).padStart(5)
 	return `${name} ${id} ${memory} ${vcpus} ${domain.state.padStart(10)} ${domain.cpuTime_s.toFixed(1).padStart(8)}`

@@ -1,6 +1,6 @@
 import type { ConfigValues } from '../toolstack/config.ts'
-import type { ShutdownRequest } from '../toolstack/domain_handle.ts'
-import type { DomainInfo } from '../toolstack/domain_record.ts'
+import type { DomainInfo, LiveDomainInfo } from '../toolstack/domain_record.ts'
+import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
 import type { Sxp } from '../toolstack/sxp.ts'
 
 /**
@@ -26,12 +26,16 @@ export interface DaemonInfo {
 	readonly api: number
 	readonly pid: number
 	readonly version: string
+	/** Those that the hypervisor has. */
 	readonly domains: number
+	readonly hypervisorPid: number
 }
 
 export interface StopRequest {
 	/** Stop only when no domain is left; otherwise nothing happens and the call fails with 409. */
 	readonly ifIdle?: boolean
+	/** Domains run on, unless their on_xend_stop says otherwise ('stop', the default), or are destroyed. */
+	readonly domains?: 'stop' | 'destroy'
 }
 
 /** The lines of `xm info`, in order. */
@@ -47,7 +51,7 @@ export interface CreateRequest {
 }
 
 export interface CreateReply {
-	readonly domain: DomainInfo
+	readonly domain: LiveDomainInfo
 	readonly warnings: string[]
 }
 

@@ -81,14 +81,14 @@ test('requests that make no sense get 400 or 404, and the daemon lives on', asyn
 test('a console replays its history, carries both ways and tells the end', async () => {
 	await using xend = await TestDaemon.start()
 	await xend.client.create({ values: web })
-	const guest = xend.factory.last
+	const guest = xend.xen.last
 	guest.say('booting\r\n')
 	const console = await attach(xend, 'web')
 	await until('history', () => console.text === 'booting\r\n')
 	guest.say('login: ')
 	await until('output', () => console.text.endsWith('login: '))
 	console.socket.write(encodeFrame(FRAME_DATA, new TextEncoder().encode('root\r')))
-	await until('input', () => guest.console.typed === 'root\r')
+	await until('input', () => guest.typed === 'root\r')
 	guest.say('bye')
 	guest.end('poweroff')
 	await until('the end', () => console.end !== undefined)
@@ -101,7 +101,7 @@ test('a console whose domain restarts tells the number of the next', async () =>
 	await xend.client.create({ values: web })
 	const console = await attach(xend, '1')
 	await xend.client.shutdown('web', 'reboot')
-	xend.factory.last.end('reboot')
+	xend.xen.last.end('reboot')
 	await until('the end', () => console.end !== undefined)
 	assert.deepEqual(console.end, { reason: 'reboot', next: 2 })
 })
@@ -109,7 +109,7 @@ test('a console whose domain restarts tells the number of the next', async () =>
 test('a client that is killed, or floods, or stops reading harms neither the domain nor another client', async () => {
 	await using xend = await TestDaemon.start()
 	await xend.client.create({ values: web })
-	const guest = xend.factory.last
+	const guest = xend.xen.last
 	const killed = await attach(xend, 'web')
 	const bad = await attach(xend, 'web')
 	const idle = await xend.client.console('web')
@@ -128,7 +128,7 @@ test('events arrive in order from the moment that events() resolves', async () =
 	await using xend = await TestDaemon.start()
 	await using events = await xend.client.events()
 	await xend.client.create({ values: web })
-	xend.factory.last.end('crash', 'oops')
+	xend.xen.last.end('crash', 'oops')
 	const seen: DomainEvent[] = []
 	for await (const event of events) if (seen.push(event) === 2) break
 	assert.deepEqual(
@@ -153,5 +153,13 @@ test('stop with ifIdle leaves a daemon that has domains alone', async () => {
 	await assert.rejects(xend.client.stop({ ifIdle: true }), /the daemon has 1 domain/)
 	await xend.client.stop()
 	await xend.daemon.ended
-	assert.equal(xend.factory.last.destroyed, true)
+	assert.equal(xend.xen.last.destroyed, false, 'guests run on without the toolstack')
+})
+
+test('stop destroys the domains if it is told to', async () => {
+	await using xend = await TestDaemon.start()
+	await xend.client.create({ values: web })
+	await xend.client.stop({ domains: 'destroy' })
+	await xend.daemon.ended
+	assert.equal(xend.xen.last.destroyed, true)
 })

@@ -1,29 +1,31 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../base/errors.ts'
-import { type DomainInfo, domainInfo, domainSxp } from '../toolstack/domain_record.ts'
+import { type DomainInfo, domainSxp } from '../toolstack/domain_record.ts'
 import { isDomain0, type Lifecycle, NoSuchDomain } from '../toolstack/lifecycle.ts'
 import type { Sxp } from '../toolstack/sxp.ts'
-import { API_VERSION, type ApiFailure, type CreateReply, type DaemonInfo, type DomainDetail, type HostInfo } from './api.ts'
+import { NoDomain } from '../xenctrl/interface.ts'
+import { API_VERSION, type ApiFailure, type CreateReply, type DaemonInfo, type DomainDetail, type StopRequest } from './api.ts'
 import { CONSOLE_PROTOCOL } from './console_frames.ts'
 import { serveConsole } from './console_server.ts'
 import type { DomainConsoles } from './domain_consoles.ts'
+import { domain0, hostInfo } from './host_info.ts'
 import { checkCreate, checkShutdown, checkStop } from './requests.ts'
 
 export interface ApiHost {
 	readonly lifecycle: Lifecycle
 	readonly consoles: DomainConsoles
 	readonly version: string
-	domain0(): DomainInfo
-	hostInfo(): HostInfo
-	hypervisorLog(clear: boolean): string
+	/** Seconds since 1970. */
+	readonly startTime_s: number
 	/** Ends the daemon, once the reply is out. */
-	stop(): void
+	stop(domains: 'stop' | 'destroy'): void
 	/** A request was answered or a stream ended: restarts the idle clock. */
 	touched(openRequests: number): void
 }
 
 const MAX_BODY_BYTES = 1024 * 1024
+const GREETING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${CONSOLE_PROTOCOL}\r\n\r\n`
 
 /** The API over an HTTP server that is not listening yet. */
 export function createApiServer(host: ApiHost): Server {
@@ -38,12 +40,10 @@ export function createApiServer(host: ApiHost): Server {
 	})
 	server.on('upgrade', (request, socket: Duplex) => {
 		track(socket)
-		try {
-			upgrade(host, request, socket)
-		} catch (error) {
+		upgrade(host, request, socket).catch((error) => {
 			const { status, body } = failure(error)
 			socket.end(`HTTP/1.1 ${status} Failed\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n${JSON.stringify(body)}`)
-		}
+		})
 	})
 	return server
 }
@@ -64,20 +64,18 @@ async function dispatch(host: ApiHost, call: string, rest: string[], query: URLS
 	const [reference, verb] = rest
 	switch (call) {
 		case 'GET daemon':
-			return { api: API_VERSION, pid: process.pid, version: host.version, domains: lifecycle.list().length } satisfies DaemonInfo
+			return daemonInfo(host)
 		case 'POST daemon':
-			if (reference === 'stop') return stop(host, checkStop(body).ifIdle)
+			if (reference === 'stop') return stop(host, checkStop(body))
 			break
 		case 'GET host':
-			return host.hostInfo()
+			return hostInfo(await (await lifecycle.attached()).xen.info())
 		case 'GET hypervisor':
-			if (reference === 'log') return { log: host.hypervisorLog(query.get('clear') === '1') }
+			if (reference === 'log') return { log: await (await lifecycle.attached()).xen.log(query.get('clear') === '1') }
 			break
 		case 'GET domains':
 			if (reference !== undefined) return detail(host, reference)
-			if (query.get('long') === '1')
-				return [detail(host, '0'), ...lifecycle.list().map((record) => detail(host, String(record.handle.domid)))]
-			return [host.domain0(), ...lifecycle.list().map(domainInfo)]
+			return query.get('long') === '1' ? details(host) : (await details(host)).map(({ sxp: _, ...info }) => info)
 		case 'POST domains':
 			if (reference === undefined) return create(lifecycle, body)
 			if (verb !== undefined) return act(lifecycle, reference, verb, body)
@@ -92,27 +90,41 @@ async function create(lifecycle: Lifecycle, body: unknown): Promise<CreateReply>
 
 async function act(lifecycle: Lifecycle, reference: string, verb: string, body: unknown): Promise<object> {
 	if (verb === 'pause') await lifecycle.pause(reference)
-	else if (verb === 'unpause') lifecycle.unpause(reference)
+	else if (verb === 'unpause') await lifecycle.unpause(reference)
 	else if (verb === 'destroy') await lifecycle.destroy(reference)
 	else if (verb === 'shutdown') await lifecycle.shutdown(reference, checkShutdown(body).request)
 	else throw new UserError(`there is no operation '${verb}' on a domain`, { code: 'no-such-call' })
 	return {}
 }
 
-function stop(host: ApiHost, ifIdle: boolean | undefined): object {
-	const domains = host.lifecycle.list().length
-	if (ifIdle === true && domains > 0) throw new UserError(`the daemon has ${domains} domain${domains === 1 ? '' : 's'}`, { code: 'busy' })
-	setImmediate(() => host.stop())
+async function daemonInfo({ lifecycle, version }: ApiHost): Promise<DaemonInfo> {
+	const { xen } = await lifecycle.attached()
+	const domains = (await lifecycle.list()).filter(({ info }) => info.domid !== null).length
+	return { api: API_VERSION, pid: process.pid, version, domains, hypervisorPid: (await xen.info()).pid }
+}
+
+async function stop(host: ApiHost, { ifIdle, domains = 'stop' }: StopRequest): Promise<object> {
+	const live = host.lifecycle.table.entries().filter(({ record }) => record.phase.is !== 'halted').length
+	if (ifIdle === true && live > 0) throw new UserError(`the daemon has ${live} domain${live === 1 ? '' : 's'}`, { code: 'busy' })
+	setImmediate(() => host.stop(domains))
 	return {}
 }
 
-function detail(host: ApiHost, reference: string): DomainDetail {
-	if (isDomain0(reference)) {
-		const info = host.domain0()
-		return { ...info, sxp: domain0Sxp(info) }
-	}
-	const record = host.lifecycle.find(reference)
-	return { ...domainInfo(record), sxp: domainSxp(record) }
+async function detail(host: ApiHost, reference: string): Promise<DomainDetail> {
+	const entry = isDomain0(reference) ? undefined : host.lifecycle.find(reference)
+	const found = (await details(host)).find(({ uuid, domid }) => (entry === undefined ? domid === 0 : uuid === entry.uuid))
+	if (found === undefined) throw new NoSuchDomain(reference)
+	return found
+}
+
+/** Domain 0, then every other. */
+async function details({ lifecycle, startTime_s }: ApiHost): Promise<DomainDetail[]> {
+	const { xen } = await lifecycle.attached()
+	const [listed, { dom0Time_s }] = await Promise.all([lifecycle.list(), xen.info()])
+	const infos = listed.map(({ info }) => info)
+	const own = domain0(infos, startTime_s, dom0Time_s)
+	const others = listed.map(({ info, entry, state }) => ({ ...info, sxp: entry === undefined ? [] : domainSxp(entry, state) }))
+	return [{ ...own, sxp: domain0Sxp(own) }, ...others]
 }
 
 function domain0Sxp(info: DomainInfo): Sxp {
@@ -144,7 +156,7 @@ function streamEvents(lifecycle: Lifecycle, response: ServerResponse): void {
 	response.on('close', lifecycle.onEvent(send))
 }
 
-function upgrade(host: ApiHost, request: IncomingMessage, socket: Duplex): void {
+async function upgrade(host: ApiHost, request: IncomingMessage, socket: Duplex): Promise<void> {
 	const [, reference] = /^\/v1\/domains\/([^/]+)\/console$/.exec(request.url ?? '') ?? []
 	if (reference === undefined || request.headers.upgrade !== CONSOLE_PROTOCOL) {
 		throw new UserError(`only a domain's console can be upgraded to, with ${CONSOLE_PROTOCOL}`, { code: 'no-such-call' })
@@ -152,8 +164,12 @@ function upgrade(host: ApiHost, request: IncomingMessage, socket: Duplex): void 
 	const name = decode(reference)
 	if (isDomain0(name)) throw new UserError('Domain 0 is this host: its console is not virtual', { code: 'no-console' })
 	const tracked = host.consoles.find(name)
-	socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${CONSOLE_PROTOCOL}\r\n\r\n`)
-	serveConsole(tracked, socket)
+	const { xen } = await host.lifecycle.attached()
+	try {
+		await serveConsole(tracked, xen, socket, GREETING)
+	} catch (error) {
+		throw error instanceof NoDomain ? new NoSuchDomain(name) : error
+	}
 }
 
 function decode(part: string): string {

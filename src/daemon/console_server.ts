@@ -1,42 +1,39 @@
 import type { Duplex } from 'node:stream'
+import type { ConsoleReader, ConsoleSession, XenControl } from '../xenctrl/interface.ts'
 import { encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from './console_frames.ts'
 import type { TrackedConsole } from './domain_consoles.ts'
 
-const CHUNK = 65536
-
-/** Serves one client's console: what is kept of the past, then what comes, then how it ended. Losing the client harms nothing. */
-export function serveConsole(tracked: TrackedConsole, socket: Duplex): void {
-	const session = new ConsoleSession(tracked, socket)
-	session.pump()
+/**
+ * Joins one client's socket to a console of the hypervisor: what is kept of the past, then what comes, then how it ended. Neither waits
+ * for the other in memory: a client that does not read stops the hypervisor's stream, which then loses the oldest output, and a guest
+ * that takes no input stops the client's. `greeting` goes before all. Rejects with NoDomain when the hypervisor has no such console.
+ */
+export async function serveConsole(tracked: TrackedConsole, xen: XenControl, socket: Duplex, greeting: string): Promise<void> {
+	const client = new ConsoleClient(tracked, socket)
+	const session = await xen.openConsole(tracked.domid, client)
+	socket.write(greeting)
+	client.start(session)
 }
 
-/**
- * The client's place in the output is a position in the console's history, so a client that does not read costs no more than what one
- * turn put into its socket: it misses what has left the history meanwhile, and is told how much.
- */
-class ConsoleSession {
+class ConsoleClient implements ConsoleReader {
 	private readonly tracked: TrackedConsole
 	private readonly socket: Duplex
-	private readonly stops: (() => void)[]
-	private position: number
-	/** Its socket has taken no more than it could. */
-	private blocked = false
-	/** Typed, and not yet taken by the guest. */
-	private untaken: Uint8Array = new Uint8Array(0)
+	private session: ConsoleSession | undefined
+	private ended = false
 
 	constructor(tracked: TrackedConsole, socket: Duplex) {
 		this.tracked = tracked
 		this.socket = socket
-		const { console } = tracked
-		this.position = console.history().start
+		socket.on('error', () => socket.destroy())
+	}
+
+	start(session: ConsoleSession): void {
+		this.session = session
+		const { socket, tracked } = this
+		const stopWaiting = tracked.onOver(() => void this.finish())
 		const frames = new FrameReader((type, payload) => {
-			if (type === FRAME_DATA) this.type(payload)
+			if (type === FRAME_DATA && !session.write(payload.slice())) socket.pause()
 		})
-		this.stops = [
-			tracked.onOver(() => this.pump()),
-			console.subscribe(() => this.pump()),
-			console.onInputSpace(() => this.type(new Uint8Array(0))),
-		]
 		socket.on('data', (chunk: Uint8Array) => {
 			try {
 				frames.push(chunk)
@@ -44,42 +41,41 @@ class ConsoleSession {
 				socket.destroy()
 			}
 		})
-		socket.on('drain', () => {
-			this.blocked = false
-			this.pump()
+		socket.on('drain', () => session.resume())
+		socket.on('close', () => {
+			stopWaiting()
+			session.close()
 		})
-		socket.on('error', () => socket.destroy())
-		socket.on('close', () => this.stop())
+		if (socket.destroyed) return session.close()
+		session.resume()
+		if (tracked.over) void this.finish()
 	}
 
-	/** Sends what the client has not seen, and the end when there is no more. */
-	pump(): void {
-		if (this.blocked) return
-		const { start, end, bytes } = this.tracked.console.history(this.position)
-		if (start > this.position) this.send(new TextEncoder().encode(`\r\n[${start - this.position} bytes of console output lost]\r\n`))
-		for (let at = 0; at < bytes.length; at += CHUNK) this.send(bytes.subarray(at, at + CHUNK))
-		this.position = end
-		if (this.blocked || !this.tracked.over) return
-		this.stop()
-		this.socket.end(encodeFrame(FRAME_END, new TextEncoder().encode(JSON.stringify(this.tracked.ending))))
-		// Whatever is typed now is nobody's, but a socket that is not read does not notice that the client has closed it.
+	output(bytes: Uint8Array): boolean {
+		return this.ended || this.socket.write(encodeFrame(FRAME_DATA, bytes))
+	}
+
+	lost(count: number): void {
+		this.output(new TextEncoder().encode(`\r\n[${count} bytes of console output lost]\r\n`))
+	}
+
+	inputSpace(): void {
 		this.socket.resume()
 	}
 
-	private send(bytes: Uint8Array): void {
-		if (!this.socket.write(encodeFrame(FRAME_DATA, bytes))) this.blocked = true
+	/** The hypervisor is gone; that its domains are follows. */
+	closed(): void {
+		if (this.tracked.over) void this.finish()
 	}
 
-	private type(bytes: Uint8Array): void {
-		const waiting = this.untaken.length === 0 ? bytes : Buffer.concat([this.untaken, bytes])
-		if (waiting.length === 0) return
-		const taken = this.tracked.ending === undefined ? this.tracked.console.write(waiting) : waiting.length
-		this.untaken = waiting.slice(taken)
-		if (this.untaken.length > 0) this.socket.pause()
-		else this.socket.resume()
-	}
-
-	private stop(): void {
-		for (const stop of this.stops) stop()
+	/** Sends what the client has not seen, and the end. */
+	private async finish(): Promise<void> {
+		await this.session?.drained()
+		if (this.ended || this.socket.destroyed) return
+		this.ended = true
+		this.session?.close()
+		this.socket.end(encodeFrame(FRAME_END, new TextEncoder().encode(JSON.stringify(this.tracked.ending))))
+		// Whatever is typed now is nobody's, but a socket that is not read does not notice that the client has closed it.
+		this.socket.resume()
 	}
 }

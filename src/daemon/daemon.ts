@@ -1,31 +1,40 @@
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import type { Server } from 'node:http'
-import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
-import { domainInfo } from '../toolstack/domain_record.ts'
-import { Lifecycle, type LogLevel } from '../toolstack/lifecycle.ts'
+import { totalmem } from 'node:os'
+import { Lifecycle } from '../toolstack/lifecycle.ts'
+import type { Log } from '../toolstack/lifecycle_events.ts'
+import type { RecordStore } from '../toolstack/record_store.ts'
 import { createApiServer } from './api_server.ts'
 import { DomainConsoles } from './domain_consoles.ts'
-import { domain0, freeMemory_kib, hostInfo } from './host_info.ts'
-import type { HypervisorHost } from './hypervisor_host.ts'
+import { freeMemory_kib } from './host_info.ts'
+import type { HostLink, OpenHost } from './hypervisor_host.ts'
 
 export interface DaemonOptions {
 	readonly socket: string
-	readonly host: HypervisorHost
+	readonly open: OpenHost
+	readonly records: RecordStore
 	readonly version: string
-	readonly log: (level: LogLevel, message: string) => void
+	readonly log: Log
 	/** Without domains and callers for this long, it ends by itself. */
 	readonly idleExit_s?: number
 }
 
+export interface EndOptions {
+	/** What becomes of the domains: they run on by themselves, or as their on_xend_stop says, or are destroyed. */
+	readonly domains: 'leave' | 'stop' | 'destroy'
+}
+
+const REATTACH_MS = [0, 200, 1000, 5000]
+
 /** xend: the lifecycle behind the API, on the run directory's socket. The caller holds the lock file. */
 export class Daemon {
 	readonly lifecycle: Lifecycle
-	/** Resolves when the daemon has ended and everything it had is freed. */
+	/** Resolves when the daemon has ended; domains may run on. */
 	readonly ended: Promise<void>
 	private readonly options: DaemonOptions
 	private readonly server: Server
-	private readonly startTime_s = Date.now() / 1000
+	private link: HostLink | undefined
 	private resolveEnded: () => void = () => {}
 	private idleTimer: NodeJS.Timeout | undefined
 	private openRequests = 0
@@ -37,25 +46,20 @@ export class Daemon {
 			this.resolveEnded = resolve
 		})
 		this.lifecycle = new Lifecycle({
-			factory: options.host.factory,
+			records: options.records,
 			newUuid: randomUUID,
 			now_s: () => Date.now() / 1000,
 			freeMemory_kib,
+			dom0Memory_kib: Math.floor(totalmem() / 1024),
 			log: options.log,
 		})
-		this.lifecycle.onEvent((event) => {
-			this.rearmIdle()
-			// Not before whoever emits it has let go of the domain.
-			if (event.type !== 'created') setImmediate(collectGarbageSoon)
-		})
+		this.lifecycle.onEvent(() => this.rearmIdle())
 		this.server = createApiServer({
 			lifecycle: this.lifecycle,
 			consoles: new DomainConsoles(this.lifecycle),
 			version: options.version,
-			domain0: () => domain0(this.lifecycle.list().map(domainInfo), this.startTime_s),
-			hostInfo: () => hostInfo(options.host.info()),
-			hypervisorLog: (clear) => options.host.log(clear),
-			stop: () => void this.end('asked to stop'),
+			startTime_s: Date.now() / 1000,
+			stop: (domains) => void this.end('asked to stop', { domains }),
 			touched: (openRequests) => {
 				this.openRequests = openRequests
 				this.rearmIdle()
@@ -63,8 +67,10 @@ export class Daemon {
 		})
 	}
 
-	/** Listens. A socket left by a daemon that died is removed: holding the lock says that nobody else listens. */
+	/** Takes up work with the hypervisor, then listens. A socket left by a daemon that died is removed: holding the lock says that nobody else listens. */
 	async listen(): Promise<void> {
+		const link = await this.attach()
+		void this.stayAttached(link)
 		rmSync(this.options.socket, { force: true })
 		const umask = process.umask(0o077)
 		await new Promise<void>((resolve, reject) => {
@@ -75,19 +81,63 @@ export class Daemon {
 		this.rearmIdle()
 	}
 
-	/** Destroys every domain and ends. */
-	async end(why: string): Promise<void> {
+	/** Ends the daemon, and the hypervisor with it when that has no domain any more. */
+	async end(why: string, { domains }: EndOptions): Promise<void> {
 		if (this.ending) return this.ended
 		this.ending = true
 		clearTimeout(this.idleTimer)
-		const domains = this.lifecycle.list().length
-		this.options.log('info', `xend ends: ${why}.${domains === 0 ? '' : ` Destroying ${domains} domain${domains === 1 ? '' : 's'}.`}`)
-		this.server.close()
-		await this.lifecycle.destroyAll()
-		this.server.closeIdleConnections()
-		await this.options.host.close()
-		setImmediate(() => this.server.closeAllConnections())
+		const { lifecycle, server } = this
+		const count = lifecycle.table.entries().filter(({ record }) => record.phase.is !== 'halted').length
+		const fate = { leave: 'runs on', stop: 'stops or runs on', destroy: 'is destroyed' }[domains]
+		this.options.log('info', `xend ends: ${why}.${count === 0 ? '' : ` Domains: ${count}, each ${fate}.`}`)
+		server.close()
+		if (domains === 'stop') await lifecycle.stopWithXend()
+		if (domains === 'destroy') await lifecycle.destroyAll()
+		server.closeIdleConnections()
+		await this.link?.close({ stop: true })
+		setImmediate(() => server.closeAllConnections())
 		this.resolveEnded()
+	}
+
+	private async attach(): Promise<HostLink> {
+		const link = await this.options.open()
+		try {
+			await this.lifecycle.attach(link)
+		} catch (error) {
+			await link.close({ stop: false })
+			throw error
+		}
+		this.link = link
+		return link
+	}
+
+	/** Whenever hypervisor or store are lost, goes on with the next. */
+	private async stayAttached(first: HostLink): Promise<void> {
+		let link = first
+		for (;;) {
+			await link.lost
+			if (this.ending) return
+			this.options.log('critical', 'The connection to the hypervisor or to XenStore is lost.')
+			this.lifecycle.detach()
+			await link.close({ stop: false })
+			const next = await this.reattach()
+			if (next === undefined) return
+			link = next
+		}
+	}
+
+	private async reattach(): Promise<HostLink | undefined> {
+		for (let attempt = 0; !this.ending; attempt++) {
+			await new Promise((resolve) => setTimeout(resolve, REATTACH_MS[Math.min(attempt, REATTACH_MS.length - 1)]))
+			try {
+				const link = await this.attach()
+				this.options.log('info', `Attached to the hypervisor again (${link.bootId}).`)
+				return link
+			} catch (error) {
+				this.options.log('error', `The hypervisor cannot be had: ${error instanceof Error ? error.message : String(error)}`)
+			}
+		}
+		return undefined
 	}
 
 	private rearmIdle(): void {
@@ -96,7 +146,7 @@ export class Daemon {
 		const seconds = this.options.idleExit_s ?? 60
 		this.idleTimer = setTimeout(() => {
 			if (this.openRequests > 0 || this.lifecycle.busy) this.rearmIdle()
-			else void this.end(`no domain for ${seconds} s`)
+			else void this.end(`no domain for ${seconds} s`, { domains: 'leave' })
 		}, seconds * 1000)
 	}
 }

@@ -18,11 +18,13 @@ export function freeMemory_kib(): number {
 	return freemem() / 1024
 }
 
-/** Domain 0 is this host: its processors, and the memory that no domain holds. Its time is what this thread has used: the
- * hypervisor's control half, xenstored, the console's backends and the toolstack. */
-export function domain0(domains: readonly DomainInfo[], startTime_s: number): DomainInfo {
+/**
+ * Domain 0 is this host: its processors, and the memory that no domain holds. Its time is what the toolstack has used, and what the
+ * hypervisor has used for others than guests (`hypervisor_s`): its control half, xenstored, the consoles' backends.
+ */
+export function domain0(domains: readonly DomainInfo[], startTime_s: number, hypervisor_s: number): DomainInfo {
 	const total_mib = Math.floor(totalmem() / MIB)
-	const held_mib = domains.reduce((sum, domain) => sum + domain.maxmem_mib, 0)
+	const held_mib = domains.reduce((sum, { domid, maxmem_mib }) => sum + (domid === null ? 0 : maxmem_mib), 0)
 	const used_us = process.threadCpuUsage()
 	return {
 		name: DOMAIN_0,
@@ -32,7 +34,7 @@ export function domain0(domains: readonly DomainInfo[], startTime_s: number): Do
 		maxmem_mib: total_mib,
 		vcpus: availableParallelism(),
 		state: 'r-----',
-		cpuTime_s: (used_us.user + used_us.system) / 1e6,
+		cpuTime_s: (used_us.user + used_us.system) / 1e6 + hypervisor_s,
 		startTime_s,
 		restartCount: 0,
 	}

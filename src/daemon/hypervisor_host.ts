@@ -1,19 +1,12 @@
-import type { DomainFactory } from '../toolstack/domain_handle.ts'
-import type { LogLevel } from '../toolstack/lifecycle.ts'
-import type { HypervisorInfo } from '../xen/hypervisor.ts'
-import type { RunDir } from './rundir.ts'
+import type { Host } from '../toolstack/domain_steps.ts'
 
-/** The hypervisor as the daemon holds it: today in its own process; the seam where it will become a process of its own. */
-export interface HypervisorHost {
-	readonly factory: DomainFactory
-	/** What `xm dmesg` shows; `clear` empties it as well. */
-	log(clear: boolean): string
-	/** The hypervisor's lines of `xm info`. */
-	info(): HypervisorInfo
-	close(): Promise<void>
+/** A toolstack's connection to a hypervisor and its store. */
+export interface HostLink extends Host {
+	/** Resolves when either is lost. */
+	readonly lost: Promise<void>
+	/** Lets go of both. With `stop`, ends them if no domain is left, and waits until they have. */
+	close(options: { stop: boolean }): Promise<void>
 }
 
-export interface HypervisorHostOptions {
-	readonly rundir: RunDir
-	readonly log: (level: LogLevel, message: string) => void
-}
+/** How the daemon comes to a hypervisor: starts what is missing. Rejects when it cannot be had. */
+export type OpenHost = () => Promise<HostLink>

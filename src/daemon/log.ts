@@ -1,5 +1,5 @@
 import { appendFileSync, renameSync, statSync } from 'node:fs'
-import type { LogLevel } from '../toolstack/lifecycle.ts'
+import type { LogLevel } from '../toolstack/lifecycle_events.ts'
 
 const MAX_LOG_BYTES = 1024 * 1024
 

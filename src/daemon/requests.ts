@@ -21,8 +21,9 @@ export function checkShutdown(body: unknown): ShutdownBody {
 }
 
 export function checkStop(body: unknown): StopRequest {
-	const { ifIdle } = object(body)
-	return { ifIdle: ifIdle === true }
+	const { ifIdle, domains = 'stop' } = object(body)
+	if (domains !== 'stop' && domains !== 'destroy') throw bad("domains must be 'stop' or 'destroy'")
+	return { ifIdle: ifIdle === true, domains }
 }
 
 function object(value: unknown): Record<string, unknown> {

@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { RecordFiles } from '../platform/node/record_files.ts'
 import { Daemon } from './daemon.ts'
-import type { HypervisorHost, HypervisorHostOptions } from './hypervisor_host.ts'
+import type { OpenHost } from './hypervisor_host.ts'
 import { takeLock } from './lock.ts'
 import { openLog } from './log.ts'
-import { openRunDir } from './rundir.ts'
+import { openRunDir, type RunDir, stateDirectory } from './rundir.ts'
 
-/** A daemon process from its first line to its last: never returns. `open` makes its hypervisor, once it is sure to be the only one. */
-export async function runDaemon(open: (options: HypervisorHostOptions) => Promise<HypervisorHost>): Promise<never> {
+/** A daemon process from its first line to its last: never returns. `opener` makes its way to a hypervisor. */
+export async function runDaemon(opener: (rundir: RunDir) => OpenHost): Promise<never> {
 	const rundir = openRunDir()
 	const lock = takeLock(rundir.lock)
 	// Another start was quicker; its daemon serves both callers.
@@ -14,15 +16,16 @@ export async function runDaemon(open: (options: HypervisorHostOptions) => Promis
 
 	const log = openLog(rundir.log)
 	const fatal = (error: unknown) => {
-		log('error', `xend ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+		log('critical', `xend ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
 		process.exit(1)
 	}
 	process.on('uncaughtException', fatal)
 	process.on('unhandledRejection', fatal)
 
 	const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-	const daemon = new Daemon({ socket: rundir.socket, host: await open({ rundir, log }), version, log })
-	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.end(`got ${signal}`))
+	const records = new RecordFiles({ managed: join(stateDirectory(), 'domains'), others: rundir.records })
+	const daemon = new Daemon({ socket: rundir.socket, open: opener(rundir), records, version, log })
+	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.end(`got ${signal}`, { domains: 'stop' }))
 	process.on('SIGHUP', () => {})
 	await daemon.listen()
 	log('info', `xend ${version} started: pid ${process.pid}, socket ${rundir.socket}`)

@@ -1,4 +1,5 @@
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 
@@ -8,6 +9,19 @@ export interface RunDir {
 	readonly socket: string
 	/** XenStore's, for dom0's clients: they look for it as $XENSTORED_RUNDIR/socket. */
 	readonly xenstore: string
+	readonly lock: string
+	readonly log: string
+	/** The hypervisor's socket, lock and log. */
+	readonly hypervisor: ProcessFiles
+	/** Records of live domains: they last as long as the directory, which may not survive the host. */
+	readonly records: string
+	/** One log a domain. */
+	readonly domainLogs: string
+}
+
+/** What a process of ours keeps in the run directory. */
+export interface ProcessFiles {
+	readonly socket: string
 	readonly lock: string
 	readonly log: string
 }
@@ -38,5 +52,26 @@ export function openRunDir(env: Readonly<Record<string, string | undefined>> = p
 			`the run directory's path ${path} is too long for a socket (${MAX_SOCKET_PATH} bytes with /xenstored/socket): set XENOTYPE_RUNDIR`,
 		)
 	}
-	return { path, socket, xenstore, lock: join(path, 'xend.lock'), log: join(path, 'xend.log') }
+	return {
+		path,
+		socket,
+		xenstore,
+		lock: join(path, 'xend.lock'),
+		log: join(path, 'xend.log'),
+		hypervisor: filesOf(path, 'hypervisor'),
+		records: join(path, 'domains'),
+		domainLogs: join(path, 'log'),
+	}
+}
+
+function filesOf(directory: string, name: string): ProcessFiles {
+	return { socket: join(directory, `${name}.sock`), lock: join(directory, `${name}.lock`), log: join(directory, `${name}.log`) }
+}
+
+/**
+ * Where managed domains' records are kept for good: `$XENOTYPE_STATEDIR`, else `$XDG_STATE_HOME/xenotype`, else
+ * `~/.local/state/xenotype`. Made with mode 0700 when it is first needed.
+ */
+export function stateDirectory(env: Readonly<Record<string, string | undefined>> = process.env): string {
+	return env.XENOTYPE_STATEDIR || join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'xenotype')
 }

@@ -2,10 +2,11 @@ import { request as httpRequest } from 'node:http'
 import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../base/errors.ts'
-import type { ApiFailure, CreateReply, CreateRequest, DaemonInfo, DomainDetail, HostInfo } from '../daemon/api.ts'
+import type { ApiFailure, CreateReply, CreateRequest, DaemonInfo, DomainDetail, HostInfo, StopRequest } from '../daemon/api.ts'
 import { CONSOLE_PROTOCOL } from '../daemon/console_frames.ts'
-import type { ShutdownRequest } from '../toolstack/domain_handle.ts'
+import { isAlive } from '../daemon/process_state.ts'
 import type { DomainInfo } from '../toolstack/domain_record.ts'
+import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
 import type { DomainEvent } from '../toolstack/lifecycle.ts'
 
 /** The daemon can't be reached: nobody listens on its socket. */
@@ -29,8 +30,11 @@ export class XendClient {
 	daemon(): Promise<DaemonInfo> {
 		return this.call('GET', '/v1/daemon')
 	}
-	/** Ends the daemon and its domains; resolves when its process is gone. With `ifIdle`, a daemon that has domains refuses. */
-	async stop(options: { ifIdle?: boolean } = {}): Promise<void> {
+	/**
+	 * Ends the daemon; resolves when its process is gone. Domains run on without it, or do what their on_xend_stop says, unless they are
+	 * to be destroyed. With `ifIdle`, a daemon that has domains refuses.
+	 */
+	async stop(options: StopRequest = {}): Promise<void> {
 		const { pid } = await this.daemon()
 		await this.call('POST', '/v1/daemon/stop', options)
 		for (let waited_ms = 0; pid !== process.pid && isAlive(pid) && waited_ms < STOP_TIMEOUT_MS; waited_ms += 10) {
@@ -118,14 +122,6 @@ export class XendClient {
 		})
 		if (status !== 200) throw failureOf(text)
 		return JSON.parse(text) as T
-	}
-}
-
-function isAlive(pid: number): boolean {
-	try {
-		return process.kill(pid, 0)
-	} catch {
-		return false
 	}
 }
 

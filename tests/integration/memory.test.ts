@@ -25,7 +25,7 @@ test('the memory of domains is given back when they are destroyed', { skip, time
 	const guest = xend.config('guest', assets['cloud-6.1']!, 'console=hvc0')
 	const { client } = xend
 	await xend.xm('list')
-	const { pid } = await client.daemon()
+	const { hypervisorPid: pid } = await client.daemon()
 	const before_MiB = resident_MiB(pid)
 	for (let n = 0; n < DOMAINS; n++) {
 		assert.equal((await xend.xm('create', '-q', guest, `name=guest${n}`)).status, 0)

@@ -5,39 +5,18 @@ import { PassThrough, Writable } from 'node:stream'
 import type { CommandContext } from '../../src/cli/command.ts'
 import { runXm } from '../../src/cli/main.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
-import type { HypervisorHost } from '../../src/daemon/hypervisor_host.ts'
+import type { OpenHost } from '../../src/daemon/hypervisor_host.ts'
 import { XendClient } from '../../src/sdk/client.ts'
-import { FakeFactory } from './fake_domains.ts'
+import { MemoryRecords } from '../../src/toolstack/record_store.ts'
+import { FakeXen } from './fake_domains.ts'
 
-export function fakeHost(factory: FakeFactory): HypervisorHost {
-	let hypervisorLog = '(XEN) hello\n'
-	return {
-		factory,
-		log: (clear) => {
-			const text = hypervisorLog
-			if (clear) hypervisorLog = ''
-			return text
-		},
-		info: () => ({
-			cpu_khz: 2445428,
-			hw_caps: '00000000',
-			virt_caps: 'pv',
-			xen_major: 4,
-			xen_minor: 17,
-			xen_extra: '.0',
-			xen_caps: 'xen-3.0-x86_64',
-			xen_scheduler: 'credit',
-			xen_pagesize: 4096,
-			platform_params: 'virt_start=0xffff800000000000',
-			xen_changeset: '',
-		}),
-		close: async () => {},
-	}
+export function fakeHost(xen: FakeXen): OpenHost {
+	return async () => ({ ...xen.connect(), lost: new Promise<void>(() => {}), close: async () => {} })
 }
 
 /** A daemon in this process over domains without guests, on a socket in a directory of its own. */
 export class TestDaemon implements AsyncDisposable {
-	readonly factory = new FakeFactory()
+	readonly xen = new FakeXen()
 	readonly directory = mkdtempSync(join(tmpdir(), 'xenotype-test-'))
 	readonly client = new XendClient(join(this.directory, 'xend.sock'))
 	readonly daemon: Daemon
@@ -48,7 +27,8 @@ export class TestDaemon implements AsyncDisposable {
 			version: '0.0.0',
 			log: () => {},
 			idleExit_s,
-			host: fakeHost(this.factory),
+			open: fakeHost(this.xen),
+			records: new MemoryRecords(),
 		})
 	}
 
@@ -80,7 +60,7 @@ export class TestDaemon implements AsyncDisposable {
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
-		await this.daemon.end('the test is over')
+		await this.daemon.end('the test is over', { domains: 'destroy' })
 		rmSync(this.directory, { recursive: true })
 	}
 }

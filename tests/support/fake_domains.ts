@@ -1,120 +1,225 @@
-import { History } from '../../src/pv/console/history.ts'
-import type { DomainConfig } from '../../src/toolstack/config.ts'
-import type {
-	DomainConsole,
-	DomainEnd,
-	DomainFactory,
-	DomainHandle,
-	DomainStatus,
-	ShutdownRequest,
-} from '../../src/toolstack/domain_handle.ts'
-
-class FakeConsole implements DomainConsole {
-	/** What was typed. */
-	typed = ''
-	private readonly kept = new History(4096)
-	private readonly listeners = new Set<(bytes: Uint8Array) => void>()
-
-	say(text: string): void {
-		const bytes = new TextEncoder().encode(text)
-		this.kept.append(bytes)
-		for (const listener of this.listeners) listener(bytes)
-	}
-	history(position = 0): ReturnType<DomainConsole['history']> {
-		return { start: Math.max(position, this.kept.start), end: this.kept.end, bytes: this.kept.read(position) }
-	}
-	subscribe(listener: (bytes: Uint8Array) => void): () => void {
-		this.listeners.add(listener)
-		return () => void this.listeners.delete(listener)
-	}
-	write(bytes: Uint8Array): number {
-		this.typed += new TextDecoder().decode(bytes)
-		return bytes.length
-	}
-	onInputSpace(): () => void {
-		return () => {}
-	}
-}
+import { ConsoleBackend } from '../../src/pv/console/backend.ts'
+import { ConsoleFrontend } from '../../src/pv/console/frontend.ts'
+import type { Host } from '../../src/toolstack/domain_steps.ts'
+import { ConsoleReading } from '../../src/xenctrl/console_reading.ts'
+import {
+	type ConsoleReader,
+	type ConsoleSession,
+	type DomainEnd,
+	type DomainRef,
+	type DomainSpec,
+	type DomainState,
+	NoDomain,
+	type XenControl,
+	type XenEvent,
+	type XenInfo,
+} from '../../src/xenctrl/interface.ts'
+import { KeptConsoles, type KeptLimits } from '../../src/xenctrl/kept_consoles.ts'
+import { connectInProcess } from '../../src/xenstore/client.ts'
+import type { Path } from '../../src/xenstore/path.ts'
+import { XenstoreServer } from '../../src/xenstore/server.ts'
+import { TestHost } from '../../src/xenstore/test_guest.ts'
 
 /** A domain without a guest: the test says what it writes and how it ends. */
-export class FakeDomain implements DomainHandle {
+export class FakeDomain {
 	readonly domid: number
-	readonly config: DomainConfig
-	readonly console = new FakeConsole()
-	readonly storeMfn = 100
-	readonly consoleMfn = 101
-	readonly ended: Promise<DomainEnd>
-	readonly requests: ShutdownRequest[] = []
-	name: string
+	readonly spec: DomainSpec
+	readonly console: ConsoleBackend
+	uuid: string
 	destroyed = false
 	paused = true
-	private ending: DomainEnd | undefined
-	private resolveEnded: (end: DomainEnd) => void = () => {}
+	ending: DomainEnd | undefined
+	private readonly guest: ConsoleFrontend
+	private readonly xen: FakeXen
+	private typedBefore = ''
+	/** What was asked of it through control/shutdown. */
+	readonly requests: string[] = []
 
-	constructor(domid: number, config: DomainConfig) {
+	constructor(xen: FakeXen, domid: number, spec: DomainSpec) {
+		this.xen = xen
 		this.domid = domid
-		this.config = config
-		this.name = config.name
-		this.ended = new Promise((resolve) => {
-			this.resolveEnded = resolve
+		this.spec = spec
+		this.uuid = spec.uuid
+		const page = new Uint8Array(new SharedArrayBuffer(4096))
+		this.console = new ConsoleBackend({ page, notify: () => {} }, { history_bytes: 4096 })
+		this.guest = new ConsoleFrontend({ page, notify: () => this.console.onEvent() })
+		const path = `/local/domain/${domid}/control/shutdown`
+		xen.watch(path, () => {
+			const request = xen.node(path)
+			if (request) this.requests.push(request)
 		})
+	}
+
+	/** What was typed at its console. */
+	get typed(): string {
+		this.typedBefore += new TextDecoder().decode(this.guest.read())
+		return this.typedBefore
+	}
+
+	/** The name in its XenStore nodes. */
+	get name(): string {
+		return this.xen.node(`/local/domain/${this.domid}/name`) ?? ''
 	}
 
 	/** The guest writes to its console. */
 	say(text: string): void {
-		this.console.say(text)
+		for (let bytes = new TextEncoder().encode(text); bytes.length > 0; ) bytes = bytes.slice(this.guest.write(bytes))
 	}
 
 	/** The guest ends by itself. */
 	end(reason: DomainEnd['reason'], detail?: string): void {
 		this.ending = { reason, detail }
-		this.resolveEnded(this.ending)
+		this.xen.emit({ type: 'shutdown', domid: this.domid, uuid: this.uuid, end: this.ending })
 	}
 
-	status(): DomainStatus {
+	get state(): DomainState {
 		return {
+			domid: this.domid,
+			uuid: this.uuid,
 			running: false,
 			blocked: !this.paused && this.ending === undefined,
 			paused: this.paused,
 			shutdown: this.ending !== undefined,
 			crashed: this.ending?.reason === 'crash',
 			dying: false,
+			end: this.ending,
 			cpuTime_s: 1.5,
-			memory_kib: this.config.memory_mib * 1024,
-			onlineVcpus: this.config.vcpus,
+			memory_kib: this.spec.memory_kib,
+			vcpus: this.spec.vcpus,
+			onlineVcpus: this.spec.vcpus,
+			storeMfn: 100,
+			storePort: 1,
+			consoleMfn: 101,
+			consolePort: 2,
 		}
-	}
-	async pause(): Promise<void> {
-		this.paused = true
-	}
-	unpause(): void {
-		this.paused = false
-	}
-	async requestShutdown(request: ShutdownRequest): Promise<void> {
-		this.requests.push(request)
-	}
-	async rename(name: string): Promise<void> {
-		this.name = name
-	}
-	async destroy(): Promise<void> {
-		this.destroyed = true
 	}
 }
 
-export class FakeFactory implements DomainFactory {
-	readonly domains: FakeDomain[] = []
+/** A hypervisor whose domains have no guests, and its XenStore. */
+export class FakeXen implements XenControl {
+	/** All that were ever made. */
+	readonly domainsMade: FakeDomain[] = []
+	readonly store = new XenstoreServer({ ringHost: new TestHost(), defer: setImmediate })
+	readonly bootId: string
 	/** Set to make the next creation fail. */
 	failure: Error | undefined
+	private readonly kept: KeptConsoles
+	private readonly listeners = new Set<(event: XenEvent) => void>()
+	private readonly dom0 = this.store.store.openSession(0, () => {})
+	private logged = '(XEN) hello\n'
 
-	async create(config: DomainConfig & { readonly uuid: string }): Promise<FakeDomain> {
-		await Promise.resolve()
-		if (this.failure !== undefined) throw this.failure
-		const domain = new FakeDomain(this.domains.length + 1, config)
-		this.domains.push(domain)
-		return domain
+	constructor(bootId = 'boot-1', kept?: KeptLimits) {
+		this.bootId = bootId
+		this.kept = new KeptConsoles(kept)
+	}
+
+	/** A toolstack's connection to it. */
+	connect(): Host {
+		return { xen: this, store: connectInProcess(this.store), bootId: this.bootId }
 	}
 
 	get last(): FakeDomain {
-		return this.domains.at(-1) as FakeDomain
+		return this.domainsMade.at(-1) as FakeDomain
 	}
+
+	get live(): FakeDomain[] {
+		return this.domainsMade.filter(({ destroyed }) => !destroyed)
+	}
+
+	/** A node's value in its store. */
+	node(path: string): string | undefined {
+		const value = this.store.store.execute(this.dom0, 0, { kind: 'read', path: path as Path })
+		return value instanceof Uint8Array ? new TextDecoder().decode(value) : undefined
+	}
+
+	/** Calls `onChange` when the node is written. */
+	watch(path: string, onChange: () => void): void {
+		this.store.store.watch(this.store.store.openSession(0, onChange), path, 'test')
+	}
+
+	emit(event: XenEvent): void {
+		for (const listener of [...this.listeners]) listener(event)
+	}
+
+	async info(): Promise<XenInfo> {
+		return {
+			bootId: this.bootId,
+			pid: process.pid,
+			dom0Time_s: 0,
+			cpu_khz: 2445428,
+			hw_caps: '00000000',
+			virt_caps: 'pv',
+			xen_major: 4,
+			xen_minor: 17,
+			xen_extra: '.0',
+			xen_caps: 'xen-3.0-x86_64',
+			xen_scheduler: 'credit',
+			xen_pagesize: 4096,
+			platform_params: 'virt_start=0xffff800000000000',
+			xen_changeset: '',
+		}
+	}
+	async createDomain(spec: DomainSpec): Promise<DomainState> {
+		await Promise.resolve()
+		if (this.failure !== undefined) throw this.failure
+		const present = this.lookUp(spec.uuid)
+		if (present !== undefined) return present.state
+		const domain = new FakeDomain(this, this.domainsMade.length + 1, spec)
+		this.domainsMade.push(domain)
+		return domain.state
+	}
+	async domains(): Promise<DomainState[]> {
+		return this.live.map(({ state }) => state)
+	}
+	async pause(ref: DomainRef): Promise<void> {
+		this.find(ref).paused = true
+	}
+	async unpause(ref: DomainRef): Promise<void> {
+		this.find(ref).paused = false
+	}
+	async destroy(ref: DomainRef): Promise<number | null> {
+		const domain = this.lookUp(ref)
+		if (domain === undefined) return null
+		domain.destroyed = true
+		domain.console.disconnect()
+		this.kept.keep(domain.domid, domain.console)
+		this.store.domains.gone(domain.domid)
+		this.emit({ type: 'destroyed', domid: domain.domid, uuid: domain.uuid })
+		return domain.domid
+	}
+	async setUuid(ref: DomainRef, uuid: string): Promise<void> {
+		this.find(ref).uuid = uuid
+	}
+	async openConsole(domid: number, reader: ConsoleReader): Promise<ConsoleSession> {
+		const console = this.lookUp(domid)?.console ?? this.kept.get(domid)
+		if (console === undefined) throw new NoDomain(domid)
+		return new ConsoleReading(console, reader)
+	}
+	async log(clear: boolean): Promise<string> {
+		const text = this.logged
+		if (clear) this.logged = ''
+		return text
+	}
+	onEvent(listener: (event: XenEvent) => void): () => void {
+		this.listeners.add(listener)
+		return () => this.listeners.delete(listener)
+	}
+	async stopIfIdle(): Promise<boolean> {
+		return this.live.length === 0
+	}
+
+	private find(ref: DomainRef): FakeDomain {
+		const domain = this.lookUp(ref)
+		if (domain === undefined) throw new NoDomain(ref)
+		return domain
+	}
+
+	private lookUp(ref: DomainRef): FakeDomain | undefined {
+		return this.live.find(({ domid, uuid }) => domid === ref || uuid === ref)
+	}
+}
+
+/** Lets everything that is under way without a timer come to its end. */
+export async function settle(): Promise<void> {
+	for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
 }

@@ -78,7 +78,7 @@ export class PrivateXend implements AsyncDisposable {
 
 	async [Symbol.asyncDispose](): Promise<void> {
 		for (const process of this.running) process.child.kill()
-		await this.client.stop().catch(() => {})
+		await this.client.stop({ domains: 'destroy' }).catch(() => {})
 		for (let tries = 0; tries < 600 && (await this.client.daemon().catch(() => undefined)) !== undefined; tries++) await delay(50)
 		rmSync(this.directory, { recursive: true, force: true })
 	}

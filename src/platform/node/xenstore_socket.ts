@@ -4,6 +4,11 @@ import { UserError } from '../../base/errors.ts'
 import { XenstoreClient } from '../../xenstore/client.ts'
 import type { XenstoreServer } from '../../xenstore/server.ts'
 
+/** Connections that may wait to be accepted; the host's own limit (net.core.somaxconn) is mostly this. */
+const BACKLOG = 4096
+/** How long a client tries while the queue is full. */
+const QUEUE_PATIENCE_MS = 10_000
+
 /** A socket that serves a XenStore. */
 export interface XenstoreListener {
 	readonly path: string
@@ -35,18 +40,35 @@ export async function listenXenstore(server: XenstoreServer, path: string): Prom
 	}
 }
 
-/** Connects to a XenStore's socket. UserError when nobody listens there. */
-export async function connectXenstore(path: string): Promise<XenstoreClient> {
-	const socket = connect(path)
-	await new Promise<void>((resolve, reject) => {
-		socket.once('connect', resolve)
-		socket.once('error', (cause) => reject(new UserError(`cannot connect to XenStore at ${path}`, { code: 'xenstore-connect', cause })))
-	})
+/** Connects to a XenStore's socket. UserError when nobody listens there. `onClose` hears that the connection is at its end. */
+export async function connectXenstore(path: string, onClose: () => void = () => {}): Promise<XenstoreClient> {
+	const socket = await connected(path)
 	const client = new XenstoreClient({ write: (bytes) => void socket.write(bytes), close: () => socket.end() })
 	socket.on('data', (chunk) => client.onData(chunk))
-	socket.on('close', () => client.onClose())
+	socket.on('close', () => {
+		client.onClose()
+		onClose()
+	})
 	socket.on('error', () => socket.destroy())
 	return client
+}
+
+/** A Unix socket's queue of connections can be full for a moment: connect() then says EAGAIN instead of waiting. */
+async function connected(path: string): Promise<Socket> {
+	for (const end = Date.now() + QUEUE_PATIENCE_MS; ; ) {
+		const socket = connect(path)
+		const cause = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+			socket.once('connect', () => resolve(undefined))
+			socket.once('error', resolve)
+		})
+		if (cause === undefined) {
+			socket.removeAllListeners('error')
+			return socket
+		}
+		if (cause.code !== 'EAGAIN' || Date.now() > end)
+			throw new UserError(`cannot connect to XenStore at ${path}`, { code: 'xenstore-connect', cause })
+		await new Promise((resolve) => setTimeout(resolve, 5))
+	}
 }
 
 function serve(server: XenstoreServer, socket: Socket): void {
@@ -79,6 +101,6 @@ async function removeStale(path: string): Promise<void> {
 function listening(listener: Server, path: string): Promise<void> {
 	return new Promise((resolve, reject) => {
 		listener.once('error', (cause) => reject(new UserError(`cannot listen on ${path}`, { code: 'xenstore-listen', cause })))
-		listener.listen(path, resolve)
+		listener.listen({ path, backlog: BACKLOG }, resolve)
 	})
 }

@@ -44,6 +44,11 @@ export class ConsoleBackend {
 		this.onEvent()
 	}
 
+	/** Whether a guest is at the other end. */
+	get connected(): boolean {
+		return this.#channel !== undefined
+	}
+
 	/** Takes what output is left and lets go of the page. History and listeners stay; input is refused. */
 	disconnect(): void {
 		this.onEvent()

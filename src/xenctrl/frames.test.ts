@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from './console_frames.ts'
+import { encodeFrame, FrameReader } from './frames.ts'
+
+const FRAME_DATA = 0
+const FRAME_END = 1
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 

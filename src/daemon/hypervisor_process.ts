@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { hostClock } from '../base/clock.ts'
+import { UserError } from '../base/errors.ts'
+import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
+import { loadCore } from '../platform/node/load_core.ts'
+import { nodeVcpuThreads } from '../platform/node/vcpu_thread.ts'
+import { listenXen } from '../platform/node/xenctrl_socket.ts'
+import { listenXenstore } from '../platform/node/xenstore_socket.ts'
+import { Hypervisor } from '../xen/hypervisor.ts'
+import { LocalXen } from '../xenctrl/local_xen.ts'
+import { storeRings } from '../xenctrl/store_rings.ts'
+import { XenServer } from '../xenctrl/xen_server.ts'
+import { XenstoreServer } from '../xenstore/server.ts'
+import { takeLock } from './lock.ts'
+import { openLog } from './log.ts'
+import { openRunDir } from './rundir.ts'
+
+/** Without domains and connections for this long, the hypervisor ends by itself. */
+const IDLE_EXIT_MS = 10_000
+
+/** The hypervisor's process from its first line to its last: never returns. */
+export async function runHypervisor(): Promise<never> {
+	const rundir = openRunDir()
+	const lock = takeLock(rundir.hypervisor.lock)
+	// Another start was quicker; its hypervisor serves both callers.
+	if (lock === undefined) process.exit(0)
+
+	const log = openLog(rundir.hypervisor.log)
+	const fatal = (error: unknown) => {
+		log('critical', `the hypervisor ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+		process.exit(1)
+	}
+	process.on('uncaughtException', fatal)
+	process.on('unhandledRejection', fatal)
+
+	const core = await loadCore((line) => log('info', line))
+	const hypervisor = new Hypervisor({
+		clock: hostClock(performance.timeOrigin),
+		threads: nodeVcpuThreads(core, performance.timeOrigin),
+		onLog: (level, line) => {
+			if (level === 'error' || level === 'warning') log(level, line.trimEnd())
+		},
+	})
+	const bootId = randomUUID()
+	const ended = Promise.withResolvers<string>()
+	const xen = new LocalXen({
+		hypervisor,
+		readImage,
+		bootId,
+		pid: process.pid,
+		dom0Time_s,
+		stop: () => ended.resolve('asked to stop, without a domain'),
+	})
+
+	const store = new XenstoreServer({ ringHost: storeRings(xen), defer: setImmediate })
+	mkdirSync(dirname(rundir.xenstore), { recursive: true, mode: 0o700 })
+	const xenstore = await listenXenstore(store, rundir.xenstore)
+
+	let idle: NodeJS.Timeout | undefined
+	const rearm = () => {
+		clearTimeout(idle)
+		if (xen.idle && server.controlConnections === 0) idle = setTimeout(() => ended.resolve('no domain and no toolstack'), IDLE_EXIT_MS)
+	}
+	xen.onEvent(({ type, domid }) => {
+		if (type === 'shutdown') return store.domains.shutDown(domid)
+		store.domains.gone(domid)
+		rearm()
+		// Not before whoever tells of it has let go of the domain.
+		setImmediate(collectGarbageSoon)
+	})
+	const server = new XenServer({ xen, bootId, pid: process.pid, onConnections: rearm })
+	const listener = await listenXen(server, rundir.hypervisor.socket)
+	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ended.resolve(`got ${signal}`))
+	process.on('SIGHUP', () => {})
+	rearm()
+	log('info', `hypervisor started: pid ${process.pid}, socket ${rundir.hypervisor.socket}, XenStore ${rundir.xenstore}`)
+
+	log('info', `the hypervisor ends: ${await ended.promise}.`)
+	await xen.close()
+	await Promise.all([listener.close(), xenstore.close()])
+	lock[Symbol.dispose]()
+	process.exit(0)
+}
+
+async function readImage(path: string): Promise<Uint8Array | undefined> {
+	try {
+		return await readFile(path)
+	} catch (error) {
+		const { code } = error as NodeJS.ErrnoException
+		if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+		throw new UserError(`Cannot read file ${path}: ${code}`, { code: 'no-image', cause: error })
+	}
+}
+
+/** What this thread has used: the hypervisor's control half and the backends. */
+function dom0Time_s(): number {
+	const { user, system } = process.threadCpuUsage()
+	return (user + system) / 1e6
+}

@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { daemonCommand } from './daemon_command.ts'
+
+/** How long a start that left to another is given before the next one. */
+const RETRY_MS = 2000
+/** A first start compiles the processor core. */
+const START_TIMEOUT_MS = 180_000
+const PATIENCE_MS = 3000
+const POLL_MS = 10
+
+export interface ProcessStart<T> {
+	/** As it is called in messages. */
+	readonly name: string
+	readonly program: string
+	readonly rundir: string
+	readonly log: string
+	/** Undefined as long as it is not up. */
+	readonly attempt: () => Promise<T | undefined>
+	/** Hears why it takes long. */
+	readonly report?: (line: string) => void
+}
+
+/**
+ * Starts one of our processes detached, its output in its log, and waits until it answers. Several may do so at once: the process's lock
+ * lets one of them live, the others leave with status 0, and everybody finds the one that lives. If that one was just about to end, a
+ * later start takes its place. Throws Error with the end of the log when it does not come up.
+ */
+export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonly result: T; readonly pid: number | undefined }> {
+	const { name, log, attempt, report = () => {} } = start
+	let child = spawnProcess(start)
+	const began = Date.now()
+	let spawned = began
+	let reported = false
+	while (Date.now() < began + START_TIMEOUT_MS) {
+		const result = await attempt()
+		if (result !== undefined) return { result, pid: child.pid }
+		if (child.leftToAnother && Date.now() > spawned + RETRY_MS) {
+			child = spawnProcess(start)
+			spawned = Date.now()
+		}
+		if (child.failed) throw new Error(`${name} did not start:\n${lastLines(log)}`)
+		if (!reported && Date.now() > began + PATIENCE_MS) {
+			reported = true
+			report(`${name} is starting; its log is ${log}`)
+		}
+		await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+	}
+	throw new Error(`${name} did not answer within ${START_TIMEOUT_MS / 1000} s; its log is ${log}`)
+}
+
+interface StartedProcess {
+	readonly pid: number | undefined
+	leftToAnother: boolean
+	failed: boolean
+}
+
+function spawnProcess({ program, rundir, log: logPath }: ProcessStart<unknown>): StartedProcess {
+	const log = openSync(logPath, 'a', 0o600)
+	const { args, env } = daemonCommand(program, rundir, process.execArgv, process.env)
+	const child = spawn(process.execPath, args, { cwd: '/', detached: true, stdio: ['ignore', log, log], env })
+	closeSync(log)
+	const started: StartedProcess = { pid: child.pid, leftToAnother: false, failed: false }
+	child.on('exit', (code) => {
+		started.leftToAnother = code === 0
+		started.failed = code !== 0
+	})
+	child.on('error', () => {
+		started.failed = true
+	})
+	child.unref()
+	return started
+}
+
+function lastLines(path: string): string {
+	return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-12).join('\n')
+}

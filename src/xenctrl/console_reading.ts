@@ -1,0 +1,75 @@
+import { concatenate } from '../base/bytes.ts'
+import type { ConsoleBackend } from '../pv/console/backend.ts'
+import type { ConsoleReader, ConsoleSession } from './interface.ts'
+
+const CHUNK_BYTES = 64 * 1024
+
+/**
+ * A reader's place in a console's output is a position in its history, so a reader that takes nothing costs nothing: it misses what has
+ * left the history meanwhile, and is told how much.
+ */
+export class ConsoleReading implements ConsoleSession {
+	private readonly console: ConsoleBackend
+	private readonly reader: ConsoleReader
+	private readonly stops: (() => void)[]
+	private readonly waiting: { readonly position: number; readonly resolve: () => void }[] = []
+	private position: number
+	private full = true
+	private pumping = false
+	private open = true
+	/** Typed, and not yet taken by the guest. */
+	private untaken: Uint8Array = new Uint8Array(0)
+
+	constructor(console: ConsoleBackend, reader: ConsoleReader) {
+		this.console = console
+		this.reader = reader
+		this.position = console.history().start
+		this.stops = [console.subscribe(() => this.pump()), console.onInputSpace(() => this.offerAgain())]
+	}
+
+	write(bytes: Uint8Array): boolean {
+		if (!this.open) return true
+		const offered = this.untaken.length === 0 ? bytes : concatenate([this.untaken, bytes])
+		// What is typed at a domain that is gone is nobody's.
+		const taken = this.console.connected ? this.console.write(offered) : offered.length
+		this.untaken = offered.slice(taken)
+		return this.untaken.length === 0
+	}
+
+	resume(): void {
+		this.full = false
+		this.pump()
+	}
+
+	drained(): Promise<void> {
+		const { end } = this.console.history()
+		if (!this.open || this.position >= end) return Promise.resolve()
+		return new Promise((resolve) => this.waiting.push({ position: end, resolve }))
+	}
+
+	close(): void {
+		if (!this.open) return
+		this.open = false
+		for (const stop of this.stops) stop()
+		for (const { resolve } of this.waiting.splice(0)) resolve()
+	}
+
+	private pump(): void {
+		if (this.full || this.pumping) return
+		this.pumping = true
+		const { start, bytes } = this.console.history(this.position)
+		if (this.open && start > this.position) this.reader.lost(start - this.position)
+		this.position = start
+		for (let at = 0; at < bytes.length && this.open && !this.full; at += CHUNK_BYTES) {
+			const chunk = bytes.subarray(at, at + CHUNK_BYTES)
+			this.position += chunk.length
+			if (!this.reader.output(chunk)) this.full = true
+		}
+		this.pumping = false
+		while (this.waiting.length > 0 && this.waiting[0]!.position <= this.position) this.waiting.shift()!.resolve()
+	}
+
+	private offerAgain(): void {
+		if (this.untaken.length > 0 && this.write(new Uint8Array(0))) this.reader.inputSpace()
+	}
+}

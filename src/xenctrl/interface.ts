@@ -1,0 +1,142 @@
+/**
+ * The hypervisor as the toolstack sees it: what a real Xen offers dom0 through libxenctrl, libxenguest and xenconsoled together.
+ *
+ * Implemented by LocalXen in the hypervisor's own process, and by RemoteXen over its socket. Operations that name a domain take its
+ * number or its uuid, and reject with NoDomain when there is none.
+ */
+import { UserError } from '../base/errors.ts'
+import type { HypervisorInfo } from '../xen/hypervisor.ts'
+
+/**
+ * Both ends of the socket must have the same, as with XEN_DOMCTL_INTERFACE_VERSION: it counts up with every change that an end of the
+ * version before would misunderstand.
+ */
+export const XENCTRL_INTERFACE_VERSION = 1
+
+/** What a console keeps of its output. */
+export const CONSOLE_LIMIT_BYTES = 1024 * 1024
+
+/** A domain's number or uuid. */
+export type DomainRef = number | string
+
+/** What a domain is built from. Images are read by the hypervisor's process: a domain's memory can't be given to another. */
+export interface DomainSpec {
+	/** 36 characters, lower case. No two domains have the same. */
+	readonly uuid: string
+	readonly vcpus: number
+	readonly memory_kib: number
+	readonly maxMemory_kib: number
+	/** Absolute paths. */
+	readonly kernel: string
+	readonly ramdisk?: string | undefined
+	readonly commandLine: string
+}
+
+/** SHUTDOWN_* of the public sched.h, by xend's names. */
+export type ShutdownReason = 'poweroff' | 'reboot' | 'suspend' | 'crash' | 'watchdog' | 'soft_reset'
+
+export interface DomainEnd {
+	readonly reason: ShutdownReason
+	/** For a crash: what the hypervisor or the guest said of it. */
+	readonly detail?: string | undefined
+}
+
+/** XEN_DOMCTL_getdomaininfo: the six flags of `xm list`, in its order, and figures. */
+export interface DomainState {
+	readonly domid: number
+	readonly uuid: string
+	readonly running: boolean
+	readonly blocked: boolean
+	readonly paused: boolean
+	/** Its guest has ended, crashed included: it stays until it is destroyed. */
+	readonly shutdown: boolean
+	readonly crashed: boolean
+	readonly dying: boolean
+	readonly end: DomainEnd | undefined
+	readonly cpuTime_s: number
+	readonly memory_kib: number
+	readonly vcpus: number
+	readonly onlineVcpus: number
+	/** Where the builder has put the rings of store and console: the guest's frames and its ports, unbound and waiting for dom0. */
+	readonly storeMfn: number
+	readonly storePort: number
+	readonly consoleMfn: number
+	readonly consolePort: number
+}
+
+export interface XenInfo extends HypervisorInfo {
+	/** Differs each time the hypervisor starts: no domain outlives it. */
+	readonly bootId: string
+	readonly pid: number
+	/** Processor time of everything in the hypervisor's process but the vCPUs. */
+	readonly dom0Time_s: number
+}
+
+/** As VIRQ_DOM_EXC tells dom0, with the domain. */
+export type XenEvent =
+	| { readonly type: 'shutdown'; readonly domid: number; readonly uuid: string; readonly end: DomainEnd }
+	| { readonly type: 'destroyed'; readonly domid: number; readonly uuid: string }
+
+export interface XenControl {
+	info(): Promise<XenInfo>
+	/** Builds a domain, paused. If there is one of this uuid already, that one is meant. Throws UserError; leaves nothing behind when it does. */
+	createDomain(spec: DomainSpec): Promise<DomainState>
+	/** By number. Domains that are still being built are not among them. */
+	domains(): Promise<DomainState[]>
+	/** Resolves when its processors have stopped. Pausing what is paused, and unpausing what is not, does nothing. */
+	pause(domain: DomainRef): Promise<void>
+	unpause(domain: DomainRef): Promise<void>
+	/** Frees the domain and all it holds, also while it is being built. Its number, or null when there is none. */
+	destroy(domain: DomainRef): Promise<number | null>
+	/** XEN_DOMCTL_setdomainhandle. */
+	setUuid(domain: DomainRef, uuid: string): Promise<void>
+	/**
+	 * Joins a domain's console: what is kept of the past, then what comes, from the session's first resume() on. For a while this goes
+	 * for domains that are gone, too.
+	 */
+	openConsole(domid: number, reader: ConsoleReader): Promise<ConsoleSession>
+	/** What `xm dmesg` shows; `clear` empties it as well. */
+	log(clear: boolean): Promise<string>
+	/** Every event from the call's start on, in order. Returns how to end it. */
+	onEvent(listener: (event: XenEvent) => void): () => void
+	/** Ends the hypervisor if it has no domain; the answer says whether. */
+	stopIfIdle(): Promise<boolean>
+}
+
+export interface ConsoleReader {
+	/** False when it can take no more for now: nothing comes until resume(). The bytes must not be changed. */
+	output(bytes: Uint8Array): boolean
+	/** So many bytes have left the history before this reader took them. */
+	lost(count: number): void
+	/** After a write() that said false: the guest takes input again. */
+	inputSpace(): void
+	/** The hypervisor is gone: nothing comes any more. */
+	closed(): void
+}
+
+/** One reader's conversation with a console. */
+export interface ConsoleSession {
+	/** Passes input to the guest. False when there is more waiting than the guest takes: hold back until inputSpace(). */
+	write(bytes: Uint8Array): boolean
+	resume(): void
+	/** Resolves once the reader has been given all that the guest has written before this call. */
+	drained(): Promise<void>
+	close(): void
+}
+
+export class NoDomain extends UserError {
+	readonly domain: DomainRef
+	constructor(domain: DomainRef) {
+		super(`there is no domain ${domain}`, { code: 'no-domain', exitCode: 3 })
+		this.name = 'NoDomain'
+		this.domain = domain
+	}
+}
+
+/** The connection to the hypervisor is broken: its process has ended. */
+export class HypervisorGone extends UserError {
+	constructor() {
+		super('the connection to the hypervisor is lost', { code: 'hypervisor-gone' })
+		this.name = 'HypervisorGone'
+	}
+}

@@ -1,0 +1,180 @@
+import { UserError } from '../base/errors.ts'
+import { decodeJson, encodeFrame, encodeJson, FrameReader } from './frames.ts'
+import { type ConsoleSession, XENCTRL_INTERFACE_VERSION, type XenControl } from './interface.ts'
+import {
+	type Channel,
+	type ChannelEvents,
+	checkVersion,
+	encodeError,
+	type Greeting,
+	type Hello,
+	WIRE_CALLS,
+	WIRE_DATA,
+	WIRE_DRAIN,
+	WIRE_DRAINED,
+	WIRE_EVENT,
+	WIRE_HELLO,
+	WIRE_LOST,
+	WIRE_MAX_FRAME_BYTES,
+	WIRE_REFUSED,
+	WIRE_REPLY,
+	WIRE_REQUEST,
+	type WireReply,
+	type WireRequest,
+} from './wire.ts'
+
+export interface XenServerOptions {
+	readonly xen: XenControl
+	readonly bootId: string
+	readonly pid: number
+	/** Called whenever the number of control connections changes. */
+	readonly onConnections?: (count: number) => void
+}
+
+/** The hypervisor's interface, served on byte streams that only its owner can open. */
+export class XenServer {
+	readonly options: XenServerOptions
+	private connections = 0
+	/** Resolves when the toolstack that was greeted last is gone and what it asked for is done. */
+	private toolstackGone: Promise<void> = Promise.resolve()
+
+	constructor(options: XenServerOptions) {
+		this.options = options
+	}
+
+	/** Serves a byte stream. The caller passes on what comes in. */
+	accept(channel: Channel): ChannelEvents {
+		return new Connection(this, channel)
+	}
+
+	get controlConnections(): number {
+		return this.connections
+	}
+
+	/** A control connection opens: resolves when it may be greeted. `over` resolves when it is gone. */
+	async admit(role: Hello['role'], over: Promise<void>): Promise<void> {
+		this.connections++
+		this.options.onConnections?.(this.connections)
+		void over.then(() => {
+			this.connections--
+			this.options.onConnections?.(this.connections)
+		})
+		if (role !== 'toolstack') return
+		const before = this.toolstackGone
+		this.toolstackGone = before.then(() => over)
+		await before
+	}
+}
+
+class Connection implements ChannelEvents {
+	private readonly server: XenServer
+	private readonly channel: Channel
+	private readonly frames: FrameReader
+	private readonly over = Promise.withResolvers<void>()
+	private greeted = false
+	private closed = false
+	private running = 0
+	private stopEvents = () => {}
+	private session: ConsoleSession | undefined
+
+	constructor(server: XenServer, channel: Channel) {
+		this.server = server
+		this.channel = channel
+		this.frames = new FrameReader((type, payload) => this.receive(type, payload), WIRE_MAX_FRAME_BYTES)
+	}
+
+	onData(chunk: Uint8Array): void {
+		try {
+			this.frames.push(chunk)
+		} catch (error) {
+			this.refuse(error)
+		}
+	}
+
+	onWritable(): void {
+		this.session?.resume()
+	}
+
+	onClose(): void {
+		this.closed = true
+		this.stopEvents()
+		this.session?.close()
+		this.settle()
+	}
+
+	private receive(type: number, payload: Uint8Array): void {
+		if (this.closed) return
+		if (!this.greeted && type === WIRE_HELLO) {
+			this.greeted = true
+			this.open(decodeJson(payload) as Hello).catch((error) => this.refuse(error))
+		} else if (this.greeted && type === WIRE_REQUEST) {
+			void this.serve(decodeJson(payload) as WireRequest)
+		} else if (this.session !== undefined && type === WIRE_DATA) {
+			if (!this.session.write(payload.slice())) this.channel.pause()
+		} else if (this.session !== undefined && type === WIRE_DRAIN) {
+			void this.session.drained().then(() => this.send(encodeFrame(WIRE_DRAINED, new Uint8Array(0))))
+		} else {
+			throw new UserError(`a frame of type ${type} is out of place`, { code: 'bad-request' })
+		}
+	}
+
+	private async open(hello: Hello): Promise<void> {
+		checkVersion(hello.interface, 'toolstack')
+		const { bootId, pid, xen } = this.server.options
+		if (hello.open.kind === 'console') this.session = await this.openConsole(hello.open.domid)
+		else {
+			await this.server.admit(hello.role, this.over.promise)
+			this.stopEvents = xen.onEvent((event) => this.send(encodeJson(WIRE_EVENT, event)))
+			if (this.closed) this.stopEvents()
+		}
+		this.greet({ interface: XENCTRL_INTERFACE_VERSION, bootId, pid })
+		this.session?.resume()
+	}
+
+	private greet(greeting: Greeting): void {
+		this.send(encodeJson(WIRE_HELLO, greeting))
+	}
+
+	private async openConsole(domid: number): Promise<ConsoleSession> {
+		const session = await this.server.options.xen.openConsole(domid, {
+			output: (bytes) => this.send(encodeFrame(WIRE_DATA, bytes)),
+			lost: (count) => this.send(encodeJson(WIRE_LOST, { count })),
+			inputSpace: () => this.channel.resume(),
+			closed: () => this.channel.close(),
+		})
+		if (this.closed) session.close()
+		return session
+	}
+
+	private async serve({ id, call, args }: WireRequest): Promise<void> {
+		this.running++
+		let reply: WireReply
+		try {
+			reply = { id, result: (await this.call(call, args)) ?? null }
+		} catch (error) {
+			reply = { id, error: encodeError(error) }
+		}
+		this.send(encodeJson(WIRE_REPLY, reply))
+		this.running--
+		this.settle()
+	}
+
+	private call(call: WireRequest['call'], args: readonly unknown[]): Promise<unknown> {
+		if (!WIRE_CALLS.includes(call)) throw new UserError(`the hypervisor has no operation '${call}'`, { code: 'no-such-call' })
+		const { xen } = this.server.options
+		return (xen[call] as (...args: readonly unknown[]) => Promise<unknown>).apply(xen, [...args])
+	}
+
+	private send(bytes: Uint8Array): boolean {
+		return this.closed || this.channel.write(bytes)
+	}
+
+	private refuse(error: unknown): void {
+		this.send(encodeJson(WIRE_REFUSED, encodeError(error)))
+		this.channel.close()
+	}
+
+	private settle(): void {
+		if (this.closed && this.running === 0) this.over.resolve()
+	}
+}
