@@ -41,16 +41,25 @@ export async function writeDomainTree(client: XenstoreClient, domain: DomainTree
 	await client.transaction((nodes) => writeEntries(nodes, entries))
 }
 
-/** Removes all of a domain's nodes, in one transaction; directories that this leaves empty in dom0's backends go too. */
+/**
+ * Removes all of a domain's nodes, in one transaction; directories that this leaves empty in dom0's backends go too. Nothing that other domains change is read in
+ * the transaction, so many can be removed at once.
+ */
 export async function removeDomainTree(client: XenstoreClient, { domid, uuid }: Pick<DomainTree, 'domid' | 'uuid'>): Promise<void> {
+	const backends = '/local/domain/0/backend'
+	const kinds = (await client.ls(backends)) ?? []
 	await client.transaction(async (nodes) => {
-		const backends = '/local/domain/0/backend'
-		for (const kind of (await nodes.ls(backends)) ?? []) {
-			await nodes.rm(`${backends}/${kind}/${domid}`)
-			if ((await nodes.ls(`${backends}/${kind}`))?.length === 0) await nodes.rm(`${backends}/${kind}`)
-		}
-		if ((await nodes.ls(backends))?.length === 0) await nodes.rm(backends)
+		for (const kind of kinds) await nodes.rm(`${backends}/${kind}/${domid}`)
 		for (const path of [`/libxl/${domid}`, `/vm/${uuid}`, `/local/domain/${domid}`]) await nodes.rm(path)
+	})
+	for (const path of [...kinds.map((kind) => `${backends}/${kind}`), backends]) await removeIfEmpty(client, path)
+}
+
+async function removeIfEmpty(client: XenstoreClient, path: string): Promise<void> {
+	const isEmpty = async (nodes: XenstoreNodes) => (await nodes.ls(path))?.length === 0
+	if (!(await isEmpty(client))) return
+	await client.transaction(async (nodes) => {
+		if (await isEmpty(nodes)) await nodes.rm(path)
 	})
 }
 
