@@ -321,7 +321,7 @@ import { readSlow, writeSlow, commitWrite, FAULT } from "../mmu";
 import { enter } from "../trace";
 import { arenaEpoch, jumpGeneration, jumpSlot } from "../cache";
 import { execute, refineNonCanonical, NEXT, LEAVE, JUMP, AGAIN, MOVED } from "../execute";
-import { productOverflows } from "../integer";
+import { productOverflows } from "../product";
 import { ccKind, ccA, ccB, setLazy, statusFlags, condition, CC_FLAGS, CC_SUB, CC_ADD, CC_RES, CF, OF } from "../flags";
 import { ${fast.map((name) => `OP_${name}`).join(', ')} } from "./ops";
 

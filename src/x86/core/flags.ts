@@ -8,6 +8,9 @@
 //   RES    a is the result; b holds CF, AF and OF as in EFLAGS. Logical operations have b = 0.
 // The main loop keeps the three in locals and writes them to these globals before anything out of line may look.
 
+import * as K from "./flag_kinds";
+import { multiplyHigh, productOverflows } from "./product";
+
 export const CC_FLAGS: u32 = 0;
 export const CC_SUB: u32 = 1;
 export const CC_ADD: u32 = 2;
@@ -92,17 +95,105 @@ export function conditionOf(flags: u32, cc: u32): bool {
   return holds != ((cc & 1) != 0);
 }
 
-/** The same questions about lazy flags that are given, for translated code. */
-export function flagsWith(kind: u32, a: u64, b: u64): u32 {
-  setLazy(kind, a, b);
+// ---- flags as translated code keeps them (flag_kinds.ts) -----------------------------------------------------------------
+
+@inline
+function keep(kind: u32, shift: u64, a: u64, b: u64): void {
+  setLazy(kind | (<u32>shift << 8), a << shift, b << shift);
+}
+
+@inline
+function keepResult(shift: u64, result: u64, bits: u32): void {
+  setLazy(CC_RES | (<u32>shift << 8), result << shift, <u64>bits);
+}
+
+/** OF of a sum or a difference, from the bits that tell it at the top of `width`. */
+@inline
+function overflowBit(bits: u64, shift: u64): u32 {
+  return <u32>((bits << shift) >> 63) << 11;
+}
+
+/** Makes the given flags those of the processor. */
+export function settle(kind: u32, a: u64, b: u64, c: u64, d: u64): void {
+  const operation = kind & 0xff;
+  const over = kind >> K.KEPT_OVER_SHIFT;
+  if (operation < <u32>K.KEPT_SUB) setLazy(kind & 0xffff, a, b);
+  else settleKept(operation, <u64>((kind >> 8) & 0xff), <u64>((kind >> K.KEPT_COUNT_SHIFT) & 0xff), a, b, c);
+  if (over) settleOver(over, d);
+}
+
+function settleKept(operation: u32, shift: u64, count: u64, a: u64, b: u64, c: u64): void {
+  const all: u64 = ~<u64>0 >> shift;
+  if (!count) count = c;
+  switch (operation) {
+    case K.KEPT_SUB: keep(CC_SUB, shift, a, b); break;
+    case K.KEPT_ADD: keep(CC_ADD, shift, a - b, b); break;
+    case K.KEPT_LOGIC: keepResult(shift, a, 0); break;
+    case K.KEPT_ADC: {
+      const z = (a + b + c) & all;
+      keepResult(shift, z, (z < a || (c && z == a) ? CF : 0) | overflowBit((a ^ z) & (b ^ z), shift) | (<u32>(a ^ b ^ z) & AF));
+      break;
+    }
+    case K.KEPT_SBB: {
+      const z = (a - b - c) & all;
+      keepResult(shift, z, (a < b || (c && a == b) ? CF : 0) | overflowBit((a ^ b) & (a ^ z), shift) | (<u32>(a ^ b ^ z) & AF));
+      break;
+    }
+    case K.KEPT_INC: keepResult(shift, a, <u32>c | (a << shift == <u64>1 << 63 ? OF : 0) | (a & 15 ? 0 : AF)); break;
+    case K.KEPT_DEC: keepResult(shift, a, <u32>c | (a == all >> 1 ? OF : 0) | ((a & 15) == 15 ? AF : 0)); break;
+    case K.KEPT_SHL: {
+      const out = <u32>(a << (shift + count - 1) >> 63);
+      const z = (a << count) & all;
+      keepResult(shift, z, out | (overflowBit(z, shift) ^ (out << 11)));
+      break;
+    }
+    case K.KEPT_SHR: keepResult(shift, a >> count, (<u32>(a >> (count - 1)) & 1) | overflowBit(a, shift)); break;
+    case K.KEPT_SAR: keepResult(shift, <u64>(<i64>(a << shift) >> count) >> shift, <u32>(a >> (count - 1)) & 1); break;
+    case K.KEPT_MUL: {
+      const high = shift ? (a * b) >> (64 - shift) : multiplyHigh(a, b);
+      keepResult(shift, a * b, high ? CF | OF : 0);
+      break;
+    }
+    case K.KEPT_IMUL: {
+      const x = <i64>(a << shift) >> shift;
+      const y = <i64>(b << shift) >> shift;
+      const p = x * y;
+      const overflows = shift ? (p << shift) >> shift != p : productOverflows(x, y, p);
+      keepResult(shift, <u64>p, overflows ? CF | OF : 0);
+      break;
+    }
+    default: keepResult(shift, a, <u32>b);
+  }
+}
+
+/** The present flags, but for those that `d` tells. */
+function settleOver(over: u32, d: u64): void {
+  const flags = statusFlags();
+  if (over == K.OVER_CF) {
+    setFlags((flags & ~CF) | (<u32>d & 1));
+    return;
+  }
+  let bits = <u32>d;
+  if (over != K.OVER_CF_OF) {
+    const top: u64 = over == K.OVER_ROL32 || over == K.OVER_ROR32 ? 31 : 63;
+    const left = over == K.OVER_ROL32 || over == K.OVER_ROL64;
+    const high = <u32>(d >> top) & 1;
+    const carry = left ? <u32>d & 1 : high;
+    bits = carry | ((high ^ (left ? carry : <u32>(d >> (top - 1)) & 1)) << 11);
+  }
+  setFlags((flags & ~(CF | OF)) | (bits & (CF | OF)));
+}
+
+export function flagsKept(kind: u32, a: u64, b: u64, c: u64, d: u64): u32 {
+  settle(kind, a, b, c, d);
   return statusFlags();
 }
-export function conditionWith(kind: u32, a: u64, b: u64, cc: u32): i32 {
-  setLazy(kind, a, b);
+export function conditionKept(kind: u32, a: u64, b: u64, c: u64, d: u64, cc: u32): i32 {
+  settle(kind, a, b, c, d);
   return conditionOf(statusFlags(), cc) ? 1 : 0;
 }
-export function carryOf(kind: u32, a: u64, b: u64): u64 {
-  setLazy(kind, a, b);
+export function carryKept(kind: u32, a: u64, b: u64, c: u64, d: u64): u64 {
+  settle(kind, a, b, c, d);
   return <u64>carry();
 }
 

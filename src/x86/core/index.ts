@@ -96,11 +96,11 @@ export function decodeRecord(at: usize, available: u32, rec: usize, off: u32, co
 
 // ---- for translated regions ----------------------------------------------------------------------------------------------
 
-export { ccKind, ccA, ccB, flagsWith, conditionWith, carryOf } from "./flags";
+export { ccKind, ccA, ccB, settle, flagsKept, conditionKept, carryKept } from "./flags";
 export { tlbRead, tlbWrite, frameBase, regionArena } from "./state";
 export { readSlow, writeSlow, commitWrite } from "./mmu";
+export { storeSlow } from "./mem";
 export { execute } from "./execute";
-export { productOverflows } from "./integer";
 export {
   raiseSimdUnavailable, raiseMisaligned, doubleArithmetic, singleArithmetic, packedDoubleArithmetic, packedSingleArithmetic, compareDoubles, compareSingles,
   singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus,

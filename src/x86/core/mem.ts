@@ -42,6 +42,19 @@ export function writeEnd(): bool {
   return commitWrite() != 0;
 }
 
+/** A store of translated code that missed the TLB, whole: FAULT as 0 with the exception raised, otherwise as commitWrite(). */
+export function storeSlow(va: u64, value: u64, size: u32): i32 {
+  const host = writeSlow(va, size);
+  if (host == FAULT) return 0;
+  switch (size) {
+    case 1: store<u8>(host, <u8>value); break;
+    case 2: store<u16>(host, <u16>value); break;
+    case 4: store<u32>(host, <u32>value); break;
+    default: store<u64>(host, value);
+  }
+  return host < S.frameBase ? commitWrite() : 1;
+}
+
 /** Whether `size` bytes can be written; false with the exception raised. Stores nothing and needs no writeEnd(). */
 export function writable(va: u64, size: u32): bool {
   const host = writePtr(va, size);

@@ -1,5 +1,12 @@
+import type { Operator } from '../../wasm/code.ts'
 import type { RegionContext } from './context.ts'
-import type { LazyFlags, OperandFlags } from './flags.ts'
+import type { FlagOperation, LazyFlags } from './flags.ts'
+
+const wide = (size: number) => (size === 8 ? 'i64' : 'i32')
+const op = (size: number, name: string) => `${wide(size)}.${name}` as Operator
+
+/** Operations whose result is in `a`. */
+const RESULT_KEPT: ReadonlySet<FlagOperation> = new Set(['ADD', 'LOGIC', 'INC', 'DEC', 'RES'])
 
 /** The sixteen conditions of Jcc, SETcc and CMOVcc, asked of lazy flags. */
 export class Conditions {
@@ -13,41 +20,37 @@ export class Conditions {
 
 	/** Pushes condition code 0..15, an i32 that is 0 or 1. */
 	push(cc: number): void {
-		const { known: flags } = this.flags
-		const { code } = this.context
-		const base = cc >> 1
-		if (flags?.kind === 'STATUS') {
-			this.afterStatus(base)
+		const { code, core } = this.context
+		if (this.pushKnown(cc >> 1)) {
 			if (cc & 1) code.op('i32.eqz')
 			return
 		}
-		if (flags?.kind === 'OVER' && base === 1) {
-			this.flags.pushCarry()
-			code.op('i32.wrap_i64')
-			if (cc & 1) code.op('i32.eqz')
-			return
-		}
-		if (flags?.kind === 'OVER' && (base === 2 || base === 4)) return this.flags.withFlags(flags.base, () => this.push(cc))
-		const known =
-			flags !== undefined &&
-			flags.kind !== 'OVER' &&
-			flags.kind !== 'PRODUCT' &&
-			(flags.kind === 'SUB' ? this.afterCompare(base, flags.size) : this.afterResult(base, flags))
-		if (!known) {
-			this.flags.pushCanonical()
-			code.i32(cc).call(this.context.core.conditionWith)
-			return
-		}
-		if (cc & 1) code.op('i32.eqz')
+		this.flags.pushKept()
+		code.i32(cc).call(core.conditionKept)
 	}
 
-	/** Pushes a flags operand so that comparisons of its width, signed ones too, can be made. */
-	private operand(local: number, size: number): void {
-		const { code } = this.context
-		code.get(local)
-		if (size === 8) return
-		code.op('i32.wrap_i64')
-		if (size < 4) code.i32(32 - size * 8).op('i32.shl')
+	private pushKnown(base: number): boolean {
+		const { known } = this.flags
+		if (base === 1) {
+			this.pushCarry()
+			return true
+		}
+		if (known === undefined || known.kind === 'UNKNOWN') return false
+		const unaffected = base === 2 || base === 4
+		if (known.over !== undefined && !unaffected) return false
+		if (known.kind === 'STATUS') this.afterStatus(base)
+		else if (known.kind === 'SUB') return this.afterCompare(base, known.size)
+		else return this.afterResult(base, known.kind, known.size)
+		return true
+	}
+
+	private pushCarry(): void {
+		const { known, a, b } = this.flags
+		if (known?.kind === 'SUB' && known.over === undefined) this.compare(a, b, 'lt_u', known.size)
+		else {
+			this.flags.pushCarry()
+			this.context.code.op('i32.wrap_i64')
+		}
 	}
 
 	/** Each condition is some flag of a mask, or SF and OF differing. */
@@ -64,81 +67,138 @@ export class Conditions {
 		if (base === 7) any(0x40).op('i32.or')
 	}
 
+	/** Pushes an operand; `signed` ones of less than 32 bits at the top. */
+	private operand(local: number, size: number, signed: boolean): void {
+		const { code } = this.context
+		code.get(local)
+		if (size === 8) return
+		code.op('i32.wrap_i64')
+		if (size < 4 && signed) code.i32(32 - size * 8).op('i32.shl')
+	}
+
+	private compare(x: number, y: number, operator: string, size: number): void {
+		const signed = operator.endsWith('_s')
+		this.operand(x, size, signed)
+		this.operand(y, size, signed)
+		this.context.code.op(op(size, operator))
+	}
+
 	private afterCompare(base: number, size: number): boolean {
-		const operator = { 1: 'lt_u', 2: 'eq', 3: 'le_u', 6: 'lt_s', 7: 'le_s' }[base] as 'eq' | undefined
-		const prefix = size === 8 ? 'i64' : 'i32'
+		const { a, b } = this.flags
+		const { code } = this.context
+		const operator = { 2: 'eq', 3: 'le_u', 6: 'lt_s', 7: 'le_s' }[base]
 		if (operator !== undefined) {
-			this.operand(this.flags.a, size)
-			this.operand(this.flags.b, size)
-			this.context.code.op(`${prefix}.${operator}`)
+			this.compare(a, b, operator, size)
 			return true
 		}
 		if (base !== 4) return false
-		this.operand(this.flags.a, size)
-		this.operand(this.flags.b, size)
-		this.context.code.op(`${prefix}.sub`)
-		if (size === 8) this.context.code.i64(0).op('i64.lt_s')
-		else this.context.code.i32(0).op('i32.lt_s')
+		this.operand(a, size, true)
+		this.operand(b, size, true)
+		code.op(op(size, 'sub'))
+		this.isNegative(size)
 		return true
 	}
 
-	private afterResult(base: number, { kind, size }: OperandFlags): boolean {
+	private isNegative(size: number): void {
+		if (size === 8) this.context.code.i64(0).op('i64.lt_s')
+		else this.context.code.i32(0).op('i32.lt_s')
+	}
+
+	private afterResult(base: number, kind: FlagOperation, size: number): boolean {
 		const { code } = this.context
-		const zero = () => {
-			this.operand(this.flags.a, size)
-			if (kind === 'ADD') {
-				this.operand(this.flags.b, size)
-				code.op(size === 8 ? 'i64.add' : 'i32.add')
+		if (base === 5) return false
+		if (base === 2) {
+			this.pushResult(kind, size, false)
+			code.op(op(size, 'eqz'))
+			return true
+		}
+		if (base === 3) {
+			this.pushCarry()
+			this.pushResult(kind, size, false)
+			code.op(op(size, 'eqz'), 'i32.or')
+			return true
+		}
+		if (base !== 4 && !this.overflows(kind)) return false
+		if (base !== 0) {
+			this.pushResult(kind, size, true)
+			this.isNegative(size)
+		}
+		if (base === 4) return true
+		// Nothing that sets OF to 0 needs it looked at.
+		if (kind !== 'LOGIC') {
+			this.pushOverflow(kind, size)
+			if (base !== 0) code.op('i32.ne')
+		} else if (base === 0) code.i32(0)
+		if (base === 7) {
+			this.pushResult(kind, size, false)
+			code.op(op(size, 'eqz'), 'i32.or')
+		}
+		return true
+	}
+
+	private overflows(kind: FlagOperation): boolean {
+		return RESULT_KEPT.has(kind)
+	}
+
+	/** Pushes OF, an i32. */
+	private pushOverflow(kind: FlagOperation, size: number): void {
+		const { code } = this.context
+		const { a, b } = this.flags
+		switch (kind) {
+			case 'INC':
+			case 'DEC': {
+				const top = 1n << BigInt(size * 8 - 1)
+				code
+					.get(a)
+					.i64(BigInt.asIntN(64, kind === 'INC' ? top : top - 1n))
+					.op('i64.eq')
+				return
 			}
-			code.op(size === 8 ? 'i64.eqz' : 'i32.eqz')
-		}
-		const sign = () => {
-			this.operand(this.flags.a, size)
-			if (kind === 'ADD') {
-				this.operand(this.flags.b, size)
-				code.op(size === 8 ? 'i64.add' : 'i32.add')
-			}
-			if (size === 8) code.i64(0).op('i64.lt_s')
-			else code.i32(0).op('i32.lt_s')
-		}
-		const carry = () => {
-			this.flags.pushCarry()
-			code.op('i32.wrap_i64')
-		}
-		const overflow = () => code.get(this.flags.b).i64(11).op('i64.shr_u', 'i32.wrap_i64').i32(1).op('i32.and')
-		switch (base) {
-			case 1:
-				carry()
-				return true
-			case 2:
-				zero()
-				return true
-			case 3:
-				carry()
-				zero()
-				code.op('i32.or')
-				return true
-			case 4:
-				sign()
-				return true
-		}
-		if (kind === 'ADD' || base === 5) return false
-		switch (base) {
-			case 0:
-				overflow()
-				return true
-			case 6:
-				sign()
-				overflow()
-				code.op('i32.ne')
-				return true
+			case 'ADD':
+				// The terms have one sign and the sum another: (sum - b ^ sum) & (b ^ sum).
+				code.get(a).get(b).op('i64.sub').get(a).op('i64.xor').get(b).get(a).op('i64.xor', 'i64.and')
+				code
+					.i64(size * 8 - 1)
+					.op('i64.shr_u', 'i32.wrap_i64')
+					.i32(1)
+					.op('i32.and')
+				return
 			default:
-				sign()
-				overflow()
-				code.op('i32.ne')
-				zero()
-				code.op('i32.or')
-				return true
+				code.get(b).i64(11).op('i64.shr_u', 'i32.wrap_i64').i32(1).op('i32.and')
+		}
+	}
+
+	/** Pushes the result of the operation that set the flags, as wide as an operand; `top`: only its sign matters, which is at the top. */
+	private pushResult(kind: FlagOperation, size: number, top: boolean): void {
+		const { code } = this.context
+		const { a, b, c, known } = this.flags
+		if (RESULT_KEPT.has(kind)) return this.operand(a, size, top)
+		this.operand(a, size, false)
+		switch (kind) {
+			case 'ADC':
+			case 'SBB': {
+				const operator = op(size, kind === 'ADC' ? 'add' : 'sub')
+				this.operand(b, size, false)
+				code.op(operator)
+				this.operand(c, size, false)
+				code.op(operator)
+				break
+			}
+			case 'MUL':
+			case 'IMUL':
+				this.operand(b, size, false)
+				code.op(op(size, 'mul'))
+				break
+			default: {
+				const count = known!.count ?? 0
+				if (count === 0) this.operand(c, size, false)
+				else if (size === 8) code.i64(count)
+				else code.i32(count)
+				code.op(op(size, kind === 'SHL' ? 'shl' : kind === 'SHR' ? 'shr_u' : 'shr_s'))
+			}
+		}
+		if (size < 4) {
+			code.i32(32 - size * 8).op('i32.shl')
 		}
 	}
 }

@@ -6,10 +6,11 @@ export interface CoreImports {
 	readonly writeSlow: number
 	readonly commitWrite: number
 	readonly execute: number
-	readonly carryOf: number
-	readonly conditionWith: number
-	readonly flagsWith: number
-	readonly productOverflows: number
+	readonly storeSlow: number
+	readonly settle: number
+	readonly carryKept: number
+	readonly conditionKept: number
+	readonly flagsKept: number
 	readonly verifyPages: number
 	readonly raiseSimdUnavailable: number
 	readonly raiseMisaligned: number
@@ -30,7 +31,6 @@ export interface CoreImports {
 	readonly ccB: number
 	readonly tlbRead: number
 	readonly tlbWrite: number
-	readonly frameBase: number
 	/** Changes when decoded code is dropped. */
 	readonly jumpGeneration: number
 }
@@ -41,15 +41,18 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 	const f = (params: readonly ValueType[], results: readonly ValueType[]) => (name: string) =>
 		module.importFunction('core', name, params, results)
 	const g = (type: ValueType) => (name: string) => module.importGlobal('core', name, type)
+	// Flags as core/flag_kinds.ts has them.
+	const kept: readonly ValueType[] = [I32, I64, I64, I64, I64]
 	return whenAsked({
 		readSlow: f([I64, I32], [I32]),
 		writeSlow: f([I64, I32], [I32]),
 		commitWrite: f([], [I32]),
 		execute: f([I32], [I32]),
-		carryOf: f([I32, I64, I64], [I64]),
-		conditionWith: f([I32, I64, I64, I32], [I32]),
-		flagsWith: f([I32, I64, I64], [I32]),
-		productOverflows: f([I64, I64, I64], [I32]),
+		storeSlow: f([I64, I64, I32], [I32]),
+		settle: f(kept, []),
+		carryKept: f(kept, [I64]),
+		conditionKept: f([...kept, I32], [I32]),
+		flagsKept: f(kept, [I32]),
 		verifyPages: f([I32, I64], [I32]),
 		raiseSimdUnavailable: f([], []),
 		raiseMisaligned: f([], []),
@@ -70,7 +73,6 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		ccB: g(I64),
 		tlbRead: g(I32),
 		tlbWrite: g(I32),
-		frameBase: g(I32),
 		jumpGeneration: g(I32),
 	})
 }

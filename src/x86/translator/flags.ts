@@ -1,29 +1,58 @@
 import type { Code } from '../../wasm/code.ts'
 import { I32, I64 } from '../../wasm/module.ts'
+import * as K from '../core/flag_kinds.ts'
 import type { RegionContext } from './context.ts'
 
-const CC_SUB = 1
-const CC_ADD = 2
-const CC_RES = 3
-const KINDS = { SUB: CC_SUB, ADD: CC_ADD, RES: CC_RES, LOGIC: CC_RES } as const
+/** Operations that set flags and the operands that are kept of them: the KEPT_* of core/flag_kinds.ts. STATUS: `a` holds the flags themselves. */
+const OPERATIONS = {
+	STATUS: 0,
+	SUB: K.KEPT_SUB,
+	ADD: K.KEPT_ADD,
+	LOGIC: K.KEPT_LOGIC,
+	ADC: K.KEPT_ADC,
+	SBB: K.KEPT_SBB,
+	INC: K.KEPT_INC,
+	DEC: K.KEPT_DEC,
+	SHL: K.KEPT_SHL,
+	SHR: K.KEPT_SHR,
+	SAR: K.KEPT_SAR,
+	MUL: K.KEPT_MUL,
+	IMUL: K.KEPT_IMUL,
+	RES: K.KEPT_RES,
+} as const
+export type FlagOperation = keyof typeof OPERATIONS
 
-/** The flags of an operation whose operands (RES: result and CF, AF, OF) are kept. */
-export interface OperandFlags {
-	readonly kind: keyof typeof KINDS
-	readonly size: number
-}
+/** The operation is in the local `kind`, but what overrides its flags is known. */
+const UNKNOWN = 'UNKNOWN'
 
-/**
- * What is known of the flags. LOGIC is RES with CF, OF and AF clear. OVER: those of `base`, but the flags in `mask` are in the local `over`
- * (rotates and bit tests set CF and OF and leave the others). STATUS: `a` holds the flags themselves.
- * PRODUCT: `a` is the signed product of 64-bit factors that are kept; whether it overflowed is asked when it matters.
- */
+/** What overrides CF, or CF and OF, with its operand in `d`: the OVER_* of core/flag_kinds.ts. */
+const OVERRIDES = {
+	CF: K.OVER_CF,
+	ROL32: K.OVER_ROL32,
+	ROL64: K.OVER_ROL64,
+	ROR32: K.OVER_ROR32,
+	ROR64: K.OVER_ROR64,
+	CF_OF: K.OVER_CF_OF,
+} as const
+export type FlagOverride = keyof typeof OVERRIDES
+
+/** What is known of the flags; undefined: the local `kind` tells it. */
 export type KnownFlags =
-	| OperandFlags
-	| { readonly kind: 'OVER'; readonly mask: number; readonly base: KnownFlags }
-	| { readonly kind: 'STATUS' }
-	| { readonly kind: 'PRODUCT' }
+	| {
+			readonly kind: FlagOperation | typeof UNKNOWN
+			/** Bytes. */
+			readonly size: number
+			/** Of a shift; 0: in `c`. */
+			readonly count?: number
+			readonly over?: FlagOverride
+	  }
 	| undefined
+
+/** Whether two say the same. */
+export function sameFlags(a: KnownFlags, b: KnownFlags): boolean {
+	if (a === undefined || b === undefined) return a === b
+	return a.kind === b.kind && a.size === b.size && a.count === b.count && a.over === b.over
+}
 
 /** Widens the value of `size` bytes on the stack to 64 bits. */
 export function widen(code: Code, size: number): void {
@@ -31,28 +60,26 @@ export function widen(code: Code, size: number): void {
 }
 
 /**
- * The six status flags, lazy as in the core (core/flags.ts). Between two instructions the translator knows either nothing (the locals `kind`, `a` and `b` hold
- * them) or the operation and size that set them; then `a` and `b` hold its operands, not shifted, and `kind` is stale. Every way out makes them canonical first.
+ * The six status flags, lazy: the operands of the operation that set them are kept in locals until somebody asks, as core/flag_kinds.ts says. Which operation
+ * it was is known when code is written, or else it is in the local `kind`; every way out writes it there.
  */
 export class LazyFlags {
 	known: KnownFlags
 	/** Locals. */
 	readonly a: number
 	readonly b: number
+	readonly c: number
+	readonly d: number
 	private readonly context: RegionContext
 	private readonly kind: number
-	private readonly over: number
-	private readonly factorX: number
-	private readonly factorY: number
 
 	constructor(context: RegionContext) {
 		const { code } = context
 		this.context = context
 		this.a = code.local(I64)
 		this.b = code.local(I64)
-		this.over = code.local(I64)
-		this.factorX = code.local(I64)
-		this.factorY = code.local(I64)
+		this.c = code.local(I64)
+		this.d = code.local(I64)
 		this.kind = code.local(I32)
 	}
 
@@ -62,51 +89,31 @@ export class LazyFlags {
 		code.globalGet(core.ccKind).set(this.kind).globalGet(core.ccA).set(this.a).globalGet(core.ccB).set(this.b)
 	}
 
-	/** Gives the canonical locals to the core. */
+	/** Gives the flags to the core; `kind` has been written. */
 	spill(): void {
 		const { code, core } = this.context
-		code.get(this.kind).globalSet(core.ccKind).get(this.a).globalSet(core.ccA).get(this.b).globalSet(core.ccB)
+		code.get(this.kind).get(this.a).get(this.b).get(this.c).get(this.d).call(core.settle)
 	}
 
-	/** Flags of an operation on the values in locals x and y (of the width of `size`). RES expects b's flags in y as an i64. */
-	set(kind: keyof typeof KINDS, size: number, x: number, y?: number): void {
+	/** Flags of an operation on the values in locals x and y, i64 or i32 by `size` (y of RES an i64). ADC, SBB, INC, DEC and shifts by a variable have set `c`. */
+	set(kind: FlagOperation, size: number, x: number, y?: number, count?: number): void {
 		const { code } = this.context
 		code.get(x)
 		widen(code, size)
 		code.set(this.a)
-		if (y === undefined) code.i64(0)
-		else {
+		if (y !== undefined) {
 			code.get(y)
 			if (kind !== 'RES') widen(code, size)
+			code.set(this.b)
 		}
-		code.set(this.b)
-		this.known = { kind, size }
+		this.known = count === undefined ? { kind, size } : { kind, size, count }
 	}
 
-	/** Makes kind, a and b canonical in the code that follows, without changing what the translator knows elsewhere. */
+	/** Writes `kind` in the code that follows, without changing what the translator knows elsewhere. */
 	canonical(): void {
-		const { known: flags } = this
-		const { code } = this.context
-		if (flags === undefined) return
-		if (flags.kind === 'STATUS') {
-			code.i32(0).set(this.kind)
-			return
-		}
-		if (flags.kind === 'PRODUCT') {
-			this.pushOverflow()
-			code.i64(0x801).op('i64.mul').set(this.b).i32(CC_RES).set(this.kind)
-			return
-		}
-		if (flags.kind === 'OVER') {
-			this.pushStatus()
-			code.op('i64.extend_i32_u').set(this.a).i64(0).set(this.b).i32(0).set(this.kind)
-			return
-		}
-		const shift = 64 - flags.size * 8
-		code.i32(KINDS[flags.kind] | (shift << 8)).set(this.kind)
-		if (shift === 0) return
-		code.get(this.a).i64(shift).op('i64.shl').set(this.a)
-		if (flags.kind === 'SUB' || flags.kind === 'ADD') code.get(this.b).i64(shift).op('i64.shl').set(this.b)
+		if (this.known === undefined) return
+		this.pushKind()
+		this.context.code.set(this.kind)
 	}
 
 	/** From here on nothing is known of the flags; the locals hold them. */
@@ -115,128 +122,138 @@ export class LazyFlags {
 		this.known = undefined
 	}
 
-	/** Pushes kind, a, b as the core's functions take them. */
-	pushCanonical(): void {
-		const { known: flags } = this
+	/** Pushes what `kind` is to be. */
+	private pushKind(): void {
 		const { code } = this.context
-		if (flags === undefined) {
-			code.get(this.kind).get(this.a).get(this.b)
+		const { known } = this
+		if (known === undefined) {
+			code.get(this.kind)
 			return
 		}
-		if (flags.kind === 'PRODUCT') {
-			code.i32(CC_RES).get(this.a)
-			this.pushOverflow()
-			code.i64(0x801).op('i64.mul')
+		const { kind, size, count = 0 } = known
+		const over = known.over === undefined ? 0 : OVERRIDES[known.over] << K.KEPT_OVER_SHIFT
+		if (kind === UNKNOWN) {
+			code
+				.get(this.kind)
+				.i32((1 << K.KEPT_OVER_SHIFT) - 1)
+				.op('i32.and')
+				.i32(over)
+				.op('i32.or')
 			return
 		}
-		if (flags.kind === 'OVER' || flags.kind === 'STATUS') {
-			code.i32(0)
-			this.pushStatus()
-			code.op('i64.extend_i32_u').i64(0)
-			return
-		}
-		const shift = 64 - flags.size * 8
-		code.i32(KINDS[flags.kind] | (shift << 8)).get(this.a)
-		if (shift) code.i64(shift).op('i64.shl')
-		code.get(this.b)
-		if (shift && (flags.kind === 'SUB' || flags.kind === 'ADD')) code.i64(shift).op('i64.shl')
+		const shift = kind === 'STATUS' ? 0 : 64 - size * 8
+		code.i32(OPERATIONS[kind] | (shift << 8) | (count << K.KEPT_COUNT_SHIFT) | over)
 	}
 
-	/** Pushes the six status flags as in EFLAGS, an i32. */
-	pushStatus(): void {
-		const { known: flags } = this
+	/** Pushes all of them as the core's functions take them. */
+	pushKept(): void {
+		this.pushKind()
+		this.context.code.get(this.a).get(this.b).get(this.c).get(this.d)
+	}
+
+	/** Pops an i64 in which bit 0 is the new CF (over is CF), the result of a rotate, or CF and OF; other flags stay. */
+	override(over: FlagOverride): void {
 		const { code } = this.context
-		if (flags?.kind === 'OVER') {
-			this.withFlags(flags.base, () => this.pushStatus())
-			code.i32(~flags.mask).op('i32.and').get(this.over).op('i32.wrap_i64', 'i32.or')
+		const { known } = this
+		// Of earlier overrides, OF stays when only CF changes.
+		if (over === 'CF' && (known === undefined || (known.over !== undefined && known.over !== 'CF'))) {
+			code.i64(1).op('i64.and')
+			this.pushKept()
+			code.call(this.context.core.flagsKept).op('i64.extend_i32_u').i64(0x800).op('i64.and', 'i64.or').set(this.d)
+			this.known = { ...(known ?? { kind: UNKNOWN, size: 8 }), over: 'CF_OF' }
 			return
 		}
-		if (flags?.kind === 'STATUS') {
-			code.get(this.a).op('i32.wrap_i64')
-			return
-		}
-		this.pushCanonical()
-		code.call(this.context.core.flagsWith)
-	}
-
-	/** Runs `body` as if the flags were `flags`. */
-	withFlags<T>(flags: KnownFlags, body: () => T): T {
-		const before = this.known
-		this.known = flags
-		const result = body()
-		this.known = before
-		return result
-	}
-
-	/** Flags of the signed product in local z of the factors in x and y. */
-	setProduct(x: number, y: number, z: number): void {
-		this.context.code.get(x).set(this.factorX).get(y).set(this.factorY).get(z).set(this.a).i64(0).set(this.b)
-		this.known = { kind: 'PRODUCT' }
-	}
-
-	/** Pushes whether the product overflowed, an i64 of 0 or 1. */
-	private pushOverflow(): void {
-		this.context.code.get(this.factorX).get(this.factorY).get(this.a).call(this.context.core.productOverflows).op('i64.extend_i32_u')
-	}
-
-	/** Pops an i64 with new values of the flags in `mask` (CF, or CF and OF); the others stay. */
-	override(mask: number): void {
-		const { known: flags } = this
-		const { code } = this.context
-		if (flags?.kind !== 'OVER') {
-			code.set(this.over)
-			this.known = { kind: 'OVER', mask, base: flags }
-			return
-		}
-		const kept = flags.mask & ~mask
-		if (kept) code.get(this.over).i64(kept).op('i64.and', 'i64.or')
-		code.set(this.over)
-		this.known = { kind: 'OVER', mask: flags.mask | mask, base: flags.base }
+		code.set(this.d)
+		this.known = { ...(known ?? { kind: UNKNOWN, size: 8 }), over }
 	}
 
 	/** Pops an i32 of status flags as in EFLAGS. */
 	setStatus(): void {
-		const { code } = this.context
-		code.op('i64.extend_i32_u').set(this.a).i64(0).set(this.b)
-		this.known = { kind: 'STATUS' }
+		this.context.code.op('i64.extend_i32_u').set(this.a)
+		this.known = { kind: 'STATUS', size: 8 }
+	}
+
+	/** Pushes the six status flags as in EFLAGS, an i32. */
+	pushStatus(): void {
+		this.pushKept()
+		this.context.code.call(this.context.core.flagsKept)
 	}
 
 	/** Pushes CF, an i64. */
 	pushCarry(): void {
-		const { known: flags } = this
+		const { code, core } = this.context
+		if (this.pushKnownCarry()) return
+		this.pushKept()
+		code.call(core.carryKept)
+	}
+
+	private pushKnownCarry(): boolean {
+		const { known } = this
 		const { code } = this.context
-		switch (flags?.kind) {
-			case 'OVER':
-				code.get(this.over).i64(1).op('i64.and')
-				return
+		const bit = (local: number, number: number) => {
+			code.get(local)
+			if (number) code.i64(number).op('i64.shr_u')
+			code.i64(1).op('i64.and')
+			return true
+		}
+		switch (known?.over) {
+			case 'ROR32':
+				return bit(this.d, 31)
+			case 'ROR64':
+				code.get(this.d).i64(63).op('i64.shr_u')
+				return true
+			case undefined:
+				break
+			default:
+				return bit(this.d, 0)
+		}
+		switch (known?.kind) {
 			case 'STATUS':
-				code.get(this.a).i64(1).op('i64.and')
-				return
-			case 'PRODUCT':
-				this.pushOverflow()
-				return
+				return bit(this.a, 0)
+			case 'RES':
+				return bit(this.b, 0)
 			case 'SUB':
-				code.get(this.a).get(this.b).op('i64.lt_u', 'i64.extend_i32_u')
-				return
 			case 'ADD':
-				if (flags.size === 8) code.get(this.a).get(this.b).op('i64.add').get(this.a).op('i64.lt_u', 'i64.extend_i32_u')
-				else
-					code
-						.get(this.a)
-						.get(this.b)
-						.op('i64.add')
-						.i64(flags.size * 8)
-						.op('i64.shr_u')
-				return
+				code.get(this.a).get(this.b).op('i64.lt_u', 'i64.extend_i32_u')
+				return true
+			case 'ADC':
+				this.pushCarryOut(known.size)
+				return true
+			case 'SBB':
+				// x < y, or the difference less than the borrow.
+				code.get(this.a).get(this.b).op('i64.lt_u').get(this.a).get(this.b).op('i64.sub').get(this.c)
+				code.op('i64.lt_u', 'i32.or', 'i64.extend_i32_u')
+				return true
 			case 'LOGIC':
 				code.i64(0)
-				return
-			case 'RES':
-				code.get(this.b).i64(1).op('i64.and')
-				return
+				return true
+			case 'INC':
+			case 'DEC':
+				code.get(this.c)
+				return true
+			case 'SHL':
+				return known.count ? bit(this.a, known.size * 8 - known.count) : false
+			case 'SHR':
+			case 'SAR':
+				return known.count ? bit(this.a, known.count - 1) : false
 			default:
-				this.pushCanonical()
-				code.call(this.context.core.carryOf)
+				return false
 		}
+	}
+
+	private pushCarryOut(size: number): void {
+		const { code } = this.context
+		code.get(this.a).get(this.b).op('i64.add')
+		if (size < 8) {
+			code
+				.get(this.c)
+				.op('i64.add')
+				.i64(size * 8)
+				.op('i64.shr_u')
+			return
+		}
+		// Either sum wraps.
+		code.get(this.a).op('i64.lt_u')
+		code.get(this.a).get(this.b).op('i64.add').get(this.c).op('i64.add').get(this.c).op('i64.lt_u', 'i32.or', 'i64.extend_i32_u')
 	}
 }

@@ -1,9 +1,9 @@
 import type { MemoryOperator } from '../../wasm/code.ts'
-import { I32, I64, VOID } from '../../wasm/module.ts'
+import { I32, I64, type ValueType, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import type { RegionContext } from './context.ts'
 import type { Exits } from './exits.ts'
-import type { LazyFlags } from './flags.ts'
+import { type LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
 import type { GeneralRegisters } from './registers.ts'
 
@@ -86,16 +86,26 @@ export class Memory {
 		this.lookUp(instruction, size, this.tlbWrite, this.context.core.writeSlow, aligned)
 	}
 
-	/** `aligned`: an address that is no multiple of the size, which is then at most 16, does not match, and raises #GP. */
-	private lookUp(instruction: Instruction, size: number, table: number, slow: number, aligned: boolean): void {
-		const { code, core } = this.context
-		code.tee(this.va).i64(8).op('i64.shr_u', 'i32.wrap_i64').i32(this.tlbMask).op('i32.and').get(table).op('i32.add').tee(this.slot)
+	/**
+	 * Pops a linear address into `va`; pushes whether the TLB `table` has it for `size` bytes, with its entry in `slot`. `aligned`: an address that is no multiple
+	 * of the size, which is then at most 16, does not match.
+	 */
+	private probe(size: number, table: number, aligned = false): void {
+		const { code } = this.context
+		code.tee(this.va).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(this.tlbMask).op('i32.and').get(table).op('i32.add').tee(this.slot)
 		code.memory('i64.load').get(this.va)
 		if (size > 1 && !aligned) code.i64(size - 1).op('i64.add')
 		code.i64(aligned ? PAGE_MASK | BigInt(size - 1) : PAGE_MASK).op('i64.and', 'i64.eq')
-		code.if(VOID, true)
-		code.get(this.va).op('i32.wrap_i64').get(this.slot).memory('i32.load', 8).op('i32.add').set(this.host)
-		code.else()
+	}
+
+	/** Pushes the host address of what probe() found. */
+	private pushHost(): void {
+		this.context.code.get(this.va).op('i32.wrap_i64').get(this.slot).memory('i32.load', 8).op('i32.add')
+	}
+
+	/** Where the TLB has not: pushes the host address that the core finds. */
+	private pushSlow(instruction: Instruction, size: number, slow: number, aligned = false): void {
+		const { code, core } = this.context
 		if (aligned) {
 			code
 				.get(this.va)
@@ -111,7 +121,58 @@ export class Memory {
 		code.if()
 		this.exits.fault(instruction)
 		code.end()
+		code.get(this.host)
+	}
+
+	private lookUp(instruction: Instruction, size: number, table: number, slow: number, aligned: boolean): void {
+		const { code } = this.context
+		this.probe(size, table, aligned)
+		code.if(I32, true)
+		this.pushHost()
+		code.else()
+		this.pushSlow(instruction, size, slow, aligned)
 		code.end()
+		code.set(this.host)
+	}
+
+	/** Pops a linear address, pushes the value of `size` bytes there. */
+	read(instruction: Instruction, size: number): void {
+		this.readWith(instruction, size, size === 8 ? I64 : I32, () => this.context.code.memory(LOADS[size]!))
+	}
+
+	/**
+	 * Pops a linear address, pushes what `load` makes of `size` bytes there: it pops their host address and pushes a value of `type`. It is written twice, so that
+	 * the value and not its address is what the fast and the slow path meet with.
+	 */
+	readWith(instruction: Instruction, size: number, type: ValueType, load: () => void, aligned = false): void {
+		const { code } = this.context
+		this.probe(size, this.tlbRead, aligned)
+		code.if(type, true)
+		this.pushHost()
+		load()
+		code.else()
+		this.pushSlow(instruction, size, this.context.core.readSlow, aligned)
+		load()
+		code.end()
+	}
+
+	/**
+	 * Pops a linear address, stores the value in local `value` there, then does `finish` (register and flag changes). A store that drops decoded code leaves the
+	 * region for offset `next` after it.
+	 */
+	write(instruction: Instruction, size: number, value: number, finish: () => void, next: number): void {
+		const { code, core } = this.context
+		this.probe(size, this.tlbWrite)
+		code.if(VOID, true)
+		this.pushHost()
+		code.get(value).memory(STORES[size]!)
+		code.else()
+		code.get(this.va).get(value)
+		widen(code, size)
+		code.i32(size).call(core.storeSlow)
+		this.afterSlowStore(instruction, finish, next)
+		code.end()
+		finish()
 	}
 
 	/** Pushes the value of `size` bytes at `host`. */
@@ -119,10 +180,7 @@ export class Memory {
 		this.context.code.get(this.host).memory(LOADS[size]!)
 	}
 
-	/**
-	 * Stores the value in local `value` at `host`, then does `finish` (register and flag changes). A store that the core must complete may fault, before
-	 * `finish`; one that dropped decoded code leaves the region for offset `next` after it.
-	 */
+	/** Stores the value in local `value` at `host`, which hostForWrite() found; otherwise as write(). A refused store faults before `finish`. */
 	store(instruction: Instruction, size: number, value: number, finish: () => void, next: number): void {
 		this.context.code.get(this.host).get(value).memory(STORES[size]!)
 		this.complete(instruction, finish, next)
@@ -131,20 +189,30 @@ export class Memory {
 
 	/** After a store at `host`: the core completes one that was made in the bounce buffer. */
 	complete(instruction: Instruction, finish: () => void, next: number): void {
-		const { code, core } = this.context
-		code.get(this.host).globalGet(core.frameBase).op('i32.lt_u')
+		const { code, core, state } = this.context
+		code
+			.get(this.host)
+			.i32(state + L.CPU_SPLIT_BUFFER)
+			.op('i32.eq')
 		code.if(VOID, false)
-		code.call(core.commitWrite).tee(this.slot).op('i32.eqz')
+		code.call(core.commitWrite)
+		this.afterSlowStore(instruction, finish, next)
+		code.end()
+	}
+
+	/** Pops the outcome of commitWrite() or storeSlow(). */
+	private afterSlowStore(instruction: Instruction, finish: () => void, next: number): void {
+		const { code } = this.context
+		code.tee(this.slot).i32(1).op('i32.ne')
+		code.if()
+		code.get(this.slot).op('i32.eqz')
 		code.if()
 		this.exits.fault(instruction)
 		code.end()
-		code.get(this.slot).i32(2).op('i32.eq')
-		code.if()
 		const before = this.flags.known
 		finish()
 		this.exits.to(next)
 		this.flags.known = before
-		code.end()
 		code.end()
 	}
 }

@@ -6,7 +6,7 @@ import { Conditions } from './conditions.ts'
 import type { RegionContext, RegionPlace, RegisterUse } from './context.ts'
 import type { CoreImports } from './core_imports.ts'
 import { Exits } from './exits.ts'
-import { type KnownFlags, LazyFlags, type OperandFlags, widen } from './flags.ts'
+import { type FlagOperation, type FlagOverride, type KnownFlags, LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
 import { Memory } from './memory.ts'
 import { GeneralRegisters } from './registers.ts'
@@ -168,16 +168,18 @@ export class RegionCode {
 		widen(this.code, size)
 	}
 
-	setFlags(kind: OperandFlags['kind'], size: number, x: number, y?: number): void {
-		this.lazy.set(kind, size, x, y)
+	/** Flags of an operation on the values in locals x and y; see LazyFlags. */
+	setFlags(kind: FlagOperation, size: number, x: number, y?: number, count?: number): void {
+		this.lazy.set(kind, size, x, y, count)
 	}
 
-	setProductFlags(x: number, y: number, z: number): void {
-		this.lazy.setProduct(x, y, z)
+	/** Pops the third operand of the flags, an i64: the carry that ADC, SBB, INC and DEC keep, or the count of a shift. */
+	setFlagsOperand(): void {
+		this.code.set(this.lazy.c)
 	}
 
-	overrideFlags(mask: number): void {
-		this.lazy.override(mask)
+	overrideFlags(over: FlagOverride): void {
+		this.lazy.override(over)
 	}
 
 	/** Pops an i32 of status flags as in EFLAGS. */
@@ -220,6 +222,21 @@ export class RegionCode {
 	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`, as hostForRead(). The store is made by store() or storeXmm(). */
 	hostForWrite(instruction: Instruction, size: number, aligned = false): void {
 		this.memory.hostForWrite(instruction, size, aligned)
+	}
+
+	/** Pops a linear address, pushes the value of `size` bytes there. */
+	read(instruction: Instruction, size: number): void {
+		this.memory.read(instruction, size)
+	}
+
+	/** The same with a load of one's own, which pops a host address and pushes a value of `type`; it is written twice. `aligned` as above. */
+	readWith(instruction: Instruction, size: number, type: ValueType, load: () => void, aligned = false): void {
+		this.memory.readWith(instruction, size, type, load, aligned)
+	}
+
+	/** Pops a linear address, stores the value in local `value` there, then does `finish`; see store(). */
+	write(instruction: Instruction, size: number, value: number, finish: () => void, next = instruction.off + instruction.length): void {
+		this.memory.write(instruction, size, value, finish, next)
 	}
 
 	/** Pushes the value of `size` bytes at `host`. */

@@ -10,8 +10,7 @@ export type Emitter = (r: RegionCode, i: Instruction) => boolean
 export function pushOperand(r: RegionCode, i: Instruction): void {
 	if (!i.memory) return r.xmm.get(i.rm)
 	r.pushEffectiveAddress(i)
-	r.hostForRead(i, 16, true)
-	r.code.get(r.host).v128('load')
+	r.readWith(i, 16, V128, () => r.code.v128('load'), true)
 }
 
 /** Pushes the quadword or doubleword (as an i64, upper half zero) of the ModRM.rm operand. */
@@ -19,8 +18,7 @@ export function pushScalar(r: RegionCode, i: Instruction, size: 4 | 8): void {
 	const { code } = r
 	if (i.memory) {
 		r.pushEffectiveAddress(i)
-		r.hostForRead(i, size)
-		r.load(size)
+		r.read(i, size)
 		r.widen(size)
 	} else {
 		r.xmm.get(i.rm)
@@ -52,11 +50,10 @@ export type Format = keyof typeof FORMATS
 
 /** Pushes the number of the ModRM.rm operand. */
 export function pushNumber(r: RegionCode, i: Instruction, format: Format): void {
-	const { size, extract } = FORMATS[format]
+	const { size, type, extract } = FORMATS[format]
 	if (i.memory) {
 		r.pushEffectiveAddress(i)
-		r.hostForRead(i, size)
-		r.code.get(r.host).memory(`${format}.load`)
+		r.readWith(i, size, type, () => r.code.memory(`${format}.load`))
 	} else {
 		r.xmm.get(i.rm)
 		r.code.lane(extract, 0)

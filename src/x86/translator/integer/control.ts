@@ -1,0 +1,56 @@
+import { I64 } from '../../../wasm/module.ts'
+import type { Instruction } from '../instruction.ts'
+import type { RegionCode } from '../region_code.ts'
+import { pushRm } from './operands.ts'
+import { peek, push, raiseStack } from './stack.ts'
+
+/** The call's own part: the return address is stored, control goes on to offset `target` (or, with `target` undefined, to the address in x64). */
+export function emitCall(r: RegionCode, i: Instruction, target: number): void {
+	r.pushAddress(i.off + i.length)
+	r.code.set(r.z64)
+	push(r, i, undefined, target)
+}
+
+/** The core raises the exception that the instruction is known to end in. */
+function refuse(r: RegionCode, i: Instruction): void {
+	const before = r.flags
+	r.execute(i)
+	r.code.op('unreachable')
+	r.flags = before
+}
+
+/** Leaves the return address in local x64. False: left to the core. */
+export function emitReturn(r: RegionCode, i: Instruction): boolean {
+	if (i.size !== 8) return false
+	peek(r, i)
+	r.code.tee(r.x64)
+	// A non-canonical address faults at the RET itself.
+	r.code.i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(r.x64).op('i64.ne')
+	r.code.if()
+	refuse(r, i)
+	r.code.end()
+	raiseStack(r, 8)
+	return true
+}
+
+/** JMP and CALL through a register or memory: leaves the region, or leaves the address in local `to`. False: left to the core. */
+export function emitIndirect(r: RegionCode, i: Instruction, to?: number): boolean {
+	if (i.size !== 8) return false
+	const { code } = r
+	const target = r.temporary(I64)
+	pushRm(r, i)
+	code.tee(target)
+	code.i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(target).op('i64.ne')
+	code.if()
+	refuse(r, i)
+	code.end()
+	if (i.op === 'CALL_E') {
+		r.pushAddress(i.off + i.length)
+		code.set(r.z64)
+		push(r, i)
+	}
+	code.get(target)
+	if (to === undefined) r.exitToPushed()
+	else code.set(to)
+	return true
+}

@@ -1,0 +1,106 @@
+import { constant, type Emitter, extendSigned, hasImmediate, op, pushRm, x, z } from './operands.ts'
+
+const move: Emitter = (r, i) => {
+	const { size } = i
+	const { code } = r
+	if (i.opcode >= 0x8a && i.opcode < 0xb0) {
+		pushRm(r, i)
+		r.setRegister(i.reg, size)
+		return true
+	}
+	if (hasImmediate(i)) constant(r, size, i.imm)
+	else r.getRegister(i.reg, size)
+	if (!i.memory) {
+		r.setRegister(i.rm, size)
+		return true
+	}
+	code.set(z(r, size))
+	r.pushEffectiveAddress(i)
+	r.write(i, size, z(r, size), () => {})
+	return true
+}
+
+const extend =
+	(from: number, signed: boolean): Emitter =>
+	(r, i) => {
+		pushRm(r, i, from)
+		if (signed) extendSigned(r, from, i.size)
+		else if (i.size === 8) r.code.op('i64.extend_i32_u')
+		r.setRegister(i.reg, i.size)
+		return true
+	}
+
+const lea: Emitter = (r, i) => {
+	if (i.size < 4) return false
+	r.pushEffectiveAddress(i)
+	if (i.size === 4) r.code.op('i32.wrap_i64')
+	r.setRegister(i.reg, i.size)
+	return true
+}
+
+const exchange: Emitter = (r, i) => {
+	if (i.memory) return false
+	const { size } = i
+	const other = i.op === 'XCHG_A' ? 0 : i.reg
+	r.getRegister(i.rm, size)
+	r.code.set(x(r, size))
+	r.getRegister(other, size)
+	r.setRegister(i.rm, size)
+	r.code.get(x(r, size))
+	r.setRegister(other, size)
+	return true
+}
+
+const setcc: Emitter = (r, i) => {
+	r.pushCondition(i.cc)
+	if (!i.memory) {
+		r.setRegister(i.rm, 1)
+		return true
+	}
+	r.code.set(r.z32)
+	r.pushEffectiveAddress(i)
+	r.write(i, 1, r.z32, () => {})
+	return true
+}
+
+const cmovcc: Emitter = (r, i) => {
+	const { size } = i
+	pushRm(r, i)
+	r.getRegister(i.reg, size)
+	r.pushCondition(i.cc)
+	r.code.op('select')
+	r.setRegister(i.reg, size)
+	return true
+}
+
+const convert: Emitter = (r, i) => {
+	const { size } = i
+	if (size < 4) return false
+	if (i.op === 'CBW') {
+		r.getRegister(0, size >> 1)
+		extendSigned(r, size >> 1, size)
+		r.setRegister(0, size)
+		return true
+	}
+	r.getRegister(0, size)
+	constant(r, size, BigInt(size * 8 - 1))
+	r.code.op(op(size, 'shr_s'))
+	r.setRegister(16, size)
+	return true
+}
+
+export const MOVE: Readonly<Record<string, Emitter>> = {
+	MOV: move,
+	LEA: lea,
+	XCHG: exchange,
+	XCHG_A: exchange,
+	MOVZX_B: extend(1, false),
+	MOVZX_W: extend(2, false),
+	MOVSX_B: extend(1, true),
+	MOVSX_W: extend(2, true),
+	MOVSXD: (r, i) => i.size === 8 && extend(4, true)(r, i),
+	SETCC: setcc,
+	CMOVCC: cmovcc,
+	CBW: convert,
+	CWD: convert,
+}

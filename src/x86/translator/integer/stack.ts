@@ -1,0 +1,69 @@
+import { I64 } from '../../../wasm/module.ts'
+import type { Instruction } from '../instruction.ts'
+import type { RegionCode } from '../region_code.ts'
+import { type Emitter, pushRm } from './operands.ts'
+
+const RSP = 32
+const RBP = 40
+
+/** Stores the 64-bit value in local z64 below the stack pointer, then lowers it. */
+export function push(r: RegionCode, i: Instruction, after = () => {}, next?: number): void {
+	const { code } = r
+	const sp = r.temporary(I64)
+	r.getRegister(RSP, 8)
+	code.i64(8).op('i64.sub').tee(sp)
+	const finish = () => {
+		code.get(sp)
+		r.setRegister(RSP, 8)
+		after()
+	}
+	r.write(i, 8, r.z64, finish, next)
+}
+
+/** Pushes the 64-bit value at the stack pointer. */
+export function peek(r: RegionCode, i: Instruction): void {
+	r.getRegister(RSP, 8)
+	r.read(i, 8)
+}
+
+export function raiseStack(r: RegionCode, bytes: number): void {
+	r.getRegister(RSP, 8)
+	r.code.i64(bytes).op('i64.add')
+	r.setRegister(RSP, 8)
+}
+
+const stack: Emitter = (r, i) => {
+	if (i.size !== 8) return false
+	const { code } = r
+	switch (i.op) {
+		case 'PUSH':
+			pushRm(r, i)
+			code.set(r.z64)
+			push(r, i)
+			return true
+		case 'PUSH_I':
+			code.i64(i.imm).set(r.z64)
+			push(r, i)
+			return true
+		case 'POP':
+			if (i.memory) return false
+			peek(r, i)
+			code.set(r.z64)
+			raiseStack(r, 8)
+			code.get(r.z64)
+			r.setRegister(i.rm, 8)
+			return true
+		default: {
+			// LEAVE
+			r.getRegister(RBP, 8)
+			r.read(i, 8)
+			r.getRegister(RBP, 8)
+			code.i64(8).op('i64.add')
+			r.setRegister(RSP, 8)
+			r.setRegister(RBP, 8)
+			return true
+		}
+	}
+}
+
+export const STACK: Readonly<Record<string, Emitter>> = { PUSH: stack, PUSH_I: stack, POP: stack, LEAVE: stack }
