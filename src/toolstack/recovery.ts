@@ -14,7 +14,8 @@ export async function recover(lifecycle: Lifecycle, host: Host): Promise<void> {
 	const { table, options } = lifecycle
 	if ((await host.store.read('/local/domain/0/name')) === undefined) await writeDom0Tree(host.store, { memory_kib: options.dom0Memory_kib })
 	const states = await host.xen.domains()
-	for (const state of states) if (table.get(state.uuid) === undefined) await removeUnknown(lifecycle, host, state)
+	const known = new Set(table.entries().flatMap(({ uuid, record: { phase } }) => (phase.is === 'renaming' ? [uuid, phase.away] : [uuid])))
+	for (const state of states) if (!known.has(state.uuid)) await removeUnknown(lifecycle, host, state)
 	await sweepStore(host, states)
 	const recoveries = table.entries().map((entry) =>
 		table

@@ -118,6 +118,7 @@ export class RemoteXen implements XenControl {
 		const hello: Hello = { interface: XENCTRL_INTERFACE_VERSION, role: this.role, open: { kind: 'console', domid } }
 		let blocked = false
 		let over = false
+		let joined = false
 		/** What has come before the first resume(). */
 		let early: Uint8Array[] | undefined = []
 		const channel: Channel = await shakeHands(this.dial, hello, (events) => ({
@@ -135,9 +136,10 @@ export class RemoteXen implements XenControl {
 				events.lost()
 				over = true
 				for (const drain of drains.splice(0)) drain()
-				reader.closed()
+				if (joined) reader.closed()
 			},
 		}))
+		joined = true
 		return {
 			write(bytes) {
 				if (!over && !channel.write(encodeFrame(WIRE_DATA, bytes))) blocked = true
