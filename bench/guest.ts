@@ -12,6 +12,7 @@ import { type ConsoleOwner, followConsole, type GuestRun } from './guest_console
 import { bootOnly, type GuestImage } from './guest_image.ts'
 
 const QEMU = 'qemu-system-x86_64'
+const STOP_LIMIT_MS = 30_000
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** Where a daemon with this directory's cache keeps translations. */
@@ -49,20 +50,23 @@ async function runUnderDaemon(directory: string, name: string, { kernel, ramdisk
 	const interrupted = () => void stop(client).then(() => process.exit(130))
 	for (const signal of SIGNALS) process.on(signal, interrupted)
 	try {
-		const { pid } = await client.daemon()
-		return await followConsole(start(xm, ['create', '-q', '-c', config], env), { name, pid, memory_MiB })
+		const { pid: xend, hypervisorPid } = await client.daemon()
+		return await followConsole(start(xm, ['create', '-q', '-c', config], env), { name, pid: hypervisorPid, others: [xend], memory_MiB })
 	} finally {
 		for (const signal of SIGNALS) process.off(signal, interrupted)
 		await stop(client)
 	}
 }
 
-/** Returns when the daemon has gone, and with it all that it has in its directory. */
+/** Returns when the daemon and its hypervisor have gone, and with them all that they have in the directory. */
 async function stop(client: XendClient): Promise<void> {
-	const { pid } = await client.daemon()
-	await client.destroy('bench').catch(() => {})
-	await client.stop().catch(() => {})
-	while (existsSync(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 20))
+	const { pid, hypervisorPid } = await client.daemon()
+	await client.stop({ domains: 'destroy' }).catch(() => {})
+	const running = () => [pid, hypervisorPid].filter((process) => existsSync(`/proc/${process}`))
+	for (const end_ms = performance.now() + STOP_LIMIT_MS; running().length > 0; ) {
+		if (performance.now() > end_ms) throw new Error(`these processes of the daemon's do not end: ${running().join(', ')}`)
+		await new Promise((resolve) => setTimeout(resolve, 20))
+	}
 }
 
 /** QEMU's version, or null where it is not installed. */
@@ -78,7 +82,7 @@ export function runInQemu(name: string, { kernel, ramdisk, memory_MiB, work }: G
 	const append = `console=ttyS0 panic=-1 ${work}`
 	const args = ['-m', `${memory_MiB}`, '-kernel', kernel, '-initrd', ramdisk, '-append', append]
 	const child = start(QEMU, [...QEMU_OPTIONS.split(' '), ...args], process.env)
-	return followConsole(child, { name, pid: child.pid, memory_MiB })
+	return followConsole(child, { name, pid: child.pid, others: [], memory_MiB })
 }
 
 function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv): ConsoleOwner {

@@ -24,6 +24,8 @@ export interface GuestProcess {
 	readonly name: string
 	/** Of the process that runs the guest. */
 	readonly pid: number | undefined
+	/** Processes that are there for it: their memory and their time count too. */
+	readonly others: readonly number[]
 	readonly memory_MiB: number
 }
 
@@ -76,11 +78,12 @@ class Observation {
 		const mark = MARKS.find((text) => line.includes(text))
 		const measured = parseLine(line)
 		if (mark === undefined && measured === null) return
-		const now = momentOf(this.guest.pid)
+		const { pid, others, memory_MiB } = this.guest
+		const now = momentOf([pid, ...others])
 		if (mark !== undefined) this.moments.set(mark, now)
 		if (mark === GUEST_READY) {
 			this.ready_s = performance.now() / 1000
-			this.memory = residentMemory(this.guest.pid, this.guest.memory_MiB)
+			this.memory = residentMemory(pid, others, memory_MiB)
 		}
 		const share = threadShare(this.last, now)
 		if (measured !== null) this.measurements.push(Number.isNaN(share) ? measured : { ...measured, cpuShare: share })

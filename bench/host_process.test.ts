@@ -19,17 +19,17 @@ test('anonymousMappings() are those that can be read and written, and are no fil
 test('residentMemory() tells the touched pages of a large mapping from all other memory', linux, () => {
 	const [pages, touched] = [65536 / 4, 1024]
 	const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
-	const before = residentMemory(process.pid, 1024)!
+	const before = residentMemory(process.pid, [], 1024)!
 	const bytes = new Uint8Array(memory.buffer)
 	for (let page = 0; page < touched; page++) bytes[bytes.length - 1 - page * 4096] = 1
-	const after = residentMemory(process.pid, 1024)!
+	const after = residentMemory(process.pid, [], 1024)!
 	assert.ok(before.guest_MiB < 1, `${before.guest_MiB} MiB before`)
 	assert.ok(after.guest_MiB >= (touched * 4096) / 2 ** 20, `${after.guest_MiB} MiB after`)
 	assert.ok(after.other_MiB > 10, `${after.other_MiB} MiB of other memory`)
 })
 
 test('a process that is not there has neither memory nor time', () => {
-	assert.equal(residentMemory(2 ** 30, 1), null)
-	assert.equal(momentOf(2 ** 30), null)
-	assert.ok(Number.isNaN(threadShare(null, momentOf(process.pid))))
+	assert.equal(residentMemory(2 ** 30, [], 1), null)
+	assert.equal(momentOf([process.pid, 2 ** 30]), null)
+	assert.ok(Number.isNaN(threadShare(null, momentOf([process.pid]))))
 })

@@ -1,26 +1,30 @@
-/** What Linux tells of a process that runs a guest (proc(5)). */
+/** What Linux tells of the processes that run a guest (proc(5)). */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 
 const PAGE_SIZE = 4096
 const MIB = 1 << 20
 
-/** A process at a moment. */
+/** Processes at a moment. */
 export interface Moment {
 	readonly time_s: number
 	/** Time that each thread has run so far, by thread. */
 	readonly cpu_s: ReadonlyMap<string, number>
 }
 
-/** Null when the process has ended. */
-export function momentOf(pid: number | undefined): Moment | null {
+/** Null when one of the processes has ended. */
+export function momentOf(pids: readonly (number | undefined)[]): Moment | null {
 	const time_s = performance.now() / 1000
 	const cpu_s = new Map<string, number>()
-	for (const thread of attempt(() => readdirSync(`/proc/${pid}/task`)) ?? []) {
-		// Nanoseconds on a CPU, nanoseconds in wait for one, slices.
-		const text = attempt(() => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'))
-		if (text !== null) cpu_s.set(thread, Number(text.split(' ')[0]) / 1e9)
+	for (const pid of pids) {
+		const threads = attempt(() => readdirSync(`/proc/${pid}/task`))
+		if (threads === null) return null
+		for (const thread of threads) {
+			// Nanoseconds on a CPU, nanoseconds in wait for one, slices.
+			const text = attempt(() => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8'))
+			if (text !== null) cpu_s.set(thread, Number(text.split(' ')[0]) / 1e9)
+		}
 	}
-	return cpu_s.size === 0 ? null : { time_s, cpu_s }
+	return { time_s, cpu_s }
 }
 
 /** Parts of a host CPU that the threads had between two moments; NaN for a moment that was not seen. */
@@ -29,10 +33,18 @@ function shares(from: Moment | null, to: Moment | null): number[] {
 	return [...to.cpu_s].map(([thread, cpu_s]) => (cpu_s - (from.cpu_s.get(thread) ?? 0)) / (to.time_s - from.time_s))
 }
 
-/** Of the whole process. */
+/** Of all threads. */
 export const cpuShare = (from: Moment | null, to: Moment | null): number => shares(from, to).reduce((sum, share) => sum + share, 0)
 /** Of the busiest thread: the guest's processor, while the guest is busy. */
 export const threadShare = (from: Moment | null, to: Moment | null): number => Math.max(...shares(from, to))
+
+/** Time that this process's children that have ended had on a CPU: cutime and cstime of /proc/self/stat, in ticks of 10 ms. */
+export function childrenTime_s(): number {
+	const stat = attempt(() => readFileSync('/proc/self/stat', 'utf8'))
+	if (stat === null) return Number.NaN
+	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+	return (Number(fields[13]) + Number(fields[14])) / 100
+}
 
 export interface ResidentMemory {
 	/** Of the guest's memory. */
@@ -42,21 +54,27 @@ export interface ResidentMemory {
 }
 
 /**
- * Resident memory of a process with a guest of `memory_MiB`. The guest's memory is the end of the smallest anonymous mapping that holds as
+ * Resident memory of a process with a guest of `memory_MiB`, and of others that are there for it. The guest's memory is the end of the smallest anonymous mapping that holds as
  * much: QEMU's has its size, a domain's the hypervisor's tables before it, and less than 1 MiB of them after it. Null where that can't be seen.
  */
-export function residentMemory(pid: number | undefined, memory_MiB: number): ResidentMemory | null {
+export function residentMemory(pid: number | undefined, others: readonly number[], memory_MiB: number): ResidentMemory | null {
 	const size = memory_MiB * MIB
 	const maps = attempt(() => readFileSync(`/proc/${pid}/maps`, 'utf8'))
-	const total_kB = /^VmRSS:\s+(\d+) kB$/m.exec(attempt(() => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? '')?.[1]
+	const total_MiB = [pid, ...others].map(allResident_MiB).reduce((sum, size_MiB) => sum + size_MiB)
 	const [smallest] = anonymousMappings(maps ?? '')
 		.filter(({ start, end }) => end - start >= size)
 		.sort((a, b) => a.end - a.start - (b.end - b.start))
-	if (smallest === undefined || total_kB === undefined) return null
+	if (smallest === undefined || Number.isNaN(total_MiB)) return null
 	const guest = attempt(() => residentPages(pid!, smallest.end - size, smallest.end))
 	if (guest === null) return null
 	const guest_MiB = (guest * PAGE_SIZE) / MIB
-	return { guest_MiB, other_MiB: Number(total_kB) / 1024 - guest_MiB }
+	return { guest_MiB, other_MiB: total_MiB - guest_MiB }
+}
+
+/** NaN when the process has ended. */
+function allResident_MiB(pid: number | undefined): number {
+	const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? ''
+	return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024
 }
 
 interface Mapping {

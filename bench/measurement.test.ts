@@ -62,6 +62,25 @@ test('runs that had too little of the host count only where there are no others'
 	assert.deepEqual(results.disturbed('domain'), [])
 })
 
+test('in host CPU time, a run counts for the part of a CPU that it had', () => {
+	const results = new Results({ cpuTime: true })
+	results.runs.push({ platform: 'domain', measurement: { ...measurement('sort', 500), cpuShare: 0.5 } })
+	results.runs.push({ platform: 'native', measurement: measurement('sort', 100) })
+	assert.equal(results.time_ns('domain', 'sort'), 25)
+	assert.equal(results.timeFromStart_ns('domain', 'sort'), 50)
+	assert.equal(results.time_ns('native', 'sort'), 10)
+	assert.deepEqual(results.disturbed('domain'), [])
+})
+
+test("a guest's figures count when its host was not busy, if there are such", () => {
+	const results = new Results()
+	const saw = (ticksInteger: number, busyShare: number) => results.guests.push({ platform: 'domain', figures: { ticksInteger, busyShare } })
+	saw(0.5, 0.6)
+	assert.equal(results.figure('domain', 'ticksInteger'), 0.5)
+	saw(1, 0.99)
+	assert.equal(results.figure('domain', 'ticksInteger'), 1)
+})
+
 test('programTable() shows medians of an iteration, ratios, and means of groups; no column for what was not measured', () => {
 	const results = resultsOf(
 		...[100, 200, 90_000].map((time) => ['native', measurement('sort', time)] as const),

@@ -20,7 +20,7 @@ export interface Measurement extends Span {
 	readonly all: Span
 	/** Million guest instructions a second, where it can be known. */
 	readonly mips?: number
-	/** Part of a host CPU that the guest's processor had meanwhile, where it can be known. */
+	/** Part of a host CPU that it had meanwhile, in a guest the guest's processor; where it can be known. */
 	readonly cpuShare?: number
 }
 
@@ -93,6 +93,12 @@ export class Results {
 	readonly guests: { readonly platform: GuestPlatform; readonly figures: Partial<GuestFigures> }[] = []
 	/** What went wrong, for people. */
 	readonly problems: string[] = []
+	/** Times are of host CPU and not of the wall's clock. */
+	readonly cpuTime: boolean
+
+	constructor({ cpuTime = false } = {}) {
+		this.cpuTime = cpuTime
+	}
 
 	has(platform: Platform): boolean {
 		return this.runs.some((run) => run.platform === platform)
@@ -100,12 +106,12 @@ export class Results {
 
 	/** Median nanoseconds of one iteration, once warm; NaN when there is no measurement. */
 	time_ns(platform: Platform, program: string): number {
-		return median(this.of(platform, program).map(({ time_ns, iterations }) => time_ns / iterations))
+		return median(this.of(platform, program).map((measurement) => this.perIteration_ns(measurement, measurement)))
 	}
 
 	/** The same from the program's start. */
 	timeFromStart_ns(platform: Platform, program: string): number {
-		return median(this.of(platform, program).map(({ all }) => all.time_ns / all.iterations))
+		return median(this.of(platform, program).map((measurement) => this.perIteration_ns(measurement.all, measurement)))
 	}
 
 	mips(platform: Platform, program: string): number {
@@ -113,12 +119,16 @@ export class Results {
 	}
 
 	figure(platform: GuestPlatform, figure: keyof GuestFigures): number {
-		const values = this.guests.filter((row) => row.platform === platform).map(({ figures }) => figures[figure] ?? Number.NaN)
-		return median(values.filter((value) => !Number.isNaN(value)))
+		const seen = this.guests
+			.filter((row) => row.platform === platform && !Number.isNaN(row.figures[figure] ?? Number.NaN))
+			.map(({ figures }) => figures)
+		const good = seen.filter(({ busyShare }) => (busyShare ?? 1) >= ENOUGH_CPU)
+		return median((good.length > 0 ? good : seen).map((figures) => figures[figure]!))
 	}
 
 	/** The programs all of whose runs other work on the host has disturbed. */
 	disturbed(platform: Platform): string[] {
+		if (this.cpuTime) return []
 		const names = new Set(this.runs.filter((run) => run.platform === platform).map(({ measurement }) => measurement.name))
 		return [...names].filter((name) => !this.of(platform, name).some(undisturbed))
 	}
@@ -137,10 +147,14 @@ export class Results {
 			.map(([name, sums]) => `${name}: ${[...sums].map(([sum, platforms]) => `${sum} (${[...platforms].join(', ')})`).join(' but ')}`)
 	}
 
+	private perIteration_ns({ time_ns, iterations }: Span, { cpuShare = 1 }: Measurement): number {
+		return (time_ns / iterations) * (this.cpuTime ? cpuShare : 1)
+	}
+
 	/** The runs of a program; those that were disturbed do not count where others were not. */
 	private of(platform: Platform, program: string): Measurement[] {
 		const all = this.runs.filter((run) => run.platform === platform && run.measurement.name === program).map((run) => run.measurement)
-		const good = all.filter(undisturbed)
+		const good = this.cpuTime ? all : all.filter(undisturbed)
 		return good.length > 0 ? good : all
 	}
 }

@@ -13,13 +13,14 @@ const RECORD = fileURLToPath(new URL('RESULTS.md', import.meta.url))
 /** `facts` are what was measured with. Returns the exit status. */
 export function present(results: Results, options: Options, facts: readonly string[]): number {
 	const { rounds, time_ms } = options
-	const [title, ...machine] = machineFacts()
 	const problems = [...results.disagreements().map((text) => `checksums differ: ${text}`), ...results.problems]
 	const guests = guestTable(results)
 	const disturbed = (['domain', 'tcg'] as const).map((platform) => [platform, results.disturbed(platform)] as const)
 	const text = [
-		`## ${title}\n`,
-		`${[...machine, ...facts].join('; ')}. Medians of ${rounds} round${rounds === 1 ? '' : 's'} of ${time_ms} ms.\n`,
+		heading([
+			...facts,
+			`medians of ${rounds} round${rounds === 1 ? '' : 's'} of ${time_ms} ms${options.cpuTime ? ', in host CPU time' : ''}`,
+		]),
 		programTable(results, [...options.programs, ...options.realPrograms]),
 		...(guests === null ? [] : [guests]),
 		...(results.has('domain') ? [mustTable(results)] : []),
@@ -33,8 +34,14 @@ export function present(results: Results, options: Options, facts: readonly stri
 	return problems.length === 0 ? 0 : 1
 }
 
+/** Date, commit and machine, and what was measured with. */
+export function heading(facts: readonly string[]): string {
+	const [title, ...machine] = machineFacts()
+	return `## ${title}\n\n${[...machine, ...facts].join('; ')}.\n`
+}
+
 /** The newest results come first, below the file's heading. */
-function record(text: string): void {
+export function record(text: string): void {
 	const old = existsSync(RECORD) ? readFileSync(RECORD, 'utf8') : '# Results\n'
 	const at = old.indexOf('\n## ')
 	const [head, rest] = at < 0 ? [old, ''] : [old.slice(0, at), old.slice(at)]

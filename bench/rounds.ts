@@ -5,7 +5,8 @@ import { runFlat } from './flat_machine.ts'
 import { runInDomain, runInQemu } from './guest.ts'
 import type { GuestRun } from './guest_console.ts'
 import { BUILD, type GuestImage } from './guest_image.ts'
-import { type GuestFigures, type GuestPlatform, type Platform, parseLine, type Results } from './measurement.ts'
+import { childrenTime_s } from './host_process.ts'
+import { type GuestFigures, type GuestPlatform, type Measurement, type Platform, parseLine, type Results } from './measurement.ts'
 import type { Options } from './options.ts'
 import { type Build, runsWithoutKernel, TIMED } from './programs.ts'
 import type { RealTree } from './real_packages.ts'
@@ -29,9 +30,12 @@ export const ALONE_LIMIT_MS = 120_000
 export const ROUNDS: Readonly<Record<Platform, (setup: Setup, results: Results) => void | Promise<void>>> = {
 	native({ options, built, tree }, results) {
 		const run = (name: string, path: string, args: readonly string[], cwd?: string) =>
-			noting(results, 'native', name, () =>
-				addOutput(results, 'native', execFileSync(path, args, { encoding: 'utf8', cwd, stdio: ['ignore', 'pipe', 'ignore'] })),
-			)
+			noting(results, 'native', name, () => {
+				const [start_s, before_s] = [performance.now() / 1000, childrenTime_s()]
+				const output = execFileSync(path, args, { encoding: 'utf8', cwd, stdio: ['ignore', 'pipe', 'ignore'] })
+				const cpuShare = (childrenTime_s() - before_s) / (performance.now() / 1000 - start_s)
+				addOutput(results, 'native', output, Number.isNaN(cpuShare) ? {} : { cpuShare })
+			})
 		for (const { path, name } of built.programs) run(name, path, ['-t', `${options.time_ms}`])
 		if (tree === null) return
 		const output = join(BUILD, `output-${process.pid}`)
@@ -41,7 +45,7 @@ export const ROUNDS: Readonly<Record<Platform, (setup: Setup, results: Results) 
 		for (const { path, name } of built.programs.filter(runsWithoutKernel)) {
 			noting(results, 'processor', name, () => {
 				const { output, instructions, time_ms } = runFlat(core!, path, ['-t', `${options.time_ms}`], ALONE_LIMIT_MS)
-				addOutput(results, 'processor', output, instructions / time_ms / 1000)
+				addOutput(results, 'processor', output, { mips: instructions / time_ms / 1000 })
 			})
 		}
 	},
@@ -69,13 +73,13 @@ function noting(results: Results, platform: Platform, name: string, run: () => v
 	}
 }
 
-function addOutput(results: Results, platform: Platform, output: string, mips?: number): void {
+function addOutput(results: Results, platform: Platform, output: string, more: Partial<Measurement>): void {
 	const measurement = output
 		.split('\n')
 		.map(parseLine)
 		.find((found) => found !== null)
 	if (measurement === undefined) throw new Error(`unexpected output: ${output.trimEnd()}`)
-	results.runs.push({ platform, measurement: mips === undefined ? measurement : { ...measurement, mips } })
+	results.runs.push({ platform, measurement: { ...measurement, ...more } })
 }
 
 function addGuestRun(results: Results, platform: GuestPlatform, run: GuestRun, figures: Partial<GuestFigures> = run.figures): void {

@@ -10,14 +10,23 @@ import { Results } from './measurement.ts'
 import { type Options, readOptions } from './options.ts'
 import { type Build, buildPrograms, runsWithoutKernel } from './programs.ts'
 import { cachedRealTree, ensureRealTree, type RealTree } from './real_packages.ts'
-import { present } from './record.ts'
+import { heading, present, record } from './record.ts'
 import { ALONE_LIMIT_MS, canRun, ROUNDS, type Setup } from './rounds.ts'
+import { measureXenstore } from './xenstore/run.ts'
 
 const say = (line: string) => void process.stderr.write(`bench: ${line}\n`)
 
 async function main(): Promise<number> {
 	const options = readOptions(process.argv.slice(2))
+	if (options.suite === 'xenstore') return xenstore(options)
 	return options.suite === 'setup' ? setUp() : measure(options)
+}
+
+async function xenstore({ rounds, time_ms, record: keep }: Options): Promise<number> {
+	const text = `${heading([`XenStore, medians of ${rounds} rounds of ${time_ms} ms`])}\n${await measureXenstore({ rounds, time_ms }, say)}`
+	process.stdout.write(text)
+	if (keep) record(text)
+	return 0
 }
 
 async function setUp(): Promise<number> {
@@ -45,7 +54,7 @@ async function measure(options: Options): Promise<number> {
 	const platforms = options.platforms.filter((platform) => canRun(platform, setup))
 	if (platforms.length === 0) throw new UserError('there is nothing to measure', { code: 'nothing' })
 	if (platforms.includes('processor')) warmUp(setup)
-	const results = new Results()
+	const results = new Results(options)
 	for (let round = 1; round <= options.rounds; round++) {
 		for (const platform of platforms) {
 			say(`round ${round} of ${options.rounds}: ${platform}`)
