@@ -1,6 +1,7 @@
 import { SHUTDOWN_watchdog } from '../abi/sched.ts'
 import { VIRQ_TIMER } from '../abi/xen.ts'
 import { raiseVirq } from './event_channel.ts'
+import { HOLD_AREAS, holdSwitches, isHeld } from './ring_switch.ts'
 import { writeRunstateArea } from './runstate.ts'
 import { shutdownSelf } from './shutdown.ts'
 import { copyTimeArea } from './time.ts'
@@ -22,8 +23,6 @@ export class TimerState {
 	private poll_ns = NEVER
 	/** Deadlines of the domain's watchdogs; NR_DOMAIN_WATCHDOG_TIMERS. */
 	readonly watchdogs: number[] = [NEVER, NEVER]
-	/** An area could not be written because user mode was running. */
-	private areasPending = false
 
 	constructor(vcpu: VcpuContext) {
 		this.vcpu = vcpu
@@ -74,6 +73,14 @@ export class TimerState {
 		if (polled) this.poll_ns = NEVER
 		this.reckon()
 		return polled
+	}
+
+	/** An area could not be written because user mode was running. */
+	private get areasPending(): boolean {
+		return isHeld(this.vcpu.cpu, HOLD_AREAS)
+	}
+	private set areasPending(pending: boolean) {
+		holdSwitches(this.vcpu.domain.machine, this.vcpu.index, HOLD_AREAS, pending)
 	}
 
 	/** The guest's kernel has become current: areas that had to wait can be written. */

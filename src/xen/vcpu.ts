@@ -6,6 +6,7 @@ import type { Domain } from './domain.ts'
 import type { HypercallArgs } from './hypercall_args.ts'
 import { MmState } from './mm/mm_state.ts'
 import { RateLimit } from './rate_limit.ts'
+import { initialiseRingSwitch, setSwitchVcpuInfo } from './ring_switch.ts'
 import { TimerState } from './timer_state.ts'
 import { TrapState } from './trap_state.ts'
 import { VS_NMI_PENDING, VS_VCPU_INFO, vcpuWord } from './vcpu_shared.ts'
@@ -40,8 +41,7 @@ export class VcpuContext {
 	readonly cpu: Cpu
 	readonly clock: Clock
 	readonly host: VcpuHost
-	/** Host address of the guest's struct vcpu_info (the same as VS_VCPU_INFO). */
-	vcpuInfo: number
+	private info: number
 	/** The arguments of the hypercall that is being served. */
 	readonly hypercallArgs: HypercallArgs = new Uint32Array(12)
 	/** SCHEDOP_block or SCHEDOP_poll: the loop puts the vCPU to sleep after this hypercall. */
@@ -63,10 +63,21 @@ export class VcpuContext {
 		this.clock = clock
 		this.host = host
 		this.logLimit = new RateLimit(clock)
-		this.vcpuInfo = Atomics.load(domain.machine.u32, vcpuWord(domain, index, VS_VCPU_INFO))
-		this.traps = new TrapState()
+		this.info = Atomics.load(domain.machine.u32, vcpuWord(domain, index, VS_VCPU_INFO))
+		initialiseRingSwitch(domain, cpu)
+		setSwitchVcpuInfo(cpu, this.info)
+		this.traps = new TrapState(cpu)
 		this.timers = new TimerState(this)
 		this.mm = new MmState(this)
+	}
+
+	/** Host address of the guest's struct vcpu_info (the same as VS_VCPU_INFO). */
+	get vcpuInfo(): number {
+		return this.info
+	}
+	set vcpuInfo(address: number) {
+		this.info = address
+		setSwitchVcpuInfo(this.cpu, address)
 	}
 
 	/** To the hypervisor's log, prefixed as Xen's gprintk() does (d1v0), at a bounded rate: a guest can provoke most messages. */

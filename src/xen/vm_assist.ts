@@ -15,6 +15,7 @@ import type { Domain } from './domain.ts'
 import { argU32, type HypercallArgs } from './hypercall_args.ts'
 import type { HypercallRow } from './hypercall_row.ts'
 import { CB_MM_M2P_STRICT } from './mm/page_info.ts'
+import { HOLD_IOPL, holdSwitches } from './ring_switch.ts'
 import type { VcpuContext } from './vcpu.ts'
 import { CB_VM_ASSIST, controlWord } from './vcpu_shared.ts'
 
@@ -47,13 +48,20 @@ function vmAssistOp(vcpu: VcpuContext, args: HypercallArgs): number {
 	switch (argU32(args, 0)) {
 		case VMASST_CMD_enable:
 			Atomics.or(words, word, bit)
-			return 0
+			break
 		case VMASST_CMD_disable:
 			Atomics.and(words, word, ~bit)
-			return 0
+			break
 		default:
 			return -XEN_ENOSYS
 	}
+	if (type === VMASST_TYPE_architectural_iopl) holdForIopl(vcpu.domain)
+	return 0
+}
+
+function holdForIopl(domain: Domain): void {
+	const shown = vmAssist(domain, VMASST_TYPE_architectural_iopl)
+	for (let vcpu = 0; vcpu < domain.description.vcpus; vcpu++) holdSwitches(domain.machine, vcpu, HOLD_IOPL, shown)
 }
 
 export const vmAssistHypercall: HypercallRow = {

@@ -10,6 +10,7 @@ import { interpret, budgetLeft } from "./generated/interpreter";
 import { statusFlags, setFlags, STATUS } from "./flags";
 import { loadDataSegment, loadCode } from "./segments";
 import { codeAddress } from "./execute";
+import { switchRings } from "./ring_switch";
 import { decode, decodedLength, decodedOperation } from "./decode";
 import { OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
 
@@ -18,6 +19,8 @@ const AC: u32 = 0x40000;
 const CR0_AM: u32 = 0x40000;
 /** Elements of a repeated string instruction that step() does before giving up. */
 const STEP_BUDGET: i32 = 1 << 20;
+/** Instructions of the budget that a ring switch uses up: code that only makes switches must leave the loop too. */
+const SWITCH_COST: i32 = 16;
 
 export function initialise(state: usize, frameBase: usize, frames: u32, attributes: usize): void {
   S.initialiseState(state, frameBase, frames, attributes);
@@ -53,14 +56,18 @@ function runUntilExit(budget: i32): i32 {
     raise(1, 0);
     return L.EXIT_EXCEPTION;
   }
-  const record = enter(load<u64>(cpu + L.CPU_RIP));
-  if (!record) {
-    store<u32>(cpu + L.CPU_INSN_LENGTH, 0);
-    return exitReason;
-  }
-  interpret(record, budget);
-  store<u64>(cpu + L.CPU_RIP, codeAddress(load<u64>(cpu + L.CPU_RIP)));
-  store<u64>(cpu + L.CPU_ICOUNT, load<u64>(cpu + L.CPU_ICOUNT) + <u64>(budget - budgetLeft));
+  let left = budget;
+  do {
+    const record = enter(load<u64>(cpu + L.CPU_RIP));
+    if (record) {
+      interpret(record, left);
+      left = budgetLeft;
+      store<u64>(cpu + L.CPU_RIP, codeAddress(load<u64>(cpu + L.CPU_RIP)));
+    } else store<u32>(cpu + L.CPU_INSN_LENGTH, 0);
+    left -= SWITCH_COST;
+  } while (left > 0 && switchRings());
+  left += SWITCH_COST;
+  store<u64>(cpu + L.CPU_ICOUNT, load<u64>(cpu + L.CPU_ICOUNT) + <u64>(budget - left));
   store_flags();
   return exitReason;
 }

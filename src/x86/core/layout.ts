@@ -96,6 +96,50 @@ export const CPU_REGION_STATUS = 0x440;
 export const CPU_REGION_RECORD = 0x444;
 /** Private to the core from here to CPU_STATE_SIZE. */
 export const CPU_PRIVATE = 0x480;
+// Ring switches that the core makes by itself (ring_switch.ts): the host's settings, relative to the vCPU's state base.
+/** u32: while it is not 0, every switch is the host's to make. The bits are the host's. */
+export const SWITCH_HOLD = 0x600;
+/** u32: bit n: the gate of exception n masks events. */
+export const SWITCH_GATE_MASKS = 0x604;
+/** u32: 1 when the system call entry masks events. */
+export const SWITCH_SYSCALL_MASKS = 0x608;
+/** u32 host addresses of bytes: events are masked; events are pending. */
+export const SWITCH_EVENT_MASK = 0x60c;
+export const SWITCH_EVENT_PENDING = 0x610;
+/** u32 host address of a u64: where the kernel reads the address of a page fault. */
+export const SWITCH_FAULT_ADDRESS = 0x614;
+/** u32 host address of 64 u32: services served, by number. */
+export const SWITCH_COUNTS = 0x618;
+/** u16 each: flat selectors of the kernel's code and stack, and those that stand for 64-bit user mode at a system call. */
+export const SWITCH_KERNEL_CS = 0x61c;
+export const SWITCH_KERNEL_SS = 0x61e;
+export const SWITCH_USER_CS = 0x620;
+export const SWITCH_USER_SS = 0x622;
+/** u16: the code selector at which a return as SYSRET does it goes to compatibility mode. */
+export const SWITCH_USER_CS32 = 0x624;
+/** u64: linear address of the system call entry, 0 none. */
+export const SWITCH_SYSCALL_ENTRY = 0x628;
+/** u64: stack pointer of the kernel when user mode is left. */
+export const SWITCH_KERNEL_SP = 0x630;
+/** u64, u64: first linear address, and the first beyond it, where frames are the host's to refuse. */
+export const SWITCH_HOLE_START = 0x638;
+export const SWITCH_HOLE_END = 0x640;
+/** 64 x u8: SERVICE_* by the number that the kernel calls it by (RAX). */
+export const SWITCH_SERVICES = 0x648;
+/** u32: stack selector given with SWITCH_KERNEL_SP; nothing uses it. */
+export const SWITCH_STACK_SELECTOR = 0x688;
+/** 32 x u64: linear addresses of the exception handlers, 0: the host's to deliver. */
+export const SWITCH_GATES = 0x700;
+
+/** Returns by a frame of nine u64 at RSP: rax, r11, rcx, flags (0x100: as SYSRET does), rip, cs, rflags, rsp, ss. */
+export const SERVICE_RETURN = 1;
+/** (selector, stack pointer): sets the kernel's stack. */
+export const SERVICE_STACK_SWITCH = 2;
+/** (0 FS, 1 inactive GS, 2 GS; base). */
+export const SERVICE_SEGMENT_BASE = 3;
+/** (0 or not): clears or sets CR0.TS. */
+export const SERVICE_TASK_SWITCHED = 4;
+
 /** Counters, u64 each, for whoever asks how the processor does (x86/counters.ts). Counted by the vCPU's thread; read and cleared by any, losing a few. */
 export const CPU_COUNTERS = 0xd00;
 /** Translated regions entered from the main loop, and instructions that retired until they were left. */

@@ -203,6 +203,18 @@ function writePage(va: u64, size: u32): usize {
   return host;
 }
 
+/** Host address of a frame of the host's making, plainly mapped for reading or writing and not across pages; 0 for all else. Raises nothing. */
+export function framePointer(va: u64, write: u32): usize {
+  const table = write ? S.tlbWrite : S.tlbRead;
+  const slot = tlbSlot(table, va);
+  if (load<u64>(slot) == (va & ~<u64>0xfff)) return <usize>(<u32>va + load<u32>(slot, 8));
+  if (!isCanonical(va) || alignmentCheck) return 0;
+  const mfn = walk(va, write ? L.ACCESS_WRITE : L.ACCESS_READ);
+  if (mfn < 0 || (write && load<u8>(attributes + <usize>mfn))) return 0;
+  fill(table, va, mfn);
+  return frameBase + (<usize>mfn << 12) + (<usize>va & 0xfff);
+}
+
 @inline
 function misaligned(va: u64, size: u32): bool {
   return alignmentCheck && size <= 8 && (<u32>va & (size - 1)) != 0;
