@@ -11,7 +11,7 @@ import { followConsole } from '../src/cli/create.ts'
 import { splitOnce } from '../src/cli/options.ts'
 import { ensureGuestAssets, type GuestAsset } from '../src/platform/node/guest_assets.ts'
 import type { XendClient } from '../src/sdk/client.ts'
-import { connect } from '../src/sdk/connect.ts'
+import { connect, connectRunning } from '../src/sdk/connect.ts'
 import { type ConfigValues, checkConfig, overrideValue } from '../src/toolstack/config.ts'
 import type { ConfigValue } from '../src/toolstack/config_parser.ts'
 import { buildCore } from './build_core.ts'
@@ -179,6 +179,7 @@ function context(stdout: Writable): CommandContext {
 		stderr: process.stderr,
 		cwd: process.cwd(),
 		connect: async () => (await connect()).client,
+		connectRunning: () => connectRunning(),
 		print: (line) => void stdout.write(`${line}\n`),
 		complain: (line) => void process.stderr.write(`${line}\n`),
 	}

@@ -10,6 +10,8 @@ export interface CommandContext {
 	readonly cwd: string
 	/** The daemon's client; starts the daemon when none runs. */
 	connect(): Promise<XendClient>
+	/** The same where a daemon runs already. */
+	connectRunning(): Promise<XendClient | undefined>
 	/** A line on stdout. */
 	print(line: string): void
 	/** A line on stderr. */
@@ -28,6 +30,8 @@ export interface Command {
 	readonly arity?: readonly [low: number, high: number]
 	/** Its words are handed on as they are. */
 	readonly raw?: boolean
+	/** Why it cannot act, where its subsystem is not built. */
+	readonly refusal?: string
 	/** The usage follows an error that the daemon reports. */
 	readonly usageOnFault: boolean
 	/** Returns the exit status. */

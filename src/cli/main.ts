@@ -1,6 +1,7 @@
 import { UserError } from '../base/errors.ts'
 import type { Command, CommandContext } from './command.ts'
 import { COMMANDS } from './commands.ts'
+import { completionScript, SHELLS } from './completion.ts'
 import { commandHelp, longHelp, shortHelp } from './help.ts'
 import { lookUp } from './lookup.ts'
 import { parseArguments, UsageError } from './options.ts'
@@ -16,6 +17,8 @@ export async function runXm(words: readonly string[], context: CommandContext): 
 		context.print(longHelp(COMMANDS))
 		return 0
 	}
+	if (name === '--completion') return printCompletion(rest[0], context)
+	if (name === '--names') return printNames(context)
 	const found = lookUp(name, COMMANDS)
 	if (found === undefined) {
 		context.complain(`Error: Subcommand ${name} not found!`)
@@ -28,6 +31,23 @@ export async function runXm(words: readonly string[], context: CommandContext): 
 	}
 	if (found.deprecation !== undefined) context.complain(found.deprecation)
 	return runCommand(found.command, rest, context)
+}
+
+function printCompletion(shell: string | undefined, context: CommandContext): number {
+	const known = SHELLS.find((candidate) => candidate === shell)
+	if (known === undefined) {
+		context.complain(`Error: --completion needs the name of a shell: ${SHELLS.join(', ')}`)
+		return 1
+	}
+	context.print(completionScript(known, 'xm', COMMANDS).trimEnd())
+	return 0
+}
+
+/** Domains' names for a shell's completion: a word typed should not start a daemon. */
+async function printNames(context: CommandContext): Promise<number> {
+	const client = await context.connectRunning()
+	for (const { name } of (await client?.list()) ?? []) context.print(name)
+	return 0
 }
 
 async function runCommand(command: Command, words: readonly string[], context: CommandContext): Promise<number> {

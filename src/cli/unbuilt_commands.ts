@@ -91,5 +91,6 @@ export const UNBUILT_COMMANDS: readonly Command[] = ROWS.map(([name, args, help,
 	options: [],
 	usageOnFault: false,
 	raw: true,
+	refusal: why,
 	run: () => Promise.reject(new UserError(`'xm ${name}' cannot act: ${why}.`, { code: 'unbuilt' })),
 }))

@@ -1,5 +1,5 @@
 /** The program: bin/xm runs it. */
-import { connect } from '../sdk/connect.ts'
+import { connect, connectRunning } from '../sdk/connect.ts'
 import type { CommandContext } from './command.ts'
 import { runXm } from './main.ts'
 
@@ -9,6 +9,7 @@ const context: CommandContext = {
 	stderr: process.stderr,
 	cwd: process.cwd(),
 	connect: async () => (await connect({ report: (line) => context.complain(`xm: ${line}`) })).client,
+	connectRunning: () => connectRunning(),
 	print: (line) => void process.stdout.write(`${line}\n`),
 	complain: (line) => void process.stderr.write(`${line}\n`),
 }

@@ -23,6 +23,12 @@ export async function connect(options: ConnectOptions = {}): Promise<{ client: X
 	return { client, started }
 }
 
+/** A client of this user's daemon where one runs. */
+export async function connectRunning(rundir = openRunDir()): Promise<XendClient | undefined> {
+	const client = new XendClient(rundir.socket)
+	return (await isUp(client)) ? client : undefined
+}
+
 async function isUp(client: XendClient): Promise<boolean> {
 	try {
 		await client.daemon()

@@ -51,6 +51,7 @@ export class TestDaemon implements AsyncDisposable {
 			stderr: err,
 			cwd: this.directory,
 			connect: async () => this.client,
+			connectRunning: async () => this.client,
 			print: (line) => void out.write(`${line}\n`),
 			complain: (line) => void err.write(`${line}\n`),
 		}

@@ -1,0 +1,79 @@
+import { CONFIG_KEYS, type ConfigKey } from '../toolstack/config_keys.ts'
+import type { Command } from './command.ts'
+
+/** roff: backslashes and lines that begin with a dot or an apostrophe mean something. */
+const plain = (text: string) =>
+	text
+		.replaceAll('\\', '\\e')
+		.replaceAll('-', '\\-')
+		.replace(/^([.'])/gm, '\\&$1')
+const paragraph = (...lines: readonly string[]) => `.PP\n${lines.map(plain).join('\n')}`
+const item = (head: string, ...lines: readonly string[]) => `.TP\n\\fB${plain(head)}\\fR\n${lines.map(plain).join('\n')}`
+
+function optionHead({ short, long, value }: Command['options'][number]): string {
+	const names = [short && `-${short}`, long && `--${long}`].filter((name) => name !== '')
+	return names.join(', ') + (value === undefined ? '' : ` ${value}`)
+}
+
+function section(command: Command): string {
+	const options = command.options.map((option) => item(optionHead(option), option.help))
+	const inner = options.length === 0 ? '' : `\n.RS\n${options.join('\n')}\n.RE`
+	return `${item(`${command.name} ${command.args}`.trimEnd(), command.help, ...(command.refusal === undefined ? [] : [`It cannot act: ${command.refusal}.`]))}${inner}`
+}
+
+/** xm(1), from the table of commands that the parser and the help use. */
+export function xmPage(commands: readonly Command[], version: string): string {
+	return `.TH XM 1 "" "Xenotype ${version}" "Xenotype"
+.SH NAME
+xm \\- control Xen domains
+.SH SYNOPSIS
+\\fBxm\\fR \\fIsubcommand\\fR [\\fIargs\\fR]
+.SH DESCRIPTION
+${paragraph('xm creates, lists, watches and ends domains. It asks the daemon xend to do it, and starts xend when that is not running.')}
+${paragraph('A <Domain> is a name or a number. A subcommand may be shortened to any beginning, of two letters at least, that no other has.')}
+.SH SUBCOMMANDS
+${commands.map(section).join('\n')}
+.SH EXIT STATUS
+${[item('0', 'It is done.'), item('1', 'It could not be done, or the words make no sense: the reason is on the standard error.'), item('3', 'There is no such domain.')].join('\n')}
+.SH ENVIRONMENT
+${[
+	item('XENOTYPE_RUNDIR', 'The directory with sockets, locks and logs. Without it $XDG_RUNTIME_DIR/xenotype, else /tmp/xenotype-<uid>.'),
+	item('XENOTYPE_STATEDIR', "Where managed domains' records are kept. Without it $XDG_STATE_HOME/xenotype, else ~/.local/state/xenotype."),
+].join('\n')}
+.SH SEE ALSO
+\\fBxmdomain.cfg\\fR(5)
+`
+}
+
+const EFFECTS: Readonly<Record<ConfigKey['effect'], string>> = {
+	acts: 'It has the effect that it has in Xen.',
+	refused: 'It must be empty: ',
+	ignored: 'It is accepted with a warning and has no effect: ',
+}
+
+function keySection([name, { kind, effect, why, origin }]: [string, ConfigKey]): string {
+	const type = { string: 'a string', integer: 'a whole number', number: 'a number', list: 'a list', any: 'any value' }[kind]
+	return item(
+		name,
+		`${type[0]!.toUpperCase()}${type.slice(1)}${origin === 'xl' ? ", of xl's files" : ''}. ${EFFECTS[effect]}${why}${why === '' ? '' : '.'}`,
+	)
+}
+
+/** xmdomain.cfg(5), from the table of variables that the checks use. */
+export function configPage(version: string): string {
+	const keys = [...CONFIG_KEYS].sort(([a], [b]) => (a < b ? -1 : 1))
+	return `.TH XMDOMAIN.CFG 5 "" "Xenotype ${version}" "Xenotype"
+.SH NAME
+xmdomain.cfg \\- a domain's configuration file
+.SH DESCRIPTION
+${paragraph(
+	'xm create reads a file in the syntax of Python: assignments to the variables below, and what computes their values. xl files are read too.',
+	'Allowed are strings, numbers, lists and dictionaries with their operators and methods, % and format(), if, for, while, def, try, and import of os, re, string, sys, math',
+	'or a file beside it. Anything else is refused with its line and column; nothing of the host can be changed from a configuration file.',
+)}
+.SH VARIABLES
+${keys.map(keySection).join('\n')}
+.SH SEE ALSO
+\\fBxm\\fR(1)
+`
+}
