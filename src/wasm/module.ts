@@ -62,15 +62,15 @@ export class ModuleBuilder {
 		return this.importedFunctions++
 	}
 
-	/** A mutable global; its global index. */
-	importGlobal(module: string, name: string, type: ValueType): number {
+	/** A global, mutable unless told otherwise; its global index. */
+	importGlobal(module: string, name: string, type: ValueType, { mutable = true } = {}): number {
 		this.imports.push({
 			module,
 			name,
 			write: (out) => {
 				out.u8(3)
 				out.u8(type)
-				out.u8(1)
+				out.u8(mutable ? 1 : 0)
 			},
 		})
 		return this.importedGlobals++

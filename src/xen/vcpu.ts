@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { CPU_ATTENTION, CPU_KERNEL_MODE } from '../x86/core/layout.ts'
 import type { Cpu } from '../x86/cpu.ts'
+import type { RegionCompiler } from '../x86/translator/compiler.ts'
 import { ConsoleState } from './console_io.ts'
 import type { Domain } from './domain.ts'
 import type { HypercallArgs } from './hypercall_args.ts'
@@ -13,7 +14,7 @@ import { VS_NMI_PENDING, VS_VCPU_INFO, vcpuWord } from './vcpu_shared.ts'
 
 export type LogLevel = 'error' | 'warning' | 'info' | 'debug'
 
-/** What a vCPU's thread can tell the control half. */
+/** What a vCPU's thread can tell the control half, and what it can have done. */
 export interface VcpuHost {
 	/** To the hypervisor's log; `level` as in Xen's loglvl. The message is without the domain's prefix. */
 	log(level: LogLevel, message: string): void
@@ -21,6 +22,8 @@ export interface VcpuHost {
 	emergencyConsole(bytes: Uint8Array): void
 	/** The domain's shutdown state has been set (CB_SHUTDOWN). `crashReason` when it is a crash. */
 	shutdown(reason: number, crashReason?: string): void
+	/** Makes regions of hot code; without one the vCPU's thread does. */
+	readonly compiler?: RegionCompiler | undefined
 }
 
 /** Thrown by VcpuContext.crash() and caught by the vCPU's loop only: unwinds whatever was being served. */

@@ -93,7 +93,7 @@ class VcpuLoop {
 		this.pauseCount = controlWord(domain, CB_PAUSE_COUNT)
 		this.dyingWord = controlWord(domain, CB_DYING)
 		this.shutdownWord = controlWord(domain, CB_SHUTDOWN)
-		this.translator = vcpu.cpu.regions && new Translator(vcpu.cpu)
+		this.translator = vcpu.cpu.regions && new Translator(vcpu.cpu, { compiler: vcpu.host.compiler })
 		this.virqRequests = vcpuWord(domain, index, VS_VIRQ_REQUESTS)
 	}
 

@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import type { LogLevel } from '../../xen/vcpu.ts'
 import type { VcpuStart, VcpuThread, VcpuThreadEvents, VcpuThreads } from '../../xen/vcpu_threads.ts'
+import { CompileThread } from './compile_thread.ts'
+import type { CompilerConnection } from './region_compiler.ts'
 
 /** What the worker is made with. */
 export interface VcpuWorkerData {
@@ -8,6 +10,7 @@ export interface VcpuWorkerData {
 	readonly core: WebAssembly.Module
 	/** See hostClock(). */
 	readonly clockOrigin_ms: number
+	readonly compiler: CompilerConnection
 }
 
 /** What the worker posts. */
@@ -18,11 +21,14 @@ export type VcpuWorkerMessage =
 
 /** vCPUs as worker threads of this process. `core` is the compiled processor, `clockOrigin_ms` this thread's performance.timeOrigin. */
 export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number): VcpuThreads {
+	const compilers = new CompileThread({ core, cacheDirectory: undefined })
 	return {
 		start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread {
-			const workerData: VcpuWorkerData = { request, core, clockOrigin_ms }
+			const compiler = compilers.lease()
+			const workerData: VcpuWorkerData = { request, core, clockOrigin_ms, compiler: compiler.connection }
 			const worker = new Worker(new URL('./vcpu_worker.ts', import.meta.url), {
 				workerData,
+				transferList: [compiler.connection.port],
 				name: `d${request.domain.domid}v${request.vcpu}`,
 			})
 			let failure: Error | undefined
@@ -30,7 +36,10 @@ export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number
 			worker.on('error', (error) => {
 				failure = error instanceof Error ? error : new Error(String(error))
 			})
-			worker.on('exit', () => events.ended(failure))
+			worker.on('exit', () => {
+				compiler.release()
+				events.ended(failure)
+			})
 			return {
 				async terminate() {
 					await worker.terminate()

@@ -3,16 +3,18 @@ import { setFlagsFromString } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import { hostClock } from '../../base/clock.ts'
 import { vcpuThread } from '../../xen/vcpu_thread_body.ts'
+import { WorkerCompiler } from './region_compiler.ts'
 import type { VcpuWorkerData, VcpuWorkerMessage } from './vcpu_thread.ts'
 
 // Translated regions say which of their branches are slow paths; V8 13.6 reads that only when told to. The flag is the process's: this one is the hypervisor's.
 setFlagsFromString('--experimental-wasm-branch-hinting')
 
-const { request, core, clockOrigin_ms } = workerData as VcpuWorkerData
+const { request, core, clockOrigin_ms, compiler } = workerData as VcpuWorkerData
 const post = (message: VcpuWorkerMessage) => parentPort?.postMessage(message)
 
 vcpuThread(request, core, hostClock(clockOrigin_ms), {
 	log: (level, message) => post({ type: 'log', level, message }),
 	emergencyConsole: (bytes) => post({ type: 'console', bytes }),
 	shutdown: (reason, crashReason) => post({ type: 'shutdown', reason, crashReason }),
+	compiler: new WorkerCompiler(compiler),
 })

@@ -1,47 +1,64 @@
-import type { RegionExports } from '../cpu.ts'
-import { type MachineMemory, PAGE_SIZE } from '../machine_memory.ts'
+import { PAGE_SIZE } from '../machine_memory.ts'
+import type { CodePages } from './code_reader.ts'
+import type { DiscoverOptions } from './discover.ts'
 
 /** One page of code as it was when the snapshot was taken. */
 export interface CodePage {
-	/** The frame it was in. */
-	readonly mfn: number
 	/** A copy of its PAGE_SIZE bytes. */
 	readonly bytes: Uint8Array
-	/** Offsets in the page that 64-bit code had been entered at, ascending: where indirect jumps may go. */
+	/** Offsets in the page that 64-bit code had been entered at, of those that matter to the region. */
 	readonly entries: readonly number[]
 }
 
 /**
  * What a region is made from: plain data, so that it can be built on any thread, while the guest goes on and may even change its code. What was built is
- * installed only where the bytes that it was made from are still the same (see translator.ts).
+ * installed only where the bytes that it was made from are still the same (installed_regions.ts).
  *
  * Pages are numbered by their linear addresses relative to the entry point's page, which is page 0 and always there: offset `o` from the start of page 0 lies in
- * page `o >> 12` at `o & 0xfff`. Whoever builds a region asks `pages` for a number and takes a page that is not there as "leave the region". Which pages besides 0 a
- * snapshot holds is decided by whoever takes it, on the vCPU's thread, where linear addresses can be looked up: see takeSnapshot().
+ * page `o >> 12` at `o & 0xfff`. A snapshot holds the pages that discover() asked for on the vCPU's thread, where linear addresses can be looked up (live_code.ts):
+ * so it finds the same region wherever it is asked again.
  */
 export interface CodeSnapshot {
 	/** Offset of the entry point in page 0. */
 	readonly entry: number
 	readonly pages: ReadonlyMap<number, CodePage>
+	/** How the region is found. */
+	readonly options: DiscoverOptions
 }
 
-/**
- * Copies the code around an entry point. `frames` tells the frame of each page that is wanted by its relative number, 0 among them. On the vCPU's thread only:
- * nothing else writes to frames that hold decoded code without dropping it first.
- */
-export function takeSnapshot(
-	machine: MachineMemory,
-	core: RegionExports,
-	entry: number,
-	frames: ReadonlyMap<number, number>,
-): CodeSnapshot {
-	const pages = new Map<number, CodePage>()
-	for (const [page, mfn] of frames) pages.set(page, { mfn, bytes: machine.framePage(mfn).slice(), entries: entriesOf(core, mfn) })
-	return { entry, pages }
-}
+/** Pages that a snapshot can have at most: more than a region lies in, for some are looked at only. */
+export const MAX_SNAPSHOT_PAGES = 64
 
-function entriesOf(core: RegionExports, mfn: number): number[] {
-	const entries: number[] = []
-	for (let offset = 0; offset < PAGE_SIZE; offset++) if (core.isEntry(mfn * PAGE_SIZE + offset) !== 0) entries.push(offset)
-	return entries
+/** A snapshot's pages, copied to where the decoder can read them. */
+export class SnapshotPages implements CodePages {
+	private readonly snapshot: CodeSnapshot
+	private readonly u8: Uint8Array
+	private readonly addresses = new Map<number, number>()
+	private readonly entries = new Map<number, ReadonlySet<number>>()
+	private next: number
+
+	/** `at` is a host address with room for MAX_SNAPSHOT_PAGES pages. */
+	constructor(snapshot: CodeSnapshot, memory: WebAssembly.Memory, at: number) {
+		this.snapshot = snapshot
+		this.u8 = new Uint8Array(memory.buffer)
+		this.next = at
+	}
+
+	addressOf(number: number): number | undefined {
+		const known = this.addresses.get(number)
+		if (known !== undefined) return known
+		const page = this.snapshot.pages.get(number)
+		if (page === undefined || this.addresses.size === MAX_SNAPSHOT_PAGES) return undefined
+		const at = this.next
+		this.next += PAGE_SIZE
+		this.u8.set(page.bytes, at)
+		this.addresses.set(number, at)
+		return at
+	}
+
+	isEntry(number: number, at: number): boolean {
+		const known = this.entries.get(number) ?? new Set(this.snapshot.pages.get(number)?.entries)
+		this.entries.set(number, known)
+		return known.has(at)
+	}
 }

@@ -10,14 +10,6 @@ export interface RegisterUse {
 	readonly xmmWritten: Set<number>
 }
 
-/** The region as the core sees it. */
-export interface RegionPlace {
-	/** Host address of its REGION_* fields (core/layout.ts). */
-	readonly descriptor: number
-	/** Pages that it lies in. */
-	readonly pages: number
-}
-
 /** What all parts of a region's code share. */
 export interface RegionContext {
 	readonly code: Code
@@ -25,5 +17,6 @@ export interface RegionContext {
 	/** Host address of the vCPU's state block. */
 	readonly state: number
 	readonly use: RegisterUse
-	readonly place: RegionPlace
+	/** Pages that the region lies in. */
+	readonly pages: number
 }

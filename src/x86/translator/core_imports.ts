@@ -1,3 +1,4 @@
+import type { Code } from '../../wasm/code.ts'
 import { I32, I64, type ModuleBuilder, V128, type ValueType } from '../../wasm/module.ts'
 
 /** Function and global indices of what a region imports from the core. */
@@ -33,11 +34,16 @@ export interface CoreImports {
 	readonly tlbWrite: number
 	/** Changes when decoded code is dropped. */
 	readonly jumpGeneration: number
+	/** Host address of the region's own data: its REGION_* fields (core/layout.ts), then its records. */
+	readonly data: number
 }
 
-/** The core's exports as imports of a module that has no function yet. `pages` is the memory's size. Each is declared when it is first asked for. */
+/** Of 64 KiB: 4 GiB. */
+const MAX_MEMORY_PAGES = 65536
+
+/** The core's exports as imports of a module that has no function yet. The memory has at least `pages` pages. Each is declared when it is first asked for. */
 export function importCore(module: ModuleBuilder, pages: number): CoreImports {
-	module.importSharedMemory('env', 'memory', pages, pages)
+	module.importSharedMemory('env', 'memory', pages, MAX_MEMORY_PAGES)
 	const f = (params: readonly ValueType[], results: readonly ValueType[]) => (name: string) =>
 		module.importFunction('core', name, params, results)
 	const g = (type: ValueType) => (name: string) => module.importGlobal('core', name, type)
@@ -74,7 +80,13 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		tlbRead: g(I32),
 		tlbWrite: g(I32),
 		jumpGeneration: g(I32),
+		data: () => module.importGlobal('region', 'data', I32, { mutable: false }),
 	})
+}
+
+/** Pushes the host address of a record, by its offset in the region's data. */
+export function pushRecord(code: Code, core: CoreImports, record: number): void {
+	code.globalGet(core.data).i32(record).op('i32.add')
 }
 
 /** An object whose properties are made, from their names, when they are first read. */

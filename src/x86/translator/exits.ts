@@ -2,6 +2,7 @@ import { I32, I64, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import { PAGE_SIZE } from '../machine_memory.ts'
 import type { RegionContext } from './context.ts'
+import { pushRecord } from './core_imports.ts'
 import type { LazyFlags } from './flags.ts'
 import { type Instruction, pageOf } from './instruction.ts'
 
@@ -44,7 +45,7 @@ export class Exits {
 	}
 
 	private get isAlone(): boolean {
-		return this.context.place.pages === 1
+		return this.context.pages === 1
 	}
 
 	/** At the region's entry. */
@@ -55,14 +56,14 @@ export class Exits {
 	}
 
 	private findGoodPages(): void {
-		const { code, core, place } = this.context
-		code.i32(place.descriptor).memory('i64.load', L.REGION_PAGE).get(this.page).op('i64.eq')
-		code.i32(place.descriptor).memory('i32.load', L.REGION_GENERATION).globalGet(core.jumpGeneration).op('i32.eq', 'i32.and')
-		code.i32(place.descriptor).memory('i32.load', L.REGION_MODE).globalGet(core.tlbRead).op('i32.eq', 'i32.and')
+		const { code, core, pages } = this.context
+		code.globalGet(core.data).memory('i64.load', L.REGION_PAGE).get(this.page).op('i64.eq')
+		code.globalGet(core.data).memory('i32.load', L.REGION_GENERATION).globalGet(core.jumpGeneration).op('i32.eq', 'i32.and')
+		code.globalGet(core.data).memory('i32.load', L.REGION_MODE).globalGet(core.tlbRead).op('i32.eq', 'i32.and')
 		code.if(I32)
-		code.i32((1 << place.pages) - 1)
+		code.i32((1 << pages) - 1)
 		code.else()
-		code.i32(place.descriptor).get(this.page).call(core.verifyPages)
+		code.globalGet(core.data).get(this.page).call(core.verifyPages)
 		code.end()
 		code.set(this.good)
 	}
@@ -133,7 +134,9 @@ export class Exits {
 	/** Leaves because the instruction raised an exception. */
 	fault(instruction: Instruction): void {
 		this.flags.canonical()
-		this.context.code.i32(instruction.record).set(this.record).br(this.faultExit)
+		const { code, core } = this.context
+		pushRecord(code, core, instruction.record)
+		code.set(this.record).br(this.faultExit)
 	}
 
 	/** Keeps the outcome that is on the stack, an i32. It is 0 when the region goes on. */
@@ -143,8 +146,9 @@ export class Exits {
 
 	/** Leaves with the outcome of teeStatus(), registers and flags as the core has them. */
 	withStatus(instruction: Instruction): void {
-		const { code, state } = this.context
-		code.i32(instruction.record).set(this.record)
+		const { code, core, state } = this.context
+		pushRecord(code, core, instruction.record)
+		code.set(this.record)
 		// Interrupted in the middle: goes on with the same instruction, from outside.
 		code.get(this.status).i32(AGAIN).op('i32.eq')
 		code.if()

@@ -4,9 +4,9 @@ import { decoderTables } from '../opcodes/operations.ts'
 
 /** A decoded instruction, read from its record. */
 export interface Instruction {
-	/** Host address of its (last) record: what the core executes when the translator leaves the instruction to it. */
+	/** Its (last) record: what the core executes when the translator leaves the instruction to it. An offset in the region's data. */
 	readonly record: number
-	/** Host address of an EA record that runs first, or 0. */
+	/** The same of an EA record that runs first, or 0. */
 	readonly addressRecord: number
 	/** Operation name, as in src/x86/opcodes. */
 	readonly op: string
@@ -38,34 +38,37 @@ export interface Instruction {
 /** Operations whose immediate is a target. */
 const RELATIVE: ReadonlySet<string> = new Set(['JMP', 'JCC', 'CALL', 'LOOP', 'LOOPE', 'LOOPNE', 'JCXZ'])
 
-/** Reads the instruction whose last record is at host address `record`; it was decoded at an offset of page `page`, counted from the entry's. */
-export function readInstruction(memory: ArrayBufferLike, record: number, addressRecord: number, page = 0): Instruction {
-	const view = new DataView(memory, record, L.REC_SIZE)
-	const flags = view.getUint8(L.REC_FLAGS)
-	const op = decoderTables.operations[view.getUint16(L.REC_OP, true)]!
+/**
+ * Reads the instruction whose last record is at offset `record` of the region's data, which is at host address `data`. It was decoded at an offset of page
+ * `page`, counted from the entry's.
+ */
+export function readInstruction(memory: DataView, data: number, record: number, addressRecord: number, page: number): Instruction {
+	const at = data + record
+	const flags = memory.getUint8(at + L.REC_FLAGS)
+	const op = decoderTables.operations[memory.getUint16(at + L.REC_OP, true)]!
 	const distance = page * PAGE_SIZE
-	const base = view.getUint8(L.REC_BASE)
-	const imm = view.getBigInt64(L.REC_IMM, true)
+	const base = memory.getUint8(at + L.REC_BASE)
+	const imm = memory.getBigInt64(at + L.REC_IMM, true)
 	return {
 		record,
 		addressRecord,
 		op,
-		off: view.getUint16(L.REC_OFF, true) + distance,
-		length: view.getUint8(L.REC_LEN),
+		off: memory.getUint16(at + L.REC_OFF, true) + distance,
+		length: memory.getUint8(at + L.REC_LEN),
 		flags,
 		memory: (flags & L.RF_MEM) !== 0,
-		reg: view.getUint8(L.REC_REG),
-		rm: view.getUint8(L.REC_RM),
+		reg: memory.getUint8(at + L.REC_REG),
+		rm: memory.getUint8(at + L.REC_RM),
 		base,
-		index: view.getUint8(L.REC_INDEX),
-		seg: view.getUint8(L.REC_SEG),
-		scale: view.getUint8(L.REC_SCALE),
-		disp: view.getInt32(L.REC_DISP, true) + (base === L.SLOT_PAGE ? distance : 0),
+		index: memory.getUint8(at + L.REC_INDEX),
+		seg: memory.getUint8(at + L.REC_SEG),
+		scale: memory.getUint8(at + L.REC_SCALE),
+		disp: memory.getInt32(at + L.REC_DISP, true) + (base === L.SLOT_PAGE ? distance : 0),
 		imm: RELATIVE.has(op) ? imm + BigInt(distance) : imm,
-		size: view.getUint8(L.REC_OPSIZE),
-		opcode: view.getUint8(L.REC_OPCODE),
-		modrm: view.getUint8(L.REC_MODRM),
-		cc: view.getUint8(L.REC_CC),
+		size: memory.getUint8(at + L.REC_OPSIZE),
+		opcode: memory.getUint8(at + L.REC_OPCODE),
+		modrm: memory.getUint8(at + L.REC_MODRM),
+		cc: memory.getUint8(at + L.REC_CC),
 	}
 }
 

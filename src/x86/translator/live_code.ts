@@ -1,80 +1,57 @@
-import * as L from '../core/layout.ts'
-import type { Cpu, RegionExports } from '../cpu.ts'
-import { PAGE_SIZE } from '../machine_memory.ts'
-import type { CodeSource } from './discover.ts'
-import { type Instruction, pageOf, readInstruction } from './instruction.ts'
-
-/** Bytes of an instruction at most. */
-const MAX_LENGTH = 15
-
-/** The frame of a page of code, and the version of its code when it was first looked at. */
-export interface CodeFrame {
-	readonly mfn: number
-	readonly version: number
-}
+import type { RegionExports } from '../cpu.ts'
+import { type MachineMemory, PAGE_SIZE } from '../machine_memory.ts'
+import type { CodePages } from './code_reader.ts'
+import { type CodePage, type CodeSnapshot, MAX_SNAPSHOT_PAGES } from './code_snapshot.ts'
+import type { DiscoverOptions } from './discover.ts'
 
 /**
- * The code around the vCPU's RIP as it is now, on the vCPU's thread: pages are found through its page tables, without setting off a fault. Records of decoded
- * instructions go to host address `next` and up.
+ * The code around a linear address as it is now, on the vCPU's thread: pages are found through its page tables, in the present mode, without setting off a fault.
+ * Remembers what it was asked, so that a snapshot answers the same questions alike.
  */
-export class LiveCode implements CodeSource {
-	/** By number, counted from the entry's page. */
-	readonly frames = new Map<number, CodeFrame | undefined>()
-	/** Host address behind the last record. */
-	next: number
-	private readonly cpu: Cpu
+export class LiveCode implements CodePages {
+	/** Frame of each page that was asked for; -1: cannot be fetched. */
+	readonly frames = new Map<number, number>()
+	private readonly machine: MachineMemory
 	private readonly core: RegionExports
-	/** Linear address of the entry's page. */
-	private readonly page: number
+	/** Linear address of page 0. */
+	private readonly linear: number
+	/** Offsets that are entry points, of those that were asked for. */
+	private readonly entries = new Map<number, number[]>()
 
-	constructor(cpu: Cpu, core: RegionExports, page: number, next: number) {
-		this.cpu = cpu
+	constructor(machine: MachineMemory, core: RegionExports, linear: number) {
+		this.machine = machine
 		this.core = core
-		this.page = page
-		this.next = next
+		this.linear = linear
 	}
 
-	frameOf(page: number): CodeFrame | undefined {
-		if (this.frames.has(page)) return this.frames.get(page)
-		const mfn = this.core.codeFrameAt(this.page + page * PAGE_SIZE)
-		const frame = mfn < 0 ? undefined : { mfn, version: this.core.frameVersion(mfn) }
-		this.frames.set(page, frame)
-		return frame
+	frameOf(page: number): number {
+		const known = this.frames.get(page)
+		if (known !== undefined) return known
+		if (this.frames.size === MAX_SNAPSHOT_PAGES) return -1
+		const mfn = this.core.codeFrameAt(this.linear + page * PAGE_SIZE)
+		this.frames.set(page, mfn)
+		return mfn
 	}
 
-	isEntry(offset: number): boolean {
-		const frame = this.frameOf(pageOf(offset))
-		return frame !== undefined && this.core.isEntry(frame.mfn * PAGE_SIZE + (offset & (PAGE_SIZE - 1))) !== 0
+	addressOf(page: number): number | undefined {
+		const mfn = this.frameOf(page)
+		return mfn < 0 ? undefined : this.machine.frameAddress(mfn)
 	}
 
-	decode(offset: number): Instruction | undefined {
-		const { machine } = this.cpu
-		const page = pageOf(offset)
-		const frame = this.frameOf(page)
-		if (frame === undefined) return undefined
-		const at = offset & (PAGE_SIZE - 1)
-		const used = this.decodeAt(machine.frameAddress(frame.mfn) + at, PAGE_SIZE - at, at) || this.decodeAcross(frame, page, at)
-		if (used === 0) return undefined
-		const last = this.next + (used - 1) * L.REC_SIZE
-		for (let record = this.next; record <= last; record += L.REC_SIZE) machine.i32[(record + L.REC_LINK) >> 2] = page
-		const instruction = readInstruction(machine.memory.buffer, last, used === 2 ? this.next : 0, page)
-		if (instruction.op === 'INVALID') return undefined
-		this.next = last + L.REC_SIZE
-		return instruction
+	isEntry(page: number, at: number): boolean {
+		const mfn = this.frameOf(page)
+		if (mfn < 0 || this.core.isEntry(mfn * PAGE_SIZE + at) === 0) return false
+		const list = this.entries.get(page)
+		if (list === undefined) this.entries.set(page, [at])
+		else list.push(at)
+		return true
 	}
 
-	private decodeAt(host: number, available: number, off: number): number {
-		return this.core.decodeRecord(host, available, this.next, off, 1) & 0xff
-	}
-
-	/** The instruction runs into the next page: its bytes are gathered behind the records. */
-	private decodeAcross(frame: CodeFrame, page: number, at: number): number {
-		const { machine } = this.cpu
-		const further = this.frameOf(page + 1)
-		if (further === undefined) return 0
-		const gather = this.next + 2 * L.REC_SIZE
-		machine.u8.set(machine.framePage(frame.mfn).subarray(at), gather)
-		machine.u8.set(machine.framePage(further.mfn).subarray(0, MAX_LENGTH), gather + PAGE_SIZE - at)
-		return this.decodeAt(gather, PAGE_SIZE - at + MAX_LENGTH, at)
+	/** What discover() has asked for, with these options. */
+	snapshot(entry: number, options: DiscoverOptions): CodeSnapshot {
+		const pages = new Map<number, CodePage>()
+		for (const [page, mfn] of this.frames)
+			if (mfn >= 0) pages.set(page, { bytes: this.machine.framePage(mfn).slice(), entries: this.entries.get(page) ?? [] })
+		return { entry, pages, options }
 	}
 }

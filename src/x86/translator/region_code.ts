@@ -3,8 +3,8 @@ import { type FunctionBody, I32, I64, type ValueType, VOID } from '../../wasm/mo
 import * as L from '../core/layout.ts'
 import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import { Conditions } from './conditions.ts'
-import type { RegionContext, RegionPlace, RegisterUse } from './context.ts'
-import type { CoreImports } from './core_imports.ts'
+import type { RegionContext, RegisterUse } from './context.ts'
+import { type CoreImports, pushRecord } from './core_imports.ts'
 import { Exits } from './exits.ts'
 import { type FlagOperation, type FlagOverride, type KnownFlags, LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
@@ -55,9 +55,9 @@ export class RegionCode {
 	private readonly temporaries = new Map<ValueType, number[]>()
 	private readonly taken = new Map<ValueType, number>()
 
-	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, place: RegionPlace) {
+	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, pages: number) {
 		const { code } = this
-		const context: RegionContext = { code, core, state, use, place }
+		const context: RegionContext = { code, core, state, use, pages }
 		this.core = core
 		this.use = use
 		this.registers = new GeneralRegisters(context)
@@ -282,9 +282,13 @@ export class RegionCode {
 			this.lazy.spill()
 		}
 		if (touches || instruction.addressRecord || instruction.base === L.SLOT_PAGE) this.exits.setPage(instruction)
-		if (instruction.addressRecord) code.i32(instruction.addressRecord).call(core.execute).op('drop')
+		if (instruction.addressRecord) {
+			pushRecord(code, core, instruction.addressRecord)
+			code.call(core.execute).op('drop')
+		}
 		code.globalGet(core.jumpGeneration).set(this.generation)
-		code.i32(instruction.record).call(core.execute)
+		pushRecord(code, core, instruction.record)
+		code.call(core.execute)
 		this.exits.teeStatus()
 		code.if(VOID, false)
 		if (touches) this.exits.withStatus(instruction)

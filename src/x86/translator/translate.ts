@@ -1,5 +1,5 @@
 import { type FunctionBody, I32, I64, ModuleBuilder, VOID } from '../../wasm/module.ts'
-import type { RegionPlace, RegisterUse } from './context.ts'
+import type { RegisterUse } from './context.ts'
 import { importCore } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
@@ -10,28 +10,27 @@ import { isPure, SSE } from './sse/table.ts'
 import { Shape } from './structure.ts'
 
 export interface Target {
-	/** Size of the machine's memory in pages of 64 KiB. */
+	/** The machine's memory has at least that many pages of 64 KiB. */
 	readonly memoryPages: number
 	/** Host address of the vCPU's state block. */
 	readonly state: number
 	readonly tlbEntries: number
 }
 
-/** `descriptor` is the host address of the region's REGION_* fields. The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. */
-export function translate(region: Region, target: Target, descriptor: number): Uint8Array {
+/** The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. */
+export function translate(region: Region, target: Target): Uint8Array {
 	const use: RegisterUse = { used: new Set(), written: new Set(), xmmUsed: new Set(), xmmWritten: new Set() }
-	const place = { descriptor, pages: region.pages.length }
 	// The first pass finds out which registers the second has to load and store.
-	writeFunction(region, place, target, use, new ModuleBuilder())
+	writeFunction(region, target, use, new ModuleBuilder())
 	const module = new ModuleBuilder()
-	const body = writeFunction(region, place, target, use, module)
+	const body = writeFunction(region, target, use, module)
 	module.addFunction(module.type([I32], [I32]), body, 'region')
 	return module.finish()
 }
 
-function writeFunction(region: Region, place: RegionPlace, target: Target, use: RegisterUse, module: ModuleBuilder): FunctionBody {
+function writeFunction(region: Region, target: Target, use: RegisterUse, module: ModuleBuilder): FunctionBody {
 	const core = importCore(module, target.memoryPages)
-	const code = new RegionCode(core, target.state, target.tlbEntries, use, place)
+	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length)
 	const shape = new Shape(region)
 	const lanes = laneFlow(shape, region)
 	return code.wrap(lanes, () => new RegionWriter(code, region, shape, lanes).write())

@@ -1,96 +1,150 @@
 import { InternalError } from '../../base/errors.ts'
-import * as L from '../core/layout.ts'
 import type { Cpu, RegionExports } from '../cpu.ts'
-import { PAGE_SIZE } from '../machine_memory.ts'
-import { type DiscoverOptions, discover, type Region } from './discover.ts'
+import { PAGE_SIZE, VCPU_AREA_SIZE } from '../machine_memory.ts'
+import { CodeReader } from './code_reader.ts'
+import { type CompiledRegion, type CompileReply, LocalCompiler, type RegionCompiler } from './compiler.ts'
+import { type DiscoverOptions, discover } from './discover.ts'
+import { InstalledRegions, type RegionLimits } from './installed_regions.ts'
 import { pageOf } from './instruction.ts'
 import { LiveCode } from './live_code.ts'
-import { type Target, translate } from './translate.ts'
+import { type BuildingRoom, ROOM_BYTES } from './region_builder.ts'
+import type { Target } from './translate.ts'
 
 /** Samples at one entry point before it is translated. */
 const HOT = 2
 /** The same where a dispatcher of the frame goes already: the way back into its region is short. */
 const HOT_INSIDE = 64
-/** Regions at most; beyond, all are dropped and the hot ones come again. */
-const MAX_REGIONS = 6000
+/** The same after the compiler has found nothing to translate. */
+const HOT_REFUSED = 1000
 /** Regions of one frame that writes may drop before the frame is left to the interpreter. */
 const MAX_DROPS = 16
-const ARENA_BYTES = 0x0080_0000
-/** Room that one region's records may take. */
-const REGION_RECORDS_BYTES = L.REGION_SIZE + 2000 * L.REC_SIZE
+/** Requests that the compiler has not answered yet. */
+const MAX_PENDING = 400
+/** Addresses that are remembered for being sampled or dispatched to. */
+const MAX_ADDRESSES = 1 << 16
+const OPTIONS: DiscoverOptions = {}
+const LIMITS: RegionLimits = { regions: 6000, wasmBytes: 16 << 20 }
 
 export interface TranslatorStatistics {
+	/** Regions taken in, their guest instructions and their bytes of WebAssembly. */
 	regions: number
 	instructions: number
 	bytes: number
+	/** Regions put back where their bytes were found again. */
 	reused: number
+	/** Regions given up for want of room. */
 	evictions: number
+	/** Requests that there was nothing to translate for. */
 	refused: number
+	/** Regions thrown away because the code had changed meanwhile. */
+	stale: number
+	/** Regions that were compiled once more, better. */
+	optimised: number
+	/** Regions that came from a cache, and requests to it alone that it could not answer. */
+	cacheHits: number
+	cacheMisses: number
+	/** Requests made, and those that wait for an answer. */
+	requests: number
+	pending: number
+	/** Building and compiling, on whatever thread. */
 	time_ms: number
+	/** What translation took of the vCPU's thread. */
+	blocked_ms: number
 }
 
-interface Translated {
-	readonly index: number
-	/** Its REGION_* fields. */
-	readonly descriptor: number
-	/** The bytes that were translated: where, [offset from the entry's page, bytes], none of them in two pages. */
-	readonly code: readonly (readonly [from: number, bytes: Uint8Array])[]
+interface Pending {
+	readonly physical: number
+	/** The frames that its snapshot was taken of. */
+	readonly code: LiveCode
+	readonly cachedOnly: boolean
+	heat: number
+}
+
+/** What translated code must know of the processor that runs it; the same for every domain. */
+function translationTarget(cpu: Cpu): Target {
+	if (cpu.regions === undefined) throw new InternalError('a processor without a core cannot translate')
+	return { memoryPages: (cpu.state + VCPU_AREA_SIZE) / 65536, state: cpu.state, tlbEntries: cpu.regions.tlbEntries() }
 }
 
 /**
  * Finds hot code by sampling and has it run as WebAssembly. One for a vCPU, on its thread.
  *
  * Whoever runs the vCPU calls sample() when run() has spent its budget: RIP is then the target of a taken branch, a loop's head more often than not. What is met
- * HOT times is translated as a region (discover.ts) and its entry point made to call it.
+ * HOT times is given to a compiler as a snapshot (code_snapshot.ts), which may take its time; its entry point is made to call the region when that has come.
  *
  * Rules:
- * - A region is found through a record of its frame; dropping the frame's code drops the way in. It may go on in other pages (core/regions.ts). The lines of all its
- *   instructions are protected like decoded code.
- * - A region that was dropped is used again when the bytes that it was made from are still there.
+ * - A region is found through a record of its frame; dropping the frame's code drops the way in. The lines of all its instructions are protected like decoded code.
+ * - A region is installed only where the bytes that it was made from are, compared on this thread when their lines are protected (installed_regions.ts).
  * - A frame whose regions are dropped again and again is left to the interpreter.
+ * - The compiler owns nothing of the domain: what comes too late is thrown away.
  */
 export class Translator {
-	readonly statistics: TranslatorStatistics = { regions: 0, instructions: 0, bytes: 0, reused: 0, evictions: 0, refused: 0, time_ms: 0 }
+	private readonly counts = {
+		regions: 0,
+		instructions: 0,
+		bytes: 0,
+		reused: 0,
+		refused: 0,
+		stale: 0,
+		optimised: 0,
+		cacheHits: 0,
+		cacheMisses: 0,
+		requests: 0,
+		time_ms: 0,
+		blocked_ms: 0,
+	}
 	private readonly cpu: Cpu
 	private readonly core: RegionExports
 	private readonly target: Target
-	private readonly imports: WebAssembly.Imports
+	private readonly room: BuildingRoom
+	private readonly local: LocalCompiler
+	private readonly compiler: RegionCompiler
+	private readonly installed: InstalledRegions
 	private readonly samples = new Map<number, number>()
-	private readonly translated = new Map<number, Translated[]>()
+	private readonly pending = new Map<number, Pending>()
+	private readonly pendingAt = new Map<number, number>()
 	private readonly drops = new Map<number, number>()
 	/** Physical addresses that dispatchers go to. */
 	private readonly inside = new Set<number>()
-	private readonly firstIndex: number
-	private nextIndex: number
-	private nextRecord: number
-
 	private readonly maxDrops: number
+	private nextId = 1
 
-	constructor(cpu: Cpu, { maxDrops = MAX_DROPS } = {}) {
-		if (cpu.regions === undefined) throw new InternalError('a processor without a core cannot translate')
+	/** Without a compiler regions are compiled here and now. */
+	constructor(cpu: Cpu, { maxDrops = MAX_DROPS, limits = LIMITS, compiler }: TranslatorOptions = {}) {
+		this.target = translationTarget(cpu)
 		this.cpu = cpu
-		this.core = cpu.regions
+		this.core = cpu.regions!
 		this.maxDrops = maxDrops
-		const { core } = this
-		const { machine } = cpu
-		this.target = { memoryPages: machine.memory.buffer.byteLength / 65536, state: cpu.state, tlbEntries: core.tlbEntries() }
-		this.imports = { env: { memory: machine.memory }, core: core as unknown as WebAssembly.ModuleImports }
-		this.firstIndex = core.table.length
-		this.nextIndex = this.firstIndex
-		core.table.grow(MAX_REGIONS)
-		this.nextRecord = core.regionArena.value >>> 0
+		const at = this.core.regionArena.value >>> 0
+		this.room = { core: this.core, memory: cpu.machine.memory, at }
+		this.local = new LocalCompiler(this.room)
+		this.compiler = compiler ?? this.local
+		this.installed = new InstalledRegions(cpu, this.core, at + ROOM_BYTES, limits)
+	}
+
+	get statistics(): TranslatorStatistics {
+		return { ...this.counts, pending: this.pending.size, evictions: this.installed.evictions }
 	}
 
 	/** The vCPU has spent a budget at its present RIP. */
 	sample(): void {
-		const { core } = this
-		const physical = core.codeAddressPhysical() >>> 0
+		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
+		const physical = this.core.codeAddressPhysical() >>> 0
 		if (physical === 0xffffffff) return
+		const seen = this.installed.see(physical)
+		if (seen !== undefined) return seen.isOptimised ? undefined : this.tell(seen.id, seen.heat)
+		const id = this.pendingAt.get(physical)
+		if (id !== undefined) return this.heat(id)
 		const count = (this.samples.get(physical) ?? 0) + 1
+		if (this.samples.size > MAX_ADDRESSES) this.samples.clear()
 		this.samples.set(physical, count)
-		if (count < (this.inside.has(physical) ? HOT_INSIDE : HOT) || core.regionAt(physical) !== 0) return
-		this.samples.delete(physical)
-		this.translateAt(physical)
+		const isHot = count >= (this.inside.has(physical) ? HOT_INSIDE : HOT)
+		const cachedPages = count === 1 ? this.cachedPages(physical) : undefined
+		if (!isHot && cachedPages === undefined) return
+		const code = this.codeHere(physical)
+		for (const page of cachedPages ?? []) code.frameOf(page)
+		if (this.isWrittenOften(physical) || this.reinstall(physical, code)) return
+		this.request(physical, code, count, !isHot)
 	}
 
 	/** Translates the code at the vCPU's RIP now, whatever its heat. True when it will run translated. */
@@ -104,114 +158,123 @@ export class Translator {
 		)
 	}
 
-	/** Translates the code at the vCPU's RIP, which is at a physical address, whatever its heat. True when its entry point runs translated code afterwards. */
-	private translateAt(physical: number, options: DiscoverOptions = {}): boolean {
-		const { cpu, core, statistics } = this
-		const mfn = Math.floor(physical / PAGE_SIZE)
-		if ((this.drops.get(mfn) ?? 0) > this.maxDrops) return false
-		const page = cpu.rip - (physical % PAGE_SIZE)
-		if (this.reuse(physical, page)) return true
-		if (
-			this.nextIndex - this.firstIndex >= MAX_REGIONS ||
-			this.nextRecord + REGION_RECORDS_BYTES > (core.regionArena.value >>> 0) + ARENA_BYTES
-		)
-			this.evict()
+	/** The same; RIP is at the physical address. */
+	private translateAt(physical: number, options: DiscoverOptions): boolean {
+		if (this.isWrittenOften(physical)) return false
+		const code = this.codeHere(physical)
+		if (this.reinstall(physical, code)) return true
+		const found = this.look(physical, code, options)
+		const region = found ? this.local.compile(code.snapshot(physical % PAGE_SIZE, options), this.target) : undefined
+		if (region === undefined) this.counts.refused++
+		return region !== undefined && this.take(physical, code, this.nextId++, region)
+	}
+
+	/** The code around RIP, which is at the physical address. */
+	private codeHere(physical: number): LiveCode {
+		const { cpu, core } = this
+		return new LiveCode(cpu.machine, core, cpu.rip - (physical % PAGE_SIZE))
+	}
+
+	/** Has the code looked at all that a region at the physical address needs. False when nothing there can be translated. */
+	private look(physical: number, code: LiveCode, options: DiscoverOptions): boolean {
+		const { core, memory, at } = this.room
+		return discover(physical % PAGE_SIZE, new CodeReader(core, memory, at, code), options) !== undefined
+	}
+
+	private isWrittenOften(physical: number): boolean {
+		return (this.drops.get(Math.floor(physical / PAGE_SIZE)) ?? 0) > this.maxDrops
+	}
+
+	private cachedPages(physical: number): readonly number[] | undefined {
+		return this.compiler.cachedPages(this.cpu.machine.framePage(Math.floor(physical / PAGE_SIZE)), physical % PAGE_SIZE)
+	}
+
+	private reinstall(physical: number, code: LiveCode): boolean {
+		if (!this.installed.reinstall(physical, (page) => code.frameOf(page))) return false
+		this.samples.delete(physical)
+		this.counts.reused++
+		return true
+	}
+
+	private request(physical: number, code: LiveCode, heat: number, cachedOnly: boolean): void {
+		if (this.pending.size >= MAX_PENDING) return
 		const started = performance.now()
-		const descriptor = this.nextRecord
-		const live = new LiveCode(cpu, core, page, descriptor + L.REGION_SIZE)
-		const found = discover(physical % PAGE_SIZE, live, options)
-		if (found === undefined) {
-			statistics.refused++
-			return false
-		}
-		const bytes = translate(found, this.target, descriptor)
-		const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), this.imports)
-		const index = this.nextIndex
-		core.table.set(index, instance.exports.region)
-		const u32 = cpu.machine.u32
-		u32[(descriptor + L.REGION_PAGES) >> 2] = found.pages.length
-		for (const [n, page] of found.pages.entries()) u32[(descriptor + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE) >> 2] = page
-		const made = { index, descriptor, code: this.codeOf(found, live) }
-		if (!this.install(physical, page, made)) return false
-		this.nextIndex++
-		this.nextRecord = live.next
-		for (const offset of found.indirect) this.inside.add(live.frameOf(pageOf(offset))!.mfn * PAGE_SIZE + (offset & (PAGE_SIZE - 1)))
-		const list = this.translated.get(physical)
-		if (list === undefined) this.translated.set(physical, [made])
-		else {
-			list.push(made)
-			this.drops.set(mfn, (this.drops.get(mfn) ?? 0) + 1)
-		}
-		statistics.regions++
-		statistics.instructions += found.instructions
-		statistics.bytes += bytes.length
-		statistics.time_ms += performance.now() - started
-		return true
+		if (!cachedOnly && !this.look(physical, code, OPTIONS)) return this.refuse(physical)
+		const id = this.nextId++
+		this.pending.set(id, { physical, code, heat, cachedOnly })
+		this.pendingAt.set(physical, id)
+		this.counts.requests++
+		this.compiler.request({ id, snapshot: code.snapshot(physical % PAGE_SIZE, OPTIONS), target: this.target, heat, cachedOnly })
+		this.counts.blocked_ms += performance.now() - started
+		// A compiler on this thread has the answer already.
+		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
 	}
 
-	private codeOf(region: Region, live: LiveCode): [number, Uint8Array][] {
-		const { machine } = this.cpu
-		const code: [number, Uint8Array][] = []
-		const add = (from: number, to: number) => {
-			const at = machine.frameAddress(live.frameOf(pageOf(from))!.mfn) + (from & (PAGE_SIZE - 1))
-			code.push([from, machine.u8.slice(at, at + to - from)])
-		}
-		for (const { start, instructions } of region.blocks.values()) {
-			const last = instructions.at(-1)
-			if (last === undefined) continue
-			const end = last.off + last.length
-			const boundary = (pageOf(start) + 1) * PAGE_SIZE
-			add(start, Math.min(end, boundary))
-			if (end > boundary) add(boundary, end)
-		}
-		return code
+	private heat(id: number): void {
+		const pending = this.pending.get(id)!
+		this.tell(id, ++pending.heat)
 	}
 
-	/** Makes the entry point run the region, whose bytes are those in the frames that its pages are mapped to now. */
-	private install(physical: number, page: number, { index, descriptor, code }: Translated): boolean {
-		const { core } = this
-		const { u32 } = this.cpu.machine
-		const frameAt = (distance: number) => core.codeFrameAt(page + distance * PAGE_SIZE)
-		for (let n = 0; n < u32[(descriptor + L.REGION_PAGES) >> 2]!; n++) {
-			const at = (descriptor + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE) >> 2
-			const mfn = frameAt(u32[at]! | 0)
-			u32[at + 1] = mfn
-			u32[at + 2] = core.frameVersion(mfn)
-		}
-		if (core.installRegion(physical, index, descriptor) === 0) return false
-		for (const [from, bytes] of code) {
-			const offset = from & (PAGE_SIZE - 1)
-			core.protectLines(frameAt(pageOf(from)), offset, offset + bytes.length)
-		}
-		return true
+	/** Tells the compiler, at every doubling, that the code of a request is met again. */
+	private tell(id: number, heat: number): void {
+		if ((heat & (heat - 1)) === 0) this.compiler.hotter(id, heat)
 	}
 
-	private reuse(physical: number, page: number): boolean {
-		const { core } = this
-		const { machine } = this.cpu
-		const same = ({ code }: Translated) =>
-			code.every(([from, bytes]) => {
-				const mfn = core.codeFrameAt(page + pageOf(from) * PAGE_SIZE)
-				if (mfn < 0) return false
-				const base = machine.frameAddress(mfn) + (from & (PAGE_SIZE - 1))
-				return bytes.every((byte, n) => machine.u8[base + n] === byte)
-			})
-		const found = this.translated.get(physical)?.find(same)
-		if (found === undefined || !this.install(physical, page, found)) return false
-		this.statistics.reused++
-		return true
+	private accept(reply: CompileReply): void {
+		const { counts } = this
+		const { id } = reply
+		if (reply.type === 'optimised') {
+			const started = performance.now()
+			counts.optimised++
+			counts.time_ms += reply.time_ms
+			this.installed.replace(id, reply.module)
+			counts.blocked_ms += performance.now() - started
+			return
+		}
+		const { region } = reply
+		const pending = this.pending.get(id)
+		if (pending === undefined) return
+		const { physical, code, cachedOnly } = pending
+		this.pending.delete(id)
+		this.pendingAt.delete(physical)
+		if (region !== undefined) {
+			this.take(physical, code, id, region)
+			this.samples.delete(physical)
+		} else if (cachedOnly) counts.cacheMisses++
+		else this.refuse(physical)
 	}
 
-	/** Drops every region. */
-	private evict(): void {
-		const { core } = this
-		core.dropAllCode()
-		for (let n = this.firstIndex; n < this.nextIndex; n++) core.table.set(n, null)
-		this.nextIndex = this.firstIndex
-		this.nextRecord = core.regionArena.value >>> 0
-		this.translated.clear()
-		this.samples.clear()
-		this.inside.clear()
-		this.statistics.evictions++
+	private refuse(physical: number): void {
+		this.counts.refused++
+		this.samples.set(physical, HOT - HOT_REFUSED)
 	}
+
+	/** Takes a region in. True when its entry point runs it now. */
+	private take(physical: number, code: LiveCode, id: number, region: CompiledRegion): boolean {
+		const { counts, inside } = this
+		const started = performance.now()
+		const mfn = Math.floor(physical / PAGE_SIZE)
+		const others = this.installed.count(physical)
+		const frameOf = (page: number) => code.frameOf(page)
+		const addition = this.installed.add(physical, frameOf, id, region)
+		if (addition === 'stale') counts.stale++
+		if (addition === 'installed' || addition === 'kept') {
+			if (others > 0) this.drops.set(mfn, (this.drops.get(mfn) ?? 0) + 1)
+			if (inside.size > MAX_ADDRESSES) inside.clear()
+			for (const offset of region.indirect) inside.add(frameOf(pageOf(offset)) * PAGE_SIZE + (offset & (PAGE_SIZE - 1)))
+			counts.regions++
+			counts.instructions += region.instructions
+			counts.bytes += region.wasmBytes
+		}
+		if (region.isCached) counts.cacheHits++
+		counts.time_ms += region.time_ms
+		counts.blocked_ms += performance.now() - started
+		return addition === 'installed'
+	}
+}
+
+export interface TranslatorOptions {
+	readonly maxDrops?: number
+	readonly limits?: RegionLimits
+	readonly compiler?: RegionCompiler | undefined
 }

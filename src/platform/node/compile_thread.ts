@@ -1,0 +1,61 @@
+import { once } from 'node:events'
+import { MessageChannel, Worker } from 'node:worker_threads'
+import type { CompileWorkerData, CompileWorkerMessage } from './compile_worker.ts'
+import type { CompilerConnection } from './region_compiler.ts'
+
+/** A connection that belongs to one vCPU. */
+export interface CompilerLease {
+	/** For the vCPU's worker; its port is to be transferred. */
+	readonly connection: CompilerConnection
+	/** The vCPU is gone. */
+	release(): void
+}
+
+/** The process's compile worker: there is one while somebody holds a lease. */
+export class CompileThread {
+	private readonly data: CompileWorkerData
+	private worker: Worker | undefined
+	private leases = 0
+	/** Workers that still write. */
+	private readonly ending = new Set<Promise<unknown>>()
+
+	constructor(data: CompileWorkerData) {
+		this.data = data
+	}
+
+	lease(): CompilerLease {
+		this.worker ??= this.start()
+		this.leases++
+		const { port1, port2 } = new MessageChannel()
+		const posted = new Int32Array(new SharedArrayBuffer(4))
+		this.worker.postMessage({ type: 'client', port: port2, posted } satisfies CompileWorkerMessage, [port2])
+		let isReleased = false
+		return {
+			connection: { port: port1, posted },
+			release: () => {
+				if (isReleased) return
+				isReleased = true
+				if (--this.leases === 0) this.stop()
+			},
+		}
+	}
+
+	/** Resolves when what was to be kept on disk has been written. All leases have been released. */
+	async close(): Promise<void> {
+		await Promise.all(this.ending)
+	}
+
+	private start(): Worker {
+		const worker = new Worker(new URL('./compile_worker.ts', import.meta.url), { workerData: this.data, name: 'compiler' })
+		worker.unref()
+		return worker
+	}
+
+	private stop(): void {
+		const worker = this.worker!
+		this.worker = undefined
+		const ended = once(worker, 'exit').finally(() => this.ending.delete(ended))
+		this.ending.add(ended)
+		worker.postMessage({ type: 'end' } satisfies CompileWorkerMessage)
+	}
+}

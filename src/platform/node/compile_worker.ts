@@ -1,0 +1,184 @@
+// The worker thread that makes regions for all vCPUs of the process.
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import type { RegionExports } from '../../x86/cpu.ts'
+import { CompileQueue } from '../../x86/translator/compile_queue.ts'
+import type { CompiledRegion, CompileRequest } from '../../x86/translator/compiler.ts'
+import { buildRegion, ROOM_BYTES } from '../../x86/translator/region_builder.ts'
+import { regionKey } from '../../x86/translator/region_key.ts'
+import { type CachedRegion, RegionCache } from './region_cache.ts'
+import type { CompilerAnswer, CompilerMessage } from './region_compiler.ts'
+import { regionVersion } from './region_version.ts'
+import { compileBaseline, compileOptimised, machineCodeOf, moduleOf } from './v8_wasm.ts'
+
+/** What the worker is made with. */
+export interface CompileWorkerData {
+	readonly core: WebAssembly.Module
+	/** Where regions are kept on disk; undefined: nowhere. */
+	readonly cacheDirectory: string | undefined
+}
+
+/** What is posted to it. */
+export type CompileWorkerMessage =
+	/** A vCPU that will ask for regions. */
+	| { readonly type: 'client'; readonly port: MessagePort; readonly posted: Int32Array<SharedArrayBuffer> }
+	/** There is no vCPU any more. The worker ends when it has written what is to be kept. */
+	| { readonly type: 'end' }
+
+/** A region that was compiled quickly, and can be compiled better. */
+interface Draft {
+	readonly id: number
+	heat: number
+	readonly key: number
+	readonly region: CachedRegion
+}
+
+class Client {
+	/** By request. */
+	readonly drafts = new Map<number, Draft>()
+	private readonly port: MessagePort
+	private readonly posted: Int32Array<SharedArrayBuffer>
+
+	constructor(port: MessagePort, posted: Int32Array<SharedArrayBuffer>) {
+		this.port = port
+		this.posted = posted
+	}
+
+	post(answer: CompilerAnswer): void {
+		this.port.postMessage(answer)
+		Atomics.add(this.posted, 0, 1)
+	}
+
+	keepDraft(draft: Draft): void {
+		if (this.drafts.size >= MAX_DRAFTS) this.drafts.delete(this.drafts.keys().next().value!)
+		this.drafts.set(draft.id, draft)
+	}
+}
+
+/** Drafts of a vCPU: some KiB each. */
+const MAX_DRAFTS = 2000
+/** Where the core's own data ends: MachineMemory's CORE_STATIC_END. */
+const ROOM_AT = 0x0010_0000
+const PAGE = 0x1_0000
+
+class Compiler {
+	private readonly room: { readonly core: RegionExports; readonly memory: WebAssembly.Memory; readonly at: number }
+	private readonly cache: RegionCache | undefined
+	private readonly requests = new CompileQueue<Client, CompileRequest>()
+	private readonly improvements = new CompileQueue<Client, Draft>()
+	/** To be written to the cache, by key, when there is nothing else to do. */
+	private readonly unwritten: (readonly [key: number, region: CachedRegion])[] = []
+	private isBusy = false
+	private isEnding = false
+
+	constructor({ core, cacheDirectory }: CompileWorkerData) {
+		const pages = Math.ceil((ROOM_AT + ROOM_BYTES) / PAGE)
+		const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+		const unused = () => {
+			throw new Error('the decoder calls nobody')
+		}
+		const host = { readTsc: unused, protectedWrite: unused, undefinedInstruction: unused }
+		const { exports } = new WebAssembly.Instance(core, { env: { memory, abort: unused }, host })
+		this.room = { core: exports as unknown as RegionExports, memory, at: ROOM_AT }
+		this.cache = cacheDirectory === undefined ? undefined : RegionCache.open({ directory: cacheDirectory, version: regionVersion() })
+	}
+
+	connect(port: MessagePort, posted: Int32Array<SharedArrayBuffer>): void {
+		const client = new Client(port, posted)
+		if (this.cache !== undefined) client.post({ type: 'cached', pages: this.cache.pages() })
+		port.on('message', (message: CompilerMessage) => {
+			if (message.type === 'hotter') this.heat(client, message.id, message.heat)
+			else this.requests.push(client, message.request)
+			this.wake()
+		})
+		port.on('close', () => {
+			this.requests.drop(client)
+			this.improvements.drop(client)
+		})
+	}
+
+	end(): void {
+		this.isEnding = true
+		this.wake()
+	}
+
+	private heat(client: Client, id: number, heat: number): void {
+		this.requests.hotter(client, id, heat)
+		const draft = client.drafts.get(id)
+		if (draft === undefined) return
+		draft.heat = heat
+		this.improvements.push(client, draft)
+	}
+
+	private wake(): void {
+		if (this.isBusy) return
+		this.isBusy = true
+		setImmediate(() => this.work())
+	}
+
+	/** One piece of work, then whatever has arrived meanwhile, then the next. */
+	private work(): void {
+		this.isBusy = this.answer() || this.improve() || this.write()
+		if (this.isBusy) setImmediate(() => this.work())
+		else if (this.isEnding) parentPort?.close()
+	}
+
+	private answer(): boolean {
+		const next = this.requests.take()
+		if (next === undefined) return false
+		const { client, request } = next
+		client.post({ type: 'region', id: request.id, region: this.find(client, request) ?? this.build(client, request) })
+		return true
+	}
+
+	private find(client: Client, { id, snapshot, target, heat }: CompileRequest): CompiledRegion | undefined {
+		const started = performance.now()
+		const found = this.cache?.find(snapshot, target)
+		if (found === undefined) return undefined
+		const { wasm, ...rest } = found.built
+		const optimised = found.machineCode && moduleOf(found.machineCode, wasm)
+		const module = optimised ?? compileBaseline(wasm)
+		if (optimised === undefined) client.keepDraft({ id, heat, key: keyOf(snapshot), region: found })
+		const time_ms = performance.now() - started
+		return { ...rest, module, wasmBytes: wasm.length, isOptimised: optimised !== undefined, isCached: true, time_ms }
+	}
+
+	private build(client: Client, { id, snapshot, target, heat, cachedOnly }: CompileRequest): CompiledRegion | undefined {
+		if (cachedOnly) return undefined
+		const started = performance.now()
+		const built = buildRegion(snapshot, target, this.room)
+		if (built === undefined) return undefined
+		const { wasm, ...rest } = built
+		const module = compileBaseline(wasm)
+		client.keepDraft({ id, heat, key: keyOf(snapshot), region: { entry: snapshot.entry, built, target } })
+		return { ...rest, module, wasmBytes: wasm.length, isOptimised: false, isCached: false, time_ms: performance.now() - started }
+	}
+
+	private improve(): boolean {
+		const next = this.improvements.take()
+		if (next === undefined) return false
+		const { client, request: draft } = next
+		if (!client.drafts.delete(draft.id)) return true
+		const started = performance.now()
+		const module = compileOptimised(draft.region.built.wasm)
+		client.post({ type: 'optimised', id: draft.id, module, time_ms: performance.now() - started })
+		if (this.cache !== undefined) this.unwritten.push([draft.key, { ...draft.region, machineCode: machineCodeOf(module) }])
+		return true
+	}
+
+	private write(): boolean {
+		const next = this.unwritten.shift()
+		if (next === undefined) return false
+		this.cache!.add(...next)
+		return true
+	}
+}
+
+function keyOf({ pages, entry }: CompileRequest['snapshot']): number {
+	return regionKey(pages.get(0)!.bytes, entry)
+}
+
+const compiler = new Compiler(workerData as CompileWorkerData)
+parentPort?.on('message', (message: CompileWorkerMessage) => {
+	if (message.type === 'end') compiler.end()
+	else compiler.connect(message.port, message.posted)
+})

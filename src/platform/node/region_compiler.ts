@@ -1,0 +1,60 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type { CompileReply, CompileRequest, RegionCompiler } from '../../x86/translator/compiler.ts'
+import { regionKey } from '../../x86/translator/region_key.ts'
+
+/** What a vCPU's thread is given to talk to the compile worker with. */
+export interface CompilerConnection {
+	readonly port: MessagePort
+	/** i32: how many replies have been posted so far. */
+	readonly posted: Int32Array<SharedArrayBuffer>
+}
+
+/** What it posts there. */
+export type CompilerMessage =
+	| { readonly type: 'request'; readonly request: CompileRequest }
+	| { readonly type: 'hotter'; readonly id: number; readonly heat: number }
+
+/** What comes back. */
+export type CompilerAnswer =
+	| CompileReply
+	/** First of all: what is in the cache, pages by regionKey(). */
+	| { readonly type: 'cached'; readonly pages: ReadonlyMap<number, readonly number[]> }
+
+/** The compile worker as a vCPU's thread, which never turns to its event loop, sees it. */
+export class WorkerCompiler implements RegionCompiler {
+	private readonly connection: CompilerConnection
+	private received = 0
+	private cached: ReadonlyMap<number, readonly number[]> = new Map()
+
+	constructor(connection: CompilerConnection) {
+		this.connection = connection
+	}
+
+	request(request: CompileRequest): void {
+		this.post({ type: 'request', request })
+	}
+
+	hotter(id: number, heat: number): void {
+		this.post({ type: 'hotter', id, heat })
+	}
+
+	cachedPages(page: Uint8Array, entry: number): readonly number[] | undefined {
+		return this.cached.size === 0 ? undefined : this.cached.get(regionKey(page, entry))
+	}
+
+	receive(): CompileReply | undefined {
+		while (Atomics.load(this.connection.posted, 0) !== this.received) {
+			const received = receiveMessageOnPort(this.connection.port)
+			if (received === undefined) return undefined
+			this.received = (this.received + 1) | 0
+			const message = received.message as CompilerAnswer
+			if (message.type !== 'cached') return message
+			this.cached = message.pages
+		}
+		return undefined
+	}
+
+	private post(message: CompilerMessage): void {
+		this.connection.port.postMessage(message)
+	}
+}

@@ -1,0 +1,72 @@
+// V8's two compilers and its machine code, by choice. Flags are the process's, and this process is the hypervisor's own; each function leaves them as they are by
+// default. Written for V8 13.6 (Node 24).
+import { setFlagsFromString } from 'node:v8'
+
+/** The optimising compiler at once, for the whole module. */
+const OPTIMISED = ['--no-liftoff', '--no-wasm-lazy-compilation']
+/** The quick compiler only: without counting, and without compiling again by itself. */
+const BASELINE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up', '--no-wasm-lazy-compilation']
+
+function withFlags<T>(flags: readonly string[], body: () => T): T {
+	for (const flag of flags) setFlagsFromString(flag)
+	try {
+		return body()
+	} finally {
+		for (const flag of flags) setFlagsFromString(flag.replace('--no-', '--'))
+	}
+}
+
+/** An empty custom section. V8 has one compiled module for the same bytes in the whole process, so what is to be compiled otherwise must have others. */
+const MARK = [0, 2, 1, 0x2b]
+
+function marked(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
+	const bytes = new Uint8Array(wasm.length + MARK.length)
+	bytes.set(wasm)
+	bytes.set(MARK, wasm.length)
+	return bytes
+}
+
+export function compileOptimised(wasm: Uint8Array): WebAssembly.Module {
+	return withFlags(OPTIMISED, () => new WebAssembly.Module(marked(wasm)))
+}
+
+export function compileBaseline(wasm: Uint8Array): WebAssembly.Module {
+	return withFlags(BASELINE, () => new WebAssembly.Module(wasm as BufferSource))
+}
+
+interface NativeCode {
+	serialize(module: WebAssembly.Module): ArrayBuffer
+	deserialize(native: ArrayBuffer, wasm: Uint8Array): WebAssembly.Module | undefined
+}
+
+/** V8 has no interface for this in JavaScript but those that its own tests use. Undefined where they are missing. */
+function nativeCode(): NativeCode | undefined {
+	setFlagsFromString('--allow-natives-syntax')
+	try {
+		return {
+			serialize: new Function('module', 'return %SerializeWasmModule(module)') as NativeCode['serialize'],
+			deserialize: new Function('native', 'wasm', 'return %DeserializeWasmModule(native, wasm)') as NativeCode['deserialize'],
+		}
+	} catch {
+		return undefined
+	} finally {
+		setFlagsFromString('--no-allow-natives-syntax')
+	}
+}
+
+const native = nativeCode()
+
+/** The machine code of a module of compileOptimised(); undefined where V8 does not give it away. */
+export function machineCodeOf(module: WebAssembly.Module): Uint8Array | undefined {
+	return native && withFlags(OPTIMISED, () => new Uint8Array(native.serialize(module)))
+}
+
+/**
+ * The module whose machine code was machineCodeOf(); `wasm` is what it was compiled from. Undefined when another V8, another processor or other flags made it. Both must be known to
+ * be whole: V8 trusts them.
+ */
+export function moduleOf(machineCode: Uint8Array, wasm: Uint8Array): WebAssembly.Module | undefined {
+	if (native === undefined) return undefined
+	const bytes = machineCode.slice().buffer
+	return withFlags(OPTIMISED, () => native.deserialize(bytes, marked(wasm)))
+}

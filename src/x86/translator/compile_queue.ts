@@ -1,0 +1,48 @@
+/** A request as the queue sees it. */
+export interface QueuedRequest {
+	readonly id: number
+	readonly heat: number
+}
+
+/** What waits to be compiled, of several vCPUs: they take turns, and the hottest request of each goes first. */
+export class CompileQueue<Client, Request extends QueuedRequest> {
+	/** In the order of their turns. */
+	private readonly waiting = new Map<Client, Map<number, { request: Request; heat: number }>>()
+
+	get length(): number {
+		let length = 0
+		for (const requests of this.waiting.values()) length += requests.size
+		return length
+	}
+
+	push(client: Client, request: Request): void {
+		const requests = this.waiting.get(client) ?? new Map()
+		this.waiting.set(client, requests)
+		requests.set(request.id, { request, heat: request.heat })
+	}
+
+	/** A request that has been taken already is left alone. */
+	hotter(client: Client, id: number, heat: number): void {
+		const entry = this.waiting.get(client)?.get(id)
+		if (entry !== undefined) entry.heat = heat
+	}
+
+	/** Forgets a client and all that it waits for. */
+	drop(client: Client): void {
+		this.waiting.delete(client)
+	}
+
+	/** Takes the next request. */
+	take(): { readonly client: Client; readonly request: Request } | undefined {
+		const [next] = this.waiting
+		if (next === undefined) return undefined
+		const [client, requests] = next
+		let hottest: { request: Request; heat: number } | undefined
+		for (const entry of requests.values()) if (hottest === undefined || entry.heat > hottest.heat) hottest = entry
+		const { request } = hottest!
+		requests.delete(request.id)
+		this.waiting.delete(client)
+		if (requests.size > 0) this.waiting.set(client, requests)
+		return { client, request }
+	}
+}

@@ -1,0 +1,79 @@
+import type { CodeSnapshot } from './code_snapshot.ts'
+import { type BuildingRoom, type BuiltRegion, buildRegion } from './region_builder.ts'
+import type { Target } from './translate.ts'
+
+/** A region that can be instantiated. */
+export interface CompiledRegion extends Omit<BuiltRegion, 'wasm'> {
+	readonly module: WebAssembly.Module
+	/** Bytes of the module. */
+	readonly wasmBytes: number
+	/** Compiled as well as can be; if not, it can be had again, compiled better, for its request's id. */
+	readonly isOptimised: boolean
+	/** Not built: found in a cache. */
+	readonly isCached: boolean
+	/** What building and compiling it took. */
+	readonly time_ms: number
+}
+
+export interface CompileRequest {
+	/** Names the request in what follows; the caller's. */
+	readonly id: number
+	readonly snapshot: CodeSnapshot
+	readonly target: Target
+	/** Samples so far: hotter requests are served first. */
+	readonly heat: number
+	/** Answer from a cache, or not at all. */
+	readonly cachedOnly: boolean
+}
+
+export type CompileReply =
+	/** To a request. Undefined: it is not translated. */
+	| { readonly type: 'region'; readonly id: number; readonly region: CompiledRegion | undefined }
+	/** The module of a region that was not, made anew. */
+	| { readonly type: 'optimised'; readonly id: number; readonly module: WebAssembly.Module; readonly time_ms: number }
+
+/** Makes regions out of snapshots, for one vCPU: on its own thread (LocalCompiler) or elsewhere. No method blocks on another thread. */
+export interface RegionCompiler {
+	request(request: CompileRequest): void
+	/** The code of the request has been met again: a reason to make it sooner, or better. */
+	hotter(id: number, heat: number): void
+	/**
+	 * Pages that a region for the code at an offset of a page may lie in, counted from that page, if a request for it may be answered from a cache. May be wrong
+	 * either way.
+	 */
+	cachedPages(page: Uint8Array, entry: number): readonly number[] | undefined
+	/** A reply that has arrived; each is returned once. Costs next to nothing while there is none. */
+	receive(): CompileReply | undefined
+}
+
+/** Compiles in request(). What is hot is optimised by the engine, when it likes. */
+export class LocalCompiler implements RegionCompiler {
+	private readonly room: BuildingRoom
+	private readonly replies: CompileReply[] = []
+
+	constructor(room: BuildingRoom) {
+		this.room = room
+	}
+
+	request({ id, snapshot, target, cachedOnly }: CompileRequest): void {
+		this.replies.push({ type: 'region', id, region: cachedOnly ? undefined : this.compile(snapshot, target) })
+	}
+
+	/** Undefined when the code is not translated. */
+	compile(snapshot: CodeSnapshot, target: Target): CompiledRegion | undefined {
+		const started = performance.now()
+		const built = buildRegion(snapshot, target, this.room)
+		if (built === undefined) return undefined
+		const { wasm, ...rest } = built
+		const module = new WebAssembly.Module(wasm as BufferSource)
+		return { ...rest, module, wasmBytes: wasm.length, isOptimised: true, isCached: false, time_ms: performance.now() - started }
+	}
+
+	hotter(): void {}
+
+	cachedPages(): undefined {}
+
+	receive(): CompileReply | undefined {
+		return this.replies.shift()
+	}
+}

@@ -1,0 +1,200 @@
+import * as L from '../core/layout.ts'
+import type { Cpu, RegionExports } from '../cpu.ts'
+import { PAGE_SIZE } from '../machine_memory.ts'
+import type { CompiledRegion } from './compiler.ts'
+import { DataArena } from './data_arena.ts'
+import type { CodeRange } from './region_builder.ts'
+
+/** Room in the vCPU's area for the data of regions. */
+const ARENA_BYTES = 0x0080_0000
+/** Part of what is there that stays when there is no room for another region. */
+const KEPT = 0.5
+
+export interface RegionLimits {
+	readonly regions: number
+	/** Bytes of all modules. The engine's code for them is several times as long. */
+	readonly wasmBytes: number
+}
+
+/** What became of a region: it runs; its entry point is none at present; its code has changed; there is no room for it at all. */
+export type Addition = 'installed' | 'kept' | 'stale' | 'too large'
+
+/** The frame of a page, counted from the entry's; -1 when it cannot be fetched. */
+export type FrameOf = (page: number) => number
+
+/** What is told of a region that was seen to run. */
+export interface SeenRegion {
+	readonly id: number
+	readonly isOptimised: boolean
+	/** How often. */
+	readonly heat: number
+}
+
+/** A region that has a function in the table and its data in the vCPU's area. */
+interface Resident {
+	/** Physical address of its entry point. */
+	readonly physical: number
+	/** Its pages, counted from the entry's, which is the first. */
+	readonly pages: readonly number[]
+	readonly code: readonly CodeRange[]
+	readonly index: number
+	readonly data: number
+	readonly dataBytes: number
+	readonly wasmBytes: number
+	/** Of the request that it is the answer to. */
+	readonly id: number
+	isOptimised: boolean
+	/** When it was last seen to run, and how often. */
+	seen: number
+	heat: number
+}
+
+/**
+ * The regions that a vCPU can run, and may have run before: a region whose way in is gone (its frame's code was dropped) is put back when its entry point is met
+ * again and the bytes that it was made from are still there. Their number and size are limited: those of the frames not seen for longest are given up.
+ */
+export class InstalledRegions {
+	evictions = 0
+	private readonly cpu: Cpu
+	private readonly core: RegionExports
+	private readonly limits: RegionLimits
+	private readonly imports: WebAssembly.Imports
+	private readonly data: DataArena
+	private readonly byPhysical = new Map<number, Resident[]>()
+	private readonly byIndex = new Map<number, Resident>()
+	private readonly byId = new Map<number, Resident>()
+	/** Indices of the table that no region has. */
+	private readonly indices: number[]
+	private wasmBytes = 0
+	private now = 0
+
+	constructor(cpu: Cpu, core: RegionExports, dataAt: number, limits: RegionLimits) {
+		this.cpu = cpu
+		this.core = core
+		this.limits = limits
+		this.imports = { env: { memory: cpu.machine.memory }, core: core as unknown as WebAssembly.ModuleImports }
+		const first = core.table.grow(limits.regions)
+		this.indices = Array.from({ length: limits.regions }, (_, n) => first + limits.regions - 1 - n)
+		this.data = new DataArena(dataAt, (core.regionArena.value >>> 0) + ARENA_BYTES - dataAt, L.REC_SIZE)
+	}
+
+	/** The region that the entry point at a physical address runs, which counts as seen. */
+	see(physical: number): SeenRegion | undefined {
+		this.now++
+		const index = this.core.regionAt(physical)
+		const resident = index === 0 ? undefined : this.byIndex.get(index)
+		if (resident === undefined) return undefined
+		resident.seen = this.now
+		resident.heat++
+		return resident
+	}
+
+	/** Puts better code in the place of that of the region that answered a request. */
+	replace(id: number, module: WebAssembly.Module): void {
+		const resident = this.byId.get(id)
+		if (resident === undefined) return
+		this.core.table.set(resident.index, this.instantiate(module, resident.data))
+		resident.isOptimised = true
+	}
+
+	/** Installs the region that was made before for these bytes at this entry point, if there is one. */
+	reinstall(physical: number, frameOf: FrameOf): boolean {
+		return this.byPhysical.get(physical)?.some((resident) => this.install(resident, frameOf)) ?? false
+	}
+
+	/** Regions that an entry point has had with other bytes, or has. */
+	count(physical: number): number {
+		return this.byPhysical.get(physical)?.length ?? 0
+	}
+
+	/** Takes a region in and installs it, unless the code is not what it was made from any more. */
+	add(physical: number, frameOf: FrameOf, id: number, region: CompiledRegion): Addition {
+		const { cpu, core, limits } = this
+		if (!this.isCurrent(region.code, frameOf)) return 'stale'
+		let at = this.data.take(region.data.length)
+		for (; at === undefined || this.indices.length === 0 || this.wasmBytes + region.wasmBytes > limits.wasmBytes; ) {
+			if (this.byIndex.size === 0) return 'too large'
+			this.evict()
+			at ??= this.data.take(region.data.length)
+		}
+		const index = this.indices.pop()!
+		cpu.machine.u8.set(region.data, at)
+		core.table.set(index, this.instantiate(region.module, at))
+		const { pages, code, wasmBytes, isOptimised } = region
+		const size = { dataBytes: region.data.length, wasmBytes }
+		const resident = { physical, pages, code, index, data: at, ...size, id, isOptimised, seen: this.now, heat: 1 }
+		this.wasmBytes += wasmBytes
+		this.byIndex.set(index, resident)
+		this.byId.set(id, resident)
+		const list = this.byPhysical.get(physical)
+		if (list === undefined) this.byPhysical.set(physical, [resident])
+		else list.push(resident)
+		return this.install(resident, frameOf) ? 'installed' : 'kept'
+	}
+
+	private instantiate(module: WebAssembly.Module, data: number): unknown {
+		const region = { data: new WebAssembly.Global({ value: 'i32' }, data | 0) }
+		return new WebAssembly.Instance(module, { ...this.imports, region }).exports.region
+	}
+
+	/** Makes the entry point run the region, if it is one now and the code in its frames is what the region was made from. */
+	private install({ physical, pages, code, index, data }: Resident, frameOf: FrameOf): boolean {
+		const { core } = this
+		if (!this.isCurrent(code, frameOf)) return false
+		const { u32 } = this.cpu.machine
+		for (const [n, page] of pages.entries()) {
+			const at = (data + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE) >> 2
+			const mfn = frameOf(page)
+			u32[at + 1] = mfn
+			u32[at + 2] = core.frameVersion(mfn)
+		}
+		return core.installRegion(physical, index, data) !== 0
+	}
+
+	/** Protects the lines first: from then on a write drops the frame's code, so what is compared is what will run. */
+	private isCurrent(code: readonly CodeRange[], frameOf: FrameOf): boolean {
+		const { core, cpu } = this
+		const { machine } = cpu
+		for (const { page, from, bytes } of code) {
+			const mfn = frameOf(page)
+			if (mfn < 0) return false
+			core.protectLines(mfn, from, from + bytes.length)
+			if (!isSame(machine.u8, machine.frameAddress(mfn) + from, bytes)) return false
+		}
+		return true
+	}
+
+	/** Gives up the regions of the frames that have not been seen for longest. */
+	private evict(): void {
+		const { cpu, core } = this
+		const seen = new Map<number, number>()
+		const frameOf = (resident: Resident) => Math.floor(resident.physical / PAGE_SIZE)
+		for (const resident of this.byIndex.values()) {
+			const mfn = frameOf(resident)
+			seen.set(mfn, Math.max(seen.get(mfn) ?? 0, resident.seen))
+		}
+		const byAge = [...this.byIndex.values()].sort((a, b) => seen.get(frameOf(a))! - seen.get(frameOf(b))! || frameOf(a) - frameOf(b))
+		const target = Math.floor(byAge.length * KEPT)
+		const limit = this.wasmBytes * KEPT
+		let last = -1
+		for (const resident of byAge) {
+			const mfn = frameOf(resident)
+			if (mfn !== last && this.byIndex.size <= target && this.wasmBytes <= limit) break
+			if (mfn !== last) cpu.invalidateFrame(mfn)
+			last = mfn
+			this.byPhysical.delete(resident.physical)
+			this.byIndex.delete(resident.index)
+			this.byId.delete(resident.id)
+			core.table.set(resident.index, null)
+			this.indices.push(resident.index)
+			this.data.give(resident.data, resident.dataBytes)
+			this.wasmBytes -= resident.wasmBytes
+			this.evictions++
+		}
+	}
+}
+
+function isSame(memory: Uint8Array, at: number, bytes: Uint8Array): boolean {
+	for (let n = 0; n < bytes.length; n++) if (memory[at + n] !== bytes[n]) return false
+	return true
+}
