@@ -14,6 +14,7 @@ import {
 	CB_FRAME_LIMIT,
 	CB_PAUSE_COUNT,
 	controlWord,
+	VS_DEBUG,
 	VS_ONLINE,
 	VS_PARKED,
 	VS_VIRQ_REQUESTS,
@@ -25,6 +26,8 @@ import { wakeAllVcpus, wakeVcpu } from './wake.ts'
 
 /** How long a dying vCPU thread may take to notice before it is stopped by force. */
 const DEATH_ms = 1000
+/** How long a vCPU may take to tell of itself. */
+const SILENCE_ms = 2000
 
 /** XEN_DOMCTL_getdomaininfo. The flags are those of `xm list`. */
 export interface DomainInfo {
@@ -61,6 +64,8 @@ export class DomainControl {
 	private readonly threads: VcpuThread[] = []
 	private readonly endings: Promise<void>[] = []
 	private readonly listeners = new Set<ShutdownListener>()
+	/** Takes the vCPU's answer to a debug request. */
+	private report: (lines: readonly string[]) => void = () => {}
 	/** What the listeners were told. */
 	private end: { readonly reason: number; readonly crashReason: string | undefined } | undefined
 	private death: Promise<void> | undefined
@@ -89,6 +94,7 @@ export class DomainControl {
 		const thread = this.host.threads.start(request, {
 			log: (level, message) => this.host.log(level, message),
 			emergencyConsole: (bytes) => this.host.log('debug', `(d${this.domid}) ${new TextDecoder('latin1').decode(bytes).replace(/\n$/, '')}`),
+			report: (lines) => this.report(lines),
 			shutdown: (reason, crashReason) => this.reportShutdown(reason, crashReason),
 			ended: (error) => {
 				if (error) this.threadFailed(error)
@@ -125,6 +131,24 @@ export class DomainControl {
 		const { end } = this
 		if (end) queueMicrotask(() => this.listeners.has(listener) && listener(end.reason, end.crashReason))
 		return () => this.listeners.delete(listener)
+	}
+
+	/**
+	 * What the first vCPU says of itself: DEBUG_* bits (debug_report.ts), one request at a time. Nothing when it has no thread; a line that says so when
+	 * it does not answer.
+	 */
+	async debugReport(request: number): Promise<readonly string[]> {
+		if (this.threads.length === 0) return []
+		const silence = sleep(SILENCE_ms)
+		const answer = new Promise<readonly string[]>((resolve) => {
+			this.report = resolve
+		})
+		Atomics.or(this.words, vcpuWord(this.domain, 0, VS_DEBUG), request)
+		wakeVcpu(this.domain, 0)
+		const silent = silence.promise.then(() => [`d${this.domid}v0 does not answer`])
+		const lines = await Promise.race([answer, silent, ...this.endings.map((ending) => ending.then(() => []))])
+		silence.cancel()
+		return lines
 	}
 
 	/** SHUTDOWN_*, or undefined while the domain runs. */

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { UserError } from '../base/errors.ts'
 import { PAGE_SIZE } from '../x86/machine_memory.ts'
 import { cpuid } from './cpuid.ts'
+import { debugKey } from './debug_keys.ts'
 import { Domain } from './domain.ts'
 import { DomainControl } from './domain_control.ts'
 import { initialiseEvents } from './event_ports.ts'
@@ -65,6 +66,8 @@ export class Hypervisor {
 	private readonly router = new EventRouter()
 	private readonly controls = new Map<number, DomainControl>()
 	private nextDomid = 1
+	/** Ends when the keys that were sent last have been served. */
+	private debugging: Promise<void> = Promise.resolve()
 
 	constructor(host: HypervisorHost) {
 		this.host = host
@@ -94,6 +97,18 @@ export class Hypervisor {
 
 	domain(domid: number): DomainControl | undefined {
 		return this.controls.get(domid)
+	}
+
+	/** Writes to the log what each of the keys stands for (debug_keys.ts), in their order. Those that stand for nothing are ignored, as Xen does. */
+	debugKeys(keys: string): Promise<void> {
+		const done = this.debugging.then(async () => {
+			for (const key of keys) {
+				const view = { domains: this.domains(), now_ns: this.host.clock.monotonic_ns() }
+				for (const line of await debugKey(key, view)) this.writeLog('info', line)
+			}
+		})
+		this.debugging = done.catch(() => {})
+		return done
 	}
 
 	info(): HypervisorInfo {

@@ -20,6 +20,8 @@ export interface VcpuHost {
 	log(level: LogLevel, message: string): void
 	/** Bytes the guest wrote to the emergency console (CONSOLEIO_write, port 0xe9). */
 	emergencyConsole(bytes: Uint8Array): void
+	/** Answers a debug request (debug_report.ts): lines for the hypervisor's log. */
+	report(lines: readonly string[]): void
 	/** The domain's shutdown state has been set (CB_SHUTDOWN). `crashReason` when it is a crash. */
 	shutdown(reason: number, crashReason?: string): void
 	/** Makes regions of hot code; without one the vCPU's thread does. */

@@ -21,6 +21,7 @@ import {
 } from '../x86/core/layout.ts'
 import { Translator } from '../x86/translator/translator.ts'
 import { handleCpuid, handleInvalidOpcode, handlePrivileged } from './emulate_privileged.ts'
+import { answerDebugRequest } from './debug_report.ts'
 import { raiseVirq } from './event_channel.ts'
 import { handleException, handleSoftwareInterrupt, handleSyscall } from './exceptions.ts'
 import { takeFrameWrites } from './frame_writes.ts'
@@ -106,6 +107,7 @@ class VcpuLoop {
 		const { vcpu, words } = this
 		Atomics.store(words, this.attention, 0)
 		const seen = Atomics.load(words, this.doorbell)
+		answerDebugRequest(vcpu, this.translator)
 		if (Atomics.load(words, this.pauseCount) !== 0 || Atomics.load(words, this.shutdownWord) !== 0) return this.park(seen)
 		const timedOut = this.fireTimers()
 		this.raiseRequestedVirqs()

@@ -32,6 +32,8 @@ export const VS_PARKED = 64
 export const VS_ONLINE = 68
 /** u32: VIRQs waiting to be raised by the vCPU's own thread (bit n = VIRQ n); or'ed by any thread. */
 export const VS_VIRQ_REQUESTS = 72
+/** u32: DEBUG_* bits of what the vCPU is to tell of itself; or'ed by the control half, exchanged to 0 by the vCPU's thread (debug_report.ts). */
+export const VS_DEBUG = 124
 /** 24 x u32: the port bound to each VIRQ of this vCPU (0: none). Owned by event_channel.ts. */
 export const VS_VIRQ_PORTS = 128
 /** 32 bytes for event_channel.ts (FIFO control block and the like). */

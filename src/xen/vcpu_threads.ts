@@ -14,6 +14,8 @@ export interface VcpuStart {
 export interface VcpuThreadEvents {
 	log(level: LogLevel, message: string): void
 	emergencyConsole(bytes: Uint8Array): void
+	/** The answer to a debug request (debug_report.ts). */
+	report(lines: readonly string[]): void
 	/** The domain's shutdown state was set by this vCPU. */
 	shutdown(reason: number, crashReason?: string): void
 	/** The thread is gone; `error` when a host exception killed it. Called once. */

@@ -17,6 +17,7 @@ export interface VcpuWorkerData {
 export type VcpuWorkerMessage =
 	| { readonly type: 'log'; readonly level: LogLevel; readonly message: string }
 	| { readonly type: 'console'; readonly bytes: Uint8Array }
+	| { readonly type: 'report'; readonly lines: readonly string[] }
 	| { readonly type: 'shutdown'; readonly reason: number; readonly crashReason?: string | undefined }
 
 /** vCPUs as worker threads of this process. `core` is the compiled processor, `clockOrigin_ms` this thread's performance.timeOrigin. */
@@ -55,6 +56,8 @@ function receive(message: VcpuWorkerMessage, events: VcpuThreadEvents): void {
 			return events.log(message.level, message.message)
 		case 'console':
 			return events.emergencyConsole(message.bytes)
+		case 'report':
+			return events.report(message.lines)
 		case 'shutdown':
 			return events.shutdown(message.reason, message.crashReason)
 	}

@@ -15,6 +15,7 @@ const post = (message: VcpuWorkerMessage) => parentPort?.postMessage(message)
 vcpuThread(request, core, hostClock(clockOrigin_ms), {
 	log: (level, message) => post({ type: 'log', level, message }),
 	emergencyConsole: (bytes) => post({ type: 'console', bytes }),
+	report: (lines) => post({ type: 'report', lines }),
 	shutdown: (reason, crashReason) => post({ type: 'shutdown', reason, crashReason }),
 	compiler: new WorkerCompiler(compiler),
 })

@@ -298,10 +298,14 @@ function branchCases(): string {
 	out.push(`      case OP_F_REGION: {
         setLazy(kind, a, b);
         ${CHARGE}
+        const before = budget;
         budget = call_indirect<i32>(load<u32>(ip, L.REC_LINK), budget);
+        S.count(L.CNT_REGIONS);
+        store<u64>(r + L.CNT_REGION_INSTRUCTIONS, load<u64>(r + L.CNT_REGION_INSTRUCTIONS) + <u64>(before - budget));
         kind = ccKind; a = ccA; b = ccB;
         start = ip;
         const outcome = load<i32>(r + L.CPU_REGION_STATUS);
+        S.count(L.CNT_REGION_ENDS + outcome * 8);
         if (outcome == JUMP) { const t = load<u64>(r + L.CPU_RIP); ${GO} }
         ip = <usize>load<u32>(r + L.CPU_REGION_RECORD);
         start = ip;

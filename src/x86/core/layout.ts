@@ -158,7 +158,9 @@ export const CNT_ARENA_EMPTIED = 0xd70;
 export const CNT_EXITS = 0xd78;
 /** Exceptions: one for each vector below 32. */
 export const CNT_EXCEPTIONS = 0xdb0;
-export const CPU_COUNTERS_END = 0xeb0;
+/** u64: CPU_ICOUNT when the counters were cleared. */
+export const CNT_SINCE = 0xeb0;
+export const CPU_COUNTERS_END = 0xeb8;
 /** 64 bytes: operands and results that SSE and MMX build piecewise. */
 export const CPU_SCRATCH = 0xf00;
 /** u32, always zero: what a fence's read-modify-write touches. */

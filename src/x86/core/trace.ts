@@ -91,6 +91,7 @@ function decodeTrace(mfn: u32, off: u32, code64: bool): usize {
     count += 1;
     if (ends(decodedOperation)) break;
   }
+  S.count(L.CNT_TRACES);
   closeTrace(mfn, <u32>((rec - first) / L.REC_SIZE), off, at < 4096 ? at : 4096);
   addEntry(physical + off, code64 ? 1 : 0, first);
   return first;
@@ -105,6 +106,7 @@ export function enter(va: u64): usize {
   const tag = code64 ? va : va | COMPAT;
   let record = findJump(tag);
   if (!record) {
+    S.count(L.CNT_JUMP_CACHE_MISSES);
     const mfn = codeFrame(va);
     if (mfn < 0) {
       store<u64>(S.cpu + L.CPU_RIP, va);

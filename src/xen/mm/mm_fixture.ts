@@ -57,7 +57,7 @@ export class Fixture {
 			0,
 			cpu,
 			{ monotonic_ns: () => this.now_ns, wall: () => ({ seconds: 0, nanoseconds: 0 }) },
-			{ log() {}, emergencyConsole() {}, shutdown() {} },
+			{ log() {}, emergencyConsole() {}, report() {}, shutdown() {} },
 		)
 		this.poke(this.l4, entryIndex(DIRECT_MAP, 4), this.l3, TABLE)
 		this.poke(this.l3, entryIndex(DIRECT_MAP, 3), this.l2, TABLE)

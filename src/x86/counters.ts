@@ -1,0 +1,67 @@
+import * as L from './core/layout.ts'
+import type { MachineMemory } from './machine_memory.ts'
+
+/** What a processor has done since it was made, or since clearCounters(). Each is a count. */
+export interface ProcessorCounters {
+	readonly instructions: number
+	/** Translated regions entered from the interpreter. */
+	readonly regions: number
+	/** Instructions that retired between entering a region and coming back, those that the core executed for it included. */
+	readonly regionInstructions: number
+	/** Regions by how they ended: REGION_ENDS. */
+	readonly regionEnds: readonly number[]
+	/** By ACCESS_*. */
+	readonly tlbMisses: readonly number[]
+	readonly jumpCacheMisses: number
+	/** Traces of instructions that were decoded. */
+	readonly traces: number
+	/** Frames whose code was dropped because it was written. */
+	readonly codeDrops: number
+	/** Times that the arena of decoded code was full, and emptied. */
+	readonly arenaEmptied: number
+	/** Returns from run(), by EXIT_*. */
+	readonly exits: readonly number[]
+	/** Exceptions raised, by vector. */
+	readonly exceptions: readonly number[]
+}
+
+/** Outcomes of core/execute.ts, as a region's end. */
+export const REGION_ENDS = ['left to the interpreter', 'fault', 'exit', 'jump', 'repeat', 'crosses a page'] as const
+/** EXIT_*. */
+export const EXIT_NAMES = ['budget', 'exception', 'syscall', 'int', 'cpuid', 'privileged'] as const
+/** ACCESS_*. */
+export const ACCESS_NAMES = ['read', 'write', 'exec'] as const
+const VECTORS = 32
+
+/** From any thread: what is being counted meanwhile may be seen or not. */
+export function readCounters(machine: MachineMemory, vcpu: number): ProcessorCounters {
+	const state = machine.vcpuState(vcpu)
+	const at = (offset: number) => Number(machine.u64[(state + offset) >>> 3])
+	const several = (offset: number, count: number) => Array.from({ length: count }, (_, n) => at(offset + n * 8))
+	return {
+		instructions: at(L.CPU_ICOUNT) - at(L.CNT_SINCE),
+		regions: at(L.CNT_REGIONS),
+		regionInstructions: at(L.CNT_REGION_INSTRUCTIONS),
+		regionEnds: several(L.CNT_REGION_ENDS, REGION_ENDS.length),
+		tlbMisses: several(L.CNT_TLB_MISSES, ACCESS_NAMES.length),
+		jumpCacheMisses: at(L.CNT_JUMP_CACHE_MISSES),
+		traces: at(L.CNT_TRACES),
+		codeDrops: at(L.CNT_CODE_DROPS),
+		arenaEmptied: at(L.CNT_ARENA_EMPTIED),
+		exits: several(L.CNT_EXITS, EXIT_NAMES.length),
+		exceptions: several(L.CNT_EXCEPTIONS, VECTORS),
+	}
+}
+
+export function clearCounters(machine: MachineMemory, vcpu: number): void {
+	const state = machine.vcpuState(vcpu)
+	machine.u8.fill(0, state + L.CPU_COUNTERS, state + L.CPU_COUNTERS_END)
+	machine.u64[(state + L.CNT_SINCE) >>> 3] = machine.u64[(state + L.CPU_ICOUNT) >>> 3] as bigint
+}
+
+if (
+	L.CNT_REGION_ENDS + REGION_ENDS.length * 8 !== L.CNT_TLB_MISSES ||
+	L.CNT_EXITS + EXIT_NAMES.length * 8 > L.CNT_EXCEPTIONS ||
+	L.CNT_EXCEPTIONS + VECTORS * 8 !== L.CNT_SINCE
+)
+	throw new Error('counters overlap')
