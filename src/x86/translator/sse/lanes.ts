@@ -71,23 +71,22 @@ const ARITHMETIC = /^(?:ADD|SUB|MUL|DIV|MIN|MAX|(SQRT))(SD|SS|PD|PS)$/
 const OPERANDS: Readonly<Record<string, number>> = { SD: D0, SS: S0, PD: DOUBLES, PS: SINGLES }
 const NONE =
 	/^(PREFETCH|FENCE|CLFLUSH|MOVNTI|CRC32_.|POPCNT|FXSAVE|STMXCSR|MOVMSKP.|PMOVMSKB|MASKMOVDQU|PEXTR.*|EXTRACTPS|MOV[LH]PS_M_V|MOVD_E_V|PTEST|PCMP.STRI|U?COMIS.|CVTT?S[SD]2SI)$/
-const sse = familyRanges().find(({ name }) => name === 'SSE')!
-const mmx = familyRanges().find(({ name }) => name === 'MMX')!
+const family = (wanted: string): ReadonlySet<string> => {
+	const { first, last } = familyRanges().find(({ name }) => name === wanted)!
+	return new Set(decoderTables.operations.slice(first, last + 1))
+}
+const sse = family('SSE')
+const mmx = family('MMX')
 
 const immediate = (i: Instruction) => Number(i.imm & 0xffn)
 const pairs = (n: number) => [n & 3, (n >> 2) & 3, (n >> 4) & 3, (n >> 6) & 3]
 
-const isOf = ({ first, last }: { first: number; last: number }, op: string) => {
-	const number = decoderTables.operations.indexOf(op)
-	return number >= first && number <= last
-}
-
 export function isSse(op: string): boolean {
-	return isOf(sse, op)
+	return sse.has(op)
 }
 
 export function effectOf(i: Instruction): Effect {
-	if (isOf(mmx, i.op)) return 'everything'
+	if (mmx.has(i.op)) return 'everything'
 	if (!isSse(i.op) || NONE.test(i.op)) return 'none'
 	return sseEffect(i)
 }
