@@ -1,6 +1,6 @@
 /** The same kernel and initramfs in a domain of ours and in QEMU. */
 import { type ChildProcessByStdio, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -15,8 +15,9 @@ const QEMU = 'qemu-system-x86_64'
 const STOP_LIMIT_MS = 30_000
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Where a daemon with this directory's cache keeps translations. */
-const translationCache = (directory: string): string => join(directory, 'cache', 'xenotype', 'translations')
+/** Whether a daemon has left more in this directory's cache than the compiled sources of its own (daemon_command.ts). */
+const hasTranslations = (directory: string): boolean =>
+	readdirSync(join(directory, 'cache', 'xenotype')).some((entry) => entry !== 'compiled')
 
 const xm = fileURLToPath(new URL('../bin/xm', import.meta.url))
 
@@ -28,7 +29,7 @@ export async function runInDomain(name: string, image: GuestImage, again: boolea
 	const directory = mkdtempSync(join(tmpdir(), 'xenotype-bench-'))
 	try {
 		const first = await runUnderDaemon(directory, name, image)
-		if (!again || first.problem !== null || !existsSync(translationCache(directory))) return first
+		if (!again || first.problem !== null || !hasTranslations(directory)) return first
 		const { figures, problem } = await runUnderDaemon(directory, `${name}-again`, bootOnly(image))
 		return { ...first, figures: { ...first.figures, warmBoot_s: figures.boot_s }, problem }
 	} finally {
@@ -43,6 +44,7 @@ async function runUnderDaemon(directory: string, name: string, { kernel, ramdisk
 	writeFileSync(config, lines.join(''))
 	const rundir = join(directory, 'run')
 	mkdirSync(rundir, { recursive: true, mode: 0o700 })
+	mkdirSync(join(directory, 'cache', 'xenotype'), { recursive: true })
 	const env = { ...process.env, XENOTYPE_RUNDIR: rundir, XDG_CACHE_HOME: join(directory, 'cache') }
 	execFileSync(xm, ['list'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
 	const { client } = await connect({ rundir: openRunDir({ XENOTYPE_RUNDIR: rundir }) })

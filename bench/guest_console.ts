@@ -30,7 +30,7 @@ export interface GuestProcess {
 }
 
 /** Of silence on the console, after which a guest is given up. */
-const SILENCE_MS = 180_000
+const SILENCE_MS = 300_000
 
 const MARKS = [GUEST_READY, MARK_IDLE, MARK_PROGRAMS, MARK_DONE]
 
