@@ -108,6 +108,21 @@ const DMESG: Command = {
 	},
 }
 
+const DEBUG_KEYS: Command = {
+	name: 'debug-keys',
+	args: '<Keys>',
+	help: "Have the hypervisor write its state to its log (xm dmesg); 'h' lists the keys.",
+	options: [],
+	arity: [1, 1],
+	usageOnFault: true,
+	async run(context, args) {
+		const [keys] = args.positional as [string]
+		const client = await context.connect()
+		await client.debugKeys(keys)
+		return 0
+	},
+}
+
 const HELP: Command = {
 	name: 'help',
 	args: '[<subcommand>]',
@@ -153,6 +168,7 @@ const BUILT: readonly Command[] = [
 	CREATE,
 	onDomain('destroy', '<Domain>', 'End a domain at once.', (_context, client, reference) => client.destroy(reference)),
 	DMESG,
+	DEBUG_KEYS,
 	onDomain('domid', '<DomainName>', "Print a domain's number.", async (context, client, name) => {
 		context.print(String((await client.domain(name)).domid ?? 'None'))
 	}),

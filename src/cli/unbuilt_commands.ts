@@ -35,7 +35,6 @@ const ROWS: readonly (readonly [name: string, args: string, help: string, why: s
 	['vcpu-list', '[Domain, ...]', "List domains' virtual processors.", NO_TOOL],
 	['vcpu-pin', '<Domain> <VCPU|all> <CPUs|all>', 'Set which CPUs a virtual processor may use.', NO_SCHEDULER],
 	['vcpu-set', '<Domain> <vCPUs>', 'Set how many virtual processors a domain uses.', 'a domain has one virtual processor for now'],
-	['debug-keys', '<Keys>', 'Send debug keys to the hypervisor.', NO_TOOL],
 	['log', '', "Print the daemon's log.", NO_TOOL],
 	['serve', '', "Offer the daemon's interface over stdio.", NO_TOOL],
 	['sched-credit', '[-d <Domain> [-w[=WEIGHT]|-c[=CAP]]]', "Show or set the credit scheduler's parameters.", NO_SCHEDULER],

@@ -10,6 +10,7 @@ import type { Sxp } from '../toolstack/sxp.ts'
  *   POST /v1/daemon/stop         StopRequest               {}
  *   GET  /v1/host                                          HostInfo
  *   GET  /v1/hypervisor/log[?clear=1]                      {log}
+ *   POST /v1/hypervisor/debug-keys                        DebugKeysRequest   {}; what they wrote is in the log then
  *   GET  /v1/events                                        DomainEvent, one JSON a line; {"type":"listening"} first
  *   GET  /v1/domains[?long=1]                              DomainInfo[] or DomainDetail[]; domain 0 first
  *   POST /v1/domains             CreateRequest             CreateReply
@@ -54,6 +55,13 @@ export interface CreateReply {
 	readonly domain: LiveDomainInfo
 	readonly warnings: string[]
 }
+
+export interface DebugKeysRequest {
+	/** At most MAX_DEBUG_KEYS of them, each a key of xen/debug_keys.ts; others mean nothing. */
+	readonly keys: string
+}
+
+export const MAX_DEBUG_KEYS = 64
 
 export interface ShutdownBody {
 	readonly request: ShutdownRequest

@@ -10,7 +10,7 @@ import { CONSOLE_PROTOCOL } from './console_frames.ts'
 import { serveConsole } from './console_server.ts'
 import type { DomainConsoles } from './domain_consoles.ts'
 import { domain0, hostInfo } from './host_info.ts'
-import { checkCreate, checkShutdown, checkStop } from './requests.ts'
+import { checkCreate, checkDebugKeys, checkShutdown, checkStop } from './requests.ts'
 
 export interface ApiHost {
 	readonly lifecycle: Lifecycle
@@ -73,6 +73,9 @@ async function dispatch(host: ApiHost, call: string, rest: string[], query: URLS
 		case 'GET hypervisor':
 			if (reference === 'log') return { log: await (await lifecycle.attached()).xen.log(query.get('clear') === '1') }
 			break
+		case 'POST hypervisor':
+			if (reference === 'debug-keys') return debugKeys(lifecycle, body)
+			break
 		case 'GET domains':
 			if (reference !== undefined) return detail(host, reference)
 			return query.get('long') === '1' ? details(host) : (await details(host)).map(({ sxp: _, ...info }) => info)
@@ -94,6 +97,13 @@ async function act(lifecycle: Lifecycle, reference: string, verb: string, body: 
 	else if (verb === 'destroy') await lifecycle.destroy(reference)
 	else if (verb === 'shutdown') await lifecycle.shutdown(reference, checkShutdown(body).request)
 	else throw new UserError(`there is no operation '${verb}' on a domain`, { code: 'no-such-call' })
+	return {}
+}
+
+async function debugKeys(lifecycle: Lifecycle, body: unknown): Promise<object> {
+	const { keys } = checkDebugKeys(body)
+	const { xen } = await lifecycle.attached()
+	await xen.debugKeys(keys)
 	return {}
 }
 

@@ -1,6 +1,6 @@
 import { UserError } from '../base/errors.ts'
 import type { ConfigValue } from '../toolstack/config_parser.ts'
-import type { CreateRequest, ShutdownBody, StopRequest } from './api.ts'
+import { type CreateRequest, type DebugKeysRequest, MAX_DEBUG_KEYS, type ShutdownBody, type StopRequest } from './api.ts'
 
 /** The API's request bodies, checked from what came over the socket. Each throws UserError with code 'bad-request'. */
 
@@ -18,6 +18,12 @@ export function checkShutdown(body: unknown): ShutdownBody {
 	const { request } = object(body)
 	if (request !== 'poweroff' && request !== 'halt' && request !== 'reboot') throw bad("request must be 'poweroff', 'halt' or 'reboot'")
 	return { request }
+}
+
+export function checkDebugKeys(body: unknown): DebugKeysRequest {
+	const { keys } = object(body)
+	if (typeof keys !== 'string' || keys.length > MAX_DEBUG_KEYS) throw bad(`keys must be a string of at most ${MAX_DEBUG_KEYS} characters`)
+	return { keys }
 }
 
 export function checkStop(body: unknown): StopRequest {

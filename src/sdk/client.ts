@@ -47,6 +47,10 @@ export class XendClient {
 	async hypervisorLog(clear: boolean): Promise<string> {
 		return (await this.call<{ log: string }>('GET', `/v1/hypervisor/log${clear ? '?clear=1' : ''}`)).log
 	}
+	/** What the keys stand for is in the hypervisor's log then. */
+	async debugKeys(keys: string): Promise<void> {
+		await this.call('POST', '/v1/hypervisor/debug-keys', { keys })
+	}
 	list(): Promise<DomainInfo[]> {
 		return this.call('GET', '/v1/domains')
 	}

@@ -97,6 +97,8 @@ export interface XenControl {
 	openConsole(domid: number, reader: ConsoleReader): Promise<ConsoleSession>
 	/** What `xm dmesg` shows; `clear` empties it as well. */
 	log(clear: boolean): Promise<string>
+	/** XEN_SYSCTL_debug_keys: writes to the log what each of the keys stands for. Resolves when it is there. */
+	debugKeys(keys: string): Promise<void>
 	/** Every event from the call's start on, in order. Returns how to end it. */
 	onEvent(listener: (event: XenEvent) => void): () => void
 	/** Ends the hypervisor if it has no domain; the answer says whether. */

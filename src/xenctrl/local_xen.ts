@@ -123,6 +123,10 @@ export class LocalXen implements XenControl {
 		return text
 	}
 
+	debugKeys(keys: string): Promise<void> {
+		return this.options.hypervisor.debugKeys(keys)
+	}
+
 	onEvent(listener: (event: XenEvent) => void): () => void {
 		this.listeners.add(listener)
 		return () => this.listeners.delete(listener)

@@ -104,6 +104,9 @@ export class RemoteXen implements XenControl {
 	log(clear: boolean): Promise<string> {
 		return this.call('log', clear)
 	}
+	debugKeys(keys: string): Promise<void> {
+		return this.call('debugKeys', keys)
+	}
 	stopIfIdle(): Promise<boolean> {
 		return this.call('stopIfIdle')
 	}

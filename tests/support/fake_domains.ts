@@ -204,6 +204,10 @@ export class FakeXen implements XenControl {
 		this.listeners.add(listener)
 		return () => this.listeners.delete(listener)
 	}
+	async debugKeys(keys: string): Promise<void> {
+		this.logged += `(XEN) keys ${keys}\n`
+	}
+
 	async stopIfIdle(): Promise<boolean> {
 		return this.live.length === 0
 	}
