@@ -37,6 +37,8 @@ const RUN_BUDGET = 1000
 const RUNS = 500
 /** Of 'translate-all', in turn. */
 const BUDGETS = [1, 7, 2, 30, 1, 100, 13]
+/** Of its turns, one in so many finds some page of the code in another frame. */
+const REMAP = 5
 const PAGE = 4096
 const DEBUG = 1
 const BREAKPOINT = 3
@@ -49,7 +51,7 @@ const CS = 1
 
 /**
  * The tier: step() once a turn; run() as it comes; run() after the case's code has been translated; run() with small budgets, and whatever it stops at
- * translated too, so that every loop's head becomes an entry point and is left and entered again in the middle.
+ * translated too, so that every loop's head becomes an entry point and is left and entered again in the middle, and pages of the code go from one frame to another.
  */
 export const ENGINES = ['step', 'run', 'translate', 'translate-all'] as const
 export type Engine = (typeof ENGINES)[number]
@@ -63,7 +65,9 @@ export class IsaMachine {
 	private readonly view: DataView
 	private nextFrame = 1
 	private readonly root: number
-	private readonly codeFrames: readonly number[]
+	/** Where each page of the code is, and where it can be besides. */
+	private readonly codeFrames: number[]
+	private readonly otherFrames: number[]
 	private readonly code: Uint8Array
 	private codeIsWritable = false
 	/** The data region. */
@@ -76,8 +80,10 @@ export class IsaMachine {
 		this.view = new DataView(this.machine.memory.buffer)
 		this.root = this.takeFrames(1)
 		const codeFrame = this.takeFrames(map.CODE_SIZE / PAGE)
+		const otherFrame = this.takeFrames(map.CODE_SIZE / PAGE)
 		const dataFrame = this.takeFrames(map.DATA_SIZE / PAGE)
 		this.codeFrames = Array.from({ length: map.CODE_SIZE / PAGE }, (_, i) => codeFrame + i)
+		this.otherFrames = this.codeFrames.map((_, i) => otherFrame + i)
 		for (const [i, frame] of this.codeFrames.entries()) this.map(map.CODE_VA + i * PAGE, frame, P | U | A)
 		for (const va of [map.DATA_VA, map.HIGH_VA]) {
 			for (let at = 0; at < map.DATA_SIZE; at += PAGE) {
@@ -177,10 +183,26 @@ export class IsaMachine {
 		return runs(before, this.data)
 	}
 
+	/** The page's code goes to another frame. What was translated of that one is dropped only where it holds something else. */
+	private remap(page: number): void {
+		const { machine, cpu, codeFrames, otherFrames } = this
+		const [from, to] = [codeFrames[page]!, otherFrames[page]!]
+		if (Buffer.compare(machine.framePage(from), machine.framePage(to)) !== 0) {
+			machine.framePage(to).set(machine.framePage(from))
+			cpu.invalidateFrame(to)
+		}
+		codeFrames[page] = to
+		otherFrames[page] = from
+		this.map(map.CODE_VA + page * PAGE, to, P | U | A | (this.codeIsWritable ? W | D : 0))
+		cpu.flushPage(map.CODE_VA + page * PAGE)
+	}
+
 	private codeOffset(test: IsaCase): number {
 		return viewOf(test.state).getUint32(STATE_RIP, true) - map.CODE_VA
 	}
 	private placeCode(test: IsaCase): void {
+		// `code` is where it was at first.
+		for (const [page, frame] of this.codeFrames.entries()) if (frame > this.otherFrames[page]!) this.remap(page)
 		const writable = test.writableCode === true
 		if (writable !== this.codeIsWritable) {
 			for (const [i, frame] of this.codeFrames.entries()) this.map(map.CODE_VA + i * PAGE, frame, P | U | A | (writable ? W | D : 0))
@@ -209,6 +231,7 @@ export class IsaMachine {
 		return this.repeat(STEPS, () => {
 			const exit = this.cpu.run(BUDGETS[turn++ % BUDGETS.length]!)
 			if (exit === L.EXIT_BUDGET) this.translator.translateHere()
+			if (turn % REMAP === 0) this.remap((turn / REMAP) % this.codeFrames.length)
 			return exit
 		})
 	}

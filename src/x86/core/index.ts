@@ -113,7 +113,7 @@ export {
   singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus,
 } from "./sse_region";
 export { protectLines, jumpGeneration } from "./cache";
-export { installRegion, regionAt, verifyPages, codeFrameAt, frameVersion } from "./regions";
+export { installRegion, regionAt, verifyPage, codeFrameAt, frameVersion } from "./regions";
 
 /** Entries of a data TLB. */
 export function tlbEntries(): u32 {

@@ -214,7 +214,7 @@ export const RF_CROSS = 128;
 
 // ---- translated region, made by the host, one for each entry point ----------------------------------------------------------
 
-/** u64: linear page for which all further pages were found valid (~0: none), u32: the jump generation then, u32: tlbRead then (the mode). */
+/** u64: linear page for which the pages in REGION_GOOD were found valid (~0: none), u32: the jump generation then, u32: tlbRead then (the mode). */
 export const REGION_PAGE = 0;
 export const REGION_GENERATION = 8;
 export const REGION_MODE = 12;
@@ -222,6 +222,8 @@ export const REGION_MODE = 12;
 export const REGION_ENTRY = 16;
 export const REGION_OPERATION = 20;
 export const REGION_LINK = 24;
+/** u16: mask of pages, the entry's included. */
+export const REGION_GOOD = 22;
 /** u32: pages, the entry's included. */
 export const REGION_PAGES = 28;
 /** For each page, the entry's first: i32 its distance from the entry's in pages, u32 mfn, u32 version of the frame's code. */

@@ -3,7 +3,8 @@
 // Rules:
 // - A region is found through its entry's record, so dropping the code of the entry's frame drops the way in. It may go on in other pages: those are only good
 //   while they are mapped to the frames that they were translated from, executable, and the code in those frames was not dropped since.
-//   verifyPages() asks that at a region's entry. Inside a region no mapping changes, and an instruction that drops code leaves it.
+//   verifyPage() asks that when control goes there for the first time in a run, or since anything has changed. Inside a region no mapping changes but as one
+//   would whose old translation is still in a TLB (a write to a page table that is not followed by a flush), and an instruction that drops code leaves it.
 // - Its lines in every page stay protected (cache.ts) while it is installed, or the frame's version has grown.
 // - A region with a page whose code was dropped takes itself away: the entry's record is what it was, and can be translated anew.
 
@@ -52,28 +53,30 @@ export function installRegion(physical: u32, index: u32, region: usize): i32 {
 /** The region has been entered through its record, but a page's code is not what it was made from. */
 function takeAway(region: usize): void {
   const record = <usize>load<u32>(region, L.REGION_ENTRY);
+  if (load<u16>(record, L.REC_OP) != <u16>OP_F_REGION) return;
   store<u16>(record, load<u16>(region, L.REGION_OPERATION), L.REC_OP);
   store<u32>(record, load<u32>(region, L.REGION_LINK), L.REC_LINK);
 }
 
-/** A region that runs at linear page `page`: the mask of its pages, by their numbers in it, that may be run. Bit 0, the entry's, is always set. */
-export function verifyPages(region: usize, page: u64): u32 {
-  const count = load<u32>(region, L.REGION_PAGES);
-  let mask: u32 = 1;
-  let stale = false;
-  for (let n: u32 = 1; n < count; ++n) {
-    const frame = region + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE;
-    const mfn = load<u32>(frame, 4);
-    if (versionOf(mfn) != load<u32>(frame, 8)) stale = true;
-    else if (findCodeFrame(page + (<i64>load<i32>(frame) << 12)) == <i32>mfn) mask |= 1 << n;
+/** Whether a region that runs at linear page `page` may go on in its page number `n`. What is found good holds for its next runs too, while nothing changes. */
+export function verifyPage(region: usize, page: u64, n: u32): i32 {
+  const frame = region + L.REGION_FRAMES + n * L.REGION_FRAME_SIZE;
+  const mfn = load<u32>(frame, 4);
+  if (versionOf(mfn) != load<u32>(frame, 8)) {
+    takeAway(region);
+    return 0;
   }
-  if (stale) takeAway(region);
-  else if (mask == (1 << count) - 1) {
+  if (findCodeFrame(page + (<i64>load<i32>(frame) << 12)) != <i32>mfn) return 0;
+  let good: u32 = 1;
+  if (load<u64>(region, L.REGION_PAGE) == page && load<u32>(region, L.REGION_GENERATION) == jumpGeneration && load<u32>(region, L.REGION_MODE) == <u32>S.tlbRead) {
+    good = load<u16>(region, L.REGION_GOOD);
+  } else {
     store<u64>(region, page, L.REGION_PAGE);
     store<u32>(region, jumpGeneration, L.REGION_GENERATION);
     store<u32>(region, <u32>S.tlbRead, L.REGION_MODE);
   }
-  return mask;
+  store<u16>(region, <u16>(good | (1 << n)), L.REGION_GOOD);
+  return 1;
 }
 
 /** Region that the entry point at a physical address runs, or 0. */

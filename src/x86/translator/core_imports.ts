@@ -12,7 +12,7 @@ export interface CoreImports {
 	readonly carryKept: number
 	readonly conditionKept: number
 	readonly flagsKept: number
-	readonly verifyPages: number
+	readonly verifyPage: number
 	readonly raiseSimdUnavailable: number
 	readonly raiseMisaligned: number
 	readonly doubleArithmetic: number
@@ -59,7 +59,7 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		carryKept: f(kept, [I64]),
 		conditionKept: f([...kept, I32], [I32]),
 		flagsKept: f(kept, [I32]),
-		verifyPages: f([I32, I64], [I32]),
+		verifyPage: f([I32, I64, I32], [I32]),
 		raiseSimdUnavailable: f([], []),
 		raiseMisaligned: f([], []),
 		doubleArithmetic: f([I32, I64, I64], [I64]),

@@ -56,8 +56,8 @@ const MAX_INDIRECT = 160
 /** Instructions in a region at most. */
 const MAX_INSTRUCTIONS = 600
 /** Instructions beyond which no call is followed, and beyond which nothing is added that has not been seen to run. */
-const MAX_BEFORE_CALL = 150
-const MAX_BEFORE_UNSEEN = 60
+const MAX_BEFORE_CALL = 60
+const MAX_BEFORE_UNSEEN = 40
 /** Operations after which control never goes on to the next instruction. */
 const LEAVES: ReadonlySet<string> = new Set([
 	'CALL_E',
@@ -118,7 +118,9 @@ class Discovery {
 	region(): Region | undefined {
 		const { entry, found, leaders, pages } = this
 		this.drain()
-		if (!found.has(entry)) return undefined
+		const first = found.get(entry)
+		// The interpreter keeps no record of an instruction that runs into the next page, and a region's first block is not verified.
+		if (first === undefined || pageOf(entry + first.length - 1) !== 0) return undefined
 		const indirect = this.targets()
 		const blocks = new Map<number, Block>()
 		for (const leader of leaders) if (found.has(leader)) blocks.set(leader, this.blockAt(leader))

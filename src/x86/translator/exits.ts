@@ -5,6 +5,7 @@ import type { RegionContext } from './context.ts'
 import { pushRecord } from './core_imports.ts'
 import type { LazyFlags } from './flags.ts'
 import { type Instruction, pageOf } from './instruction.ts'
+import { ENTRY_PAGE } from './structure.ts'
 
 /** Outcomes of core/execute.ts. */
 const FAULTED = 1
@@ -15,8 +16,8 @@ const AGAIN = 4
  * The ways out of a region. Each says where to go on (CPU_RIP), or which record could not be completed (CPU_REGION_RECORD), and why (CPU_REGION_STATUS, an
  * outcome of core/execute.ts).
  *
- * A region of several pages finds out at its entry which of them are what it was made from (core/regions.ts); control goes to another one only where its bit of
- * `good` is set. In such a region SLOT_PAGE is that of the instruction only where the core executes it, and where one faults.
+ * Control goes to another page only when that is known to be what the region was made from (core/regions.ts): its bit of `good` is set, or verifyPage() says so.
+ * In such a region SLOT_PAGE is that of the instruction only where the core executes it, and where one faults.
  */
 export class Exits {
 	/** Local: linear address of the region's page. */
@@ -56,24 +57,39 @@ export class Exits {
 	}
 
 	private findGoodPages(): void {
-		const { code, core, pages } = this.context
+		const { code, core } = this.context
 		code.globalGet(core.data).memory('i64.load', L.REGION_PAGE).get(this.page).op('i64.eq')
 		code.globalGet(core.data).memory('i32.load', L.REGION_GENERATION).globalGet(core.jumpGeneration).op('i32.eq', 'i32.and')
 		code.globalGet(core.data).memory('i32.load', L.REGION_MODE).globalGet(core.tlbRead).op('i32.eq', 'i32.and')
 		code.if(I32)
-		code.i32((1 << pages) - 1)
+		code.globalGet(core.data).memory('i32.load16_u', L.REGION_GOOD)
 		code.else()
-		code.globalGet(core.data).get(this.page).call(core.verifyPages)
+		code.i32(ENTRY_PAGE)
 		code.end()
 		code.set(this.good)
 	}
 
 	/** Leaves for an offset where a page of the mask may not be run. */
 	requirePages(mask: number, offset: number): void {
-		const { code } = this.context
-		code.get(this.good).i32(mask).op('i32.and').i32(mask).op('i32.ne')
+		for (let n = 0; mask >> n !== 0; n++) if (mask & (1 << n)) this.requirePage(n, offset)
+	}
+
+	private requirePage(n: number, offset: number): void {
+		const { code, core } = this.context
+		code
+			.get(this.good)
+			.i32(1 << n)
+			.op('i32.and', 'i32.eqz')
 		code.if(VOID, false)
+		code.globalGet(core.data).get(this.page).i32(n).call(core.verifyPage).op('i32.eqz')
+		code.if()
 		this.to(offset)
+		code.end()
+		code
+			.get(this.good)
+			.i32(1 << n)
+			.op('i32.or')
+			.set(this.good)
 		code.end()
 	}
 

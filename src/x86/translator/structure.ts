@@ -1,7 +1,7 @@
 import { type Block, type Region, successors } from './discover.ts'
 
 /** Bit of the entry's page in a block's mask. */
-const ENTRY_PAGE = 1
+export const ENTRY_PAGE = 1
 
 /**
  * The shape of a region as structured control flow needs it, after N. Ramsey, "Beyond Relooper" (ICFP 2022): reverse postorder, dominator tree, which blocks

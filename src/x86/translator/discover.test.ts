@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type CodeSource, discover } from './discover.ts'
+import type { Instruction } from './instruction.ts'
+
+type Line = readonly [off: number, op: string, length: number, target?: number]
+
+/** Code of the given lines; `entered` are the offsets that control has come to so far. */
+function code(lines: readonly Line[], entered: readonly number[]): CodeSource {
+	const instructions = new Map(
+		lines.map(([off, op, length, target = 0]) => [off, { off, op, length, imm: BigInt(target), cc: 0 } as unknown as Instruction]),
+	)
+	return { decode: (offset) => instructions.get(offset), isEntry: (offset) => entered.includes(offset) }
+}
+
+const run = (from: number, count: number): Line[] => Array.from({ length: count }, (_, n) => [from + n, 'NOP', 1])
+
+test('a region goes on in another page where control was seen to go', () => {
+	const lines: Line[] = [
+		[0x10, 'CALL', 5, 0x5000],
+		[0x15, 'JMP', 2, 0x10],
+		[0x5000, 'RET', 1],
+	]
+	const region = discover(0x10, code(lines, [0x10, 0x15, 0x5000]))!
+	assert.deepEqual(region.pages, [0, 5])
+	assert.equal(region.blocks.get(0x5000)!.pages, 0b10)
+	assert.deepEqual(region.blocks.get(0x5000)!.end, { kind: 'return', sites: [0x15] })
+})
+
+test('code that was not seen to run brings in no page', () => {
+	const lines: Line[] = [
+		[0x10, 'JCC', 6, -0x800],
+		[0x16, 'RET', 1],
+		[-0x800, 'RET', 1],
+	]
+	assert.deepEqual(discover(0x10, code(lines, [0x10]))!.pages, [0])
+	assert.deepEqual(discover(0x10, code(lines, [0x10, -0x800]))!.pages, [0, -1])
+})
+
+test('what is behind a call that leaves the region is not part of it', () => {
+	const lines: Line[] = [
+		[0x10, 'CALL', 5, 0x5000],
+		[0x15, 'RET', 1],
+		[0x5000, 'RET', 1],
+	]
+	assert.deepEqual([...discover(0x10, code(lines, [0x10, 0x15]))!.blocks.keys()], [0x10])
+})
+
+test('an instruction that runs into the next page is a block of its own, in both pages', () => {
+	const lines: Line[] = [
+		[0xffc, 'NOP', 1],
+		[0xffd, 'NOP', 5],
+		[0x1002, 'NOP', 1],
+		[0x1003, 'RET', 1],
+	]
+	const region = discover(0xffc, code(lines, [0xffc]))!
+	const pages = [...region.blocks.values()].map(({ start, pages }) => [start, pages])
+	assert.deepEqual(pages, [
+		[0xffc, 0b01],
+		[0xffd, 0b11],
+		[0x1002, 0b10],
+	])
+})
+
+test('an instruction that runs into a page that cannot be fetched is left out', () => {
+	const region = discover(0xffc, code([[0xffc, 'NOP', 1]], [0xffc]))!
+	assert.deepEqual(region.blocks.get(0xffc)!.end, { kind: 'goto', target: 0xffd })
+})
+
+test('a return goes back behind the calls of its own function only', () => {
+	const lines: Line[] = [
+		[0x10, 'CALL', 5, 0x100],
+		[0x15, 'CALL', 5, 0x200],
+		[0x1a, 'RET', 1],
+		[0x100, 'RET', 1],
+		[0x200, 'JCC', 2, 0x208],
+		[0x202, 'CALL', 5, 0x100],
+		[0x207, 'NOP', 1],
+		[0x208, 'RET', 1],
+	]
+	const { blocks } = discover(0x10, code(lines, [0x100, 0x200, 0x208]))!
+	const sites = (start: number) => (blocks.get(start)!.end as { sites: readonly number[] }).sites
+	assert.deepEqual(sites(0x100), [0x15, 0x207])
+	assert.deepEqual(sites(0x208), [0x1a])
+	assert.deepEqual(sites(0x1a), [])
+})
+
+test('the limit cuts what was not seen to run before what was', () => {
+	const lines: Line[] = [[0, 'JCC', 2, 0x800], ...run(2, 100), [102, 'RET', 1], ...run(0x800, 100), [0x864, 'RET', 1]]
+	const region = discover(0, code(lines, [0]))!
+	assert.equal(region.blocks.has(0x800), false)
+	const whole = discover(0, code(lines, [0, 0x800]))!
+	assert.equal(whole.instructions, 203)
+	assert.equal(discover(0, code(lines, [0]), { everything: true })!.instructions, 203)
+})
+
+test('an indirect jump may go wherever its page has been entered', () => {
+	const lines: Line[] = [
+		[0x10, 'JMP_E', 2],
+		[0x40, 'JMP_E', 2],
+		[0x80, 'NOP', 1],
+	]
+	assert.deepEqual(discover(0x10, code(lines, [0x10, 0x40]))!.indirect, [0x10, 0x40])
+})

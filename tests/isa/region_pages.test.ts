@@ -1,0 +1,200 @@
+// Regions that go on in another page: what may happen to that page between two runs, and in the middle of one.
+
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import * as L from '../../src/x86/core/layout.ts'
+import { Cpu, RAX, RCX, RDI, RDX, RSP } from '../../src/x86/cpu.ts'
+import { MachineMemory, PAGE_SIZE } from '../../src/x86/machine_memory.ts'
+import { Translator } from '../../src/x86/translator/translator.ts'
+import { loadCore } from './core.ts'
+
+const CODE = 0x40_0000
+const STACK = 0x50_0000
+const LOOP = CODE + 0xf00
+/** In the page behind. */
+const LEAF = CODE + PAGE_SIZE
+const USER = 7
+const NO_EXECUTE = 0x8000_0000
+const BREAKPOINT = 3
+const PAGE_FAULT = 14
+
+/** 1: nop; add eax, 0x01000001; dec ecx; jnz 1b; int3: three bytes in one page, and the rest in the next. */
+const [ACROSS, BEHIND] = ['90 0501', '000001 ffc9 75f6 cc']
+
+let core: WebAssembly.Module
+before(async () => {
+	core = await loadCore()
+})
+
+class Guest {
+	readonly machine = new MachineMemory({ ramFrames: 32, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
+	readonly cpu = Cpu.instantiate(this.machine, 0, core, {
+		readTsc: () => 0,
+		protectedWrite: () => false,
+		undefinedInstruction: () => undefined,
+	})
+	readonly translator = new Translator(this.cpu)
+	private readonly view = new DataView(this.machine.memory.buffer)
+	private nextFrame = 2
+
+	constructor() {
+		const { cpu } = this
+		this.map(CODE, 20)
+		this.map(LEAF, 21)
+		this.map(STACK, 22)
+		cpu.setKernelRoot(1)
+		cpu.setUserRoot(1)
+		cpu.setKernelMode(false)
+		cpu.setField(L.CPU_CODE64, 1)
+		cpu.rflags = 0x202
+	}
+
+	/** Maps a page writable, with `flags` in the upper half of its entry. */
+	map(va: number, frame: number, flags = 0): void {
+		let table = 1
+		for (const shift of [39, 30, 21]) {
+			const entry = this.machine.frameAddress(table) + (Math.floor(va / 2 ** shift) % 512) * 8
+			if (this.view.getUint32(entry, true) === 0) this.view.setUint32(entry, (this.nextFrame++ << 12) | USER, true)
+			table = this.view.getUint32(entry, true) >>> 12
+		}
+		const entry = this.machine.frameAddress(table) + (Math.floor(va / PAGE_SIZE) % 512) * 8
+		this.view.setUint32(entry, frame === 0 ? 0 : (frame << 12) | USER, true)
+		this.view.setUint32(entry + 4, flags, true)
+		this.cpu.flushPage(va)
+	}
+
+	place(frame: number, offset: number, hex: string): void {
+		this.machine.framePage(frame).set(Buffer.from(hex.replaceAll(' ', ''), 'hex'), offset)
+		this.cpu.invalidateFrame(frame)
+	}
+
+	/** Translates the code at `entry` if it isn't yet, and runs it ten times over from RAX = 0. Returns RAX at the end. */
+	run(entry = LOOP): number {
+		const { cpu } = this
+		cpu.rip = entry
+		cpu.set(RAX, 0)
+		cpu.set(RCX, 10)
+		cpu.set(RSP, STACK + 0x800)
+		assert.ok(this.translator.translateHere())
+		cpu.run(1_000_000)
+		return cpu.get(RAX)
+	}
+
+	get vector(): number {
+		return this.cpu.field(L.CPU_EXC_VECTOR)
+	}
+
+	/** Whether the interpreter has come to an offset of a frame. */
+	wasInterpreted(frame: number, offset: number): boolean {
+		return this.cpu.regions!.isEntry(frame * PAGE_SIZE + offset) !== 0
+	}
+}
+
+/** A loop that calls the page behind, where one is added to RAX. */
+function callingGuest(): Guest {
+	const guest = new Guest()
+	// 1: call LEAF; dec ecx; jnz 1b; int3
+	guest.place(20, 0xf00, 'e8fb000000 ffc9 75f7 cc')
+	guest.place(21, 0, '83c001 c3')
+	return guest
+}
+
+test('a call of a function in another page and its return stay inside', () => {
+	const guest = callingGuest()
+	assert.equal(guest.run(), 10)
+	assert.equal(guest.vector, BREAKPOINT)
+	assert.equal(guest.wasInterpreted(21, 0), false)
+})
+
+test('a region does not begin with an instruction that runs into the next page', () => {
+	const guest = new Guest()
+	guest.place(20, 0xffd, ACROSS)
+	guest.place(21, 0, BEHIND)
+	guest.cpu.rip = CODE + 0xffe
+	assert.equal(guest.translator.translateHere(), false)
+})
+
+test('an instruction may run into the next page', () => {
+	const guest = new Guest()
+	guest.place(20, 0xffd, ACROSS)
+	guest.place(21, 0, BEHIND)
+	assert.equal(guest.run(CODE + 0xffd), 0x0a00_000a)
+	assert.equal(guest.wasInterpreted(21, 3), false)
+})
+
+test('a further page that is mapped to another frame runs what is there', () => {
+	const guest = callingGuest()
+	guest.place(23, 0, '83c002 c3')
+	assert.equal(guest.run(), 10)
+	guest.map(LEAF, 23)
+	assert.equal(guest.run(), 20)
+	guest.map(LEAF, 21)
+	assert.equal(guest.run(), 10)
+	assert.equal(guest.translator.statistics.regions, 1)
+})
+
+test('a further page that is not there faults at its first instruction', () => {
+	const guest = callingGuest()
+	guest.run()
+	for (const [frame, flags, error] of [
+		[0, 0, 0x14],
+		[21, NO_EXECUTE, 0x15],
+	] as const) {
+		guest.map(LEAF, frame, flags)
+		guest.run()
+		assert.deepEqual([guest.vector, guest.cpu.field(L.CPU_EXC_ERROR)], [PAGE_FAULT, error])
+		assert.deepEqual([guest.cpu.rip, guest.cpu.wide(L.CPU_CR2)], [LEAF, LEAF])
+		assert.equal(guest.cpu.get(RSP), STACK + 0x800 - 8)
+	}
+})
+
+test('the second half of an instruction that is not there faults at the instruction', () => {
+	const guest = new Guest()
+	guest.place(20, 0xffd, ACROSS)
+	guest.place(21, 0, BEHIND)
+	guest.run(CODE + 0xffd)
+	guest.map(LEAF, 0)
+	guest.run(CODE + 0xffd)
+	assert.deepEqual([guest.vector, guest.cpu.rip, guest.cpu.wide(L.CPU_CR2)], [PAGE_FAULT, CODE + 0xffe, LEAF])
+})
+
+test('a write to a further page is seen by the next instruction that is run there', () => {
+	const guest = new Guest()
+	// 1: call LEAF; mov [rdi], dl; dec ecx; jnz 1b; int3
+	guest.place(20, 0xf00, 'e8fb000000 8817 ffc9 75f5 cc')
+	guest.place(21, 0, '83c001 c3')
+	guest.cpu.set(RDI, LEAF + 2)
+	guest.cpu.set(RDX, 3)
+	assert.equal(guest.run(), 1 + 9 * 3)
+})
+
+test('a region whose further page was written to is made anew', () => {
+	const guest = callingGuest()
+	guest.run()
+	guest.place(21, 0, '83c005 c3')
+	// The first run finds out.
+	assert.equal(guest.run(), 50)
+	assert.equal(guest.run(), 50)
+	assert.equal(guest.translator.statistics.regions, 2)
+	guest.place(21, 0, '83c001 c3')
+	assert.equal(guest.run(), 10)
+	guest.run()
+	assert.equal(guest.translator.statistics.regions, 2, 'the first region serves again')
+})
+
+test('a fault in a further page is precise', () => {
+	const guest = callingGuest()
+	// add eax, 1; mov edx, [rip + 0x100000]; ret
+	guest.place(21, 0, '83c001 8b1500001000 c3')
+	guest.run()
+	assert.deepEqual([guest.vector, guest.cpu.rip, guest.cpu.wide(L.CPU_CR2)], [PAGE_FAULT, LEAF + 3, LEAF + 9 + 0x10_0000])
+	assert.equal(guest.cpu.get(RAX), 1)
+})
+
+test('the core executes an instruction of a further page where that is', () => {
+	const guest = callingGuest()
+	// add eax, 1; lea rbx, [rip]; enter 0, 0; leave; ret
+	guest.place(21, 0, '83c001 488d1d00000000 c8000000 c9 c3')
+	assert.equal(guest.run(), 10)
+	assert.equal(guest.cpu.get(3), LEAF + 10)
+})
