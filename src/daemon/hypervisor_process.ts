@@ -1,19 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { hostClock } from '../base/clock.ts'
 import { UserError } from '../base/errors.ts'
 import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
 import { loadCore } from '../platform/node/load_core.ts'
 import { nodeVcpuThreads } from '../platform/node/vcpu_thread.ts'
 import { listenXen } from '../platform/node/xenctrl_socket.ts'
-import { listenXenstore } from '../platform/node/xenstore_socket.ts'
 import { Hypervisor } from '../xen/hypervisor.ts'
 import { LocalXen } from '../xenctrl/local_xen.ts'
 import { storeRings } from '../xenctrl/store_rings.ts'
 import { XenServer } from '../xenctrl/xen_server.ts'
-import { XenstoreServer } from '../xenstore/server.ts'
+import { endOnFault } from './fault.ts'
 import { takeLock } from './lock.ts'
 import { openLog } from './log.ts'
 import { openRunDir } from './rundir.ts'
@@ -29,13 +26,7 @@ export async function runHypervisor(): Promise<never> {
 	if (lock === undefined) process.exit(0)
 
 	const log = openLog(rundir.hypervisor.log)
-	const fatal = (error: unknown) => {
-		log('critical', `the hypervisor ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-		process.exit(1)
-	}
-	process.on('uncaughtException', fatal)
-	process.on('unhandledRejection', fatal)
-
+	endOnFault('the hypervisor', log)
 	const core = await loadCore((line) => log('info', line))
 	const hypervisor = new Hypervisor({
 		clock: hostClock(performance.timeOrigin),
@@ -55,32 +46,27 @@ export async function runHypervisor(): Promise<never> {
 		stop: () => ended.resolve('asked to stop, without a domain'),
 	})
 
-	const store = new XenstoreServer({ ringHost: storeRings(xen), defer: setImmediate })
-	mkdirSync(dirname(rundir.xenstore), { recursive: true, mode: 0o700 })
-	const xenstore = await listenXenstore(store, rundir.xenstore)
-
 	let idle: NodeJS.Timeout | undefined
 	const rearm = () => {
 		clearTimeout(idle)
-		if (xen.idle && server.controlConnections === 0) idle = setTimeout(() => ended.resolve('no domain and no toolstack'), IDLE_EXIT_MS)
+		if (xen.idle && server.toolstackCount === 0) idle = setTimeout(() => ended.resolve('no domain and no toolstack'), IDLE_EXIT_MS)
 	}
-	xen.onEvent(({ type, domid }) => {
-		if (type === 'shutdown') return store.domains.shutDown(domid)
-		store.domains.gone(domid)
+	xen.onEvent(({ type }) => {
+		if (type !== 'destroyed') return
 		rearm()
 		// Not before whoever tells of it has let go of the domain.
 		setImmediate(collectGarbageSoon)
 	})
-	const server = new XenServer({ xen, bootId, pid: process.pid, onConnections: rearm })
+	const server = new XenServer({ xen, bootId, pid: process.pid, rings: storeRings(xen, setImmediate), onToolstacks: rearm })
 	const listener = await listenXen(server, rundir.hypervisor.socket)
 	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ended.resolve(`got ${signal}`))
 	process.on('SIGHUP', () => {})
 	rearm()
-	log('info', `hypervisor started: pid ${process.pid}, socket ${rundir.hypervisor.socket}, XenStore ${rundir.xenstore}`)
+	log('info', `hypervisor started: pid ${process.pid}, socket ${rundir.hypervisor.socket}`)
 
 	log('info', `the hypervisor ends: ${await ended.promise}.`)
 	await xen.close()
-	await Promise.all([listener.close(), xenstore.close()])
+	await listener.close()
 	lock[Symbol.dispose]()
 	process.exit(0)
 }

@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RecordFiles } from '../platform/node/record_files.ts'
 import { Daemon } from './daemon.ts'
+import { endOnFault } from './fault.ts'
 import type { OpenHost } from './hypervisor_host.ts'
 import { takeLock } from './lock.ts'
 import { openLog } from './log.ts'
-import { openRunDir, type RunDir, stateDirectory } from './rundir.ts'
+import { openRunDir, type RunDir } from './rundir.ts'
 
 /** A daemon process from its first line to its last: never returns. `opener` makes its way to a hypervisor. */
 export async function runDaemon(opener: (rundir: RunDir) => OpenHost): Promise<never> {
@@ -14,22 +15,24 @@ export async function runDaemon(opener: (rundir: RunDir) => OpenHost): Promise<n
 	// Another start was quicker; its daemon serves both callers.
 	if (lock === undefined) process.exit(0)
 
-	const log = openLog(rundir.log)
-	const fatal = (error: unknown) => {
-		log('critical', `xend ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
-		process.exit(1)
-	}
-	process.on('uncaughtException', fatal)
-	process.on('unhandledRejection', fatal)
+	const log = openLog(rundir.log, { domains: rundir.domainLogs })
+	endOnFault('xend', log)
 
 	const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-	const records = new RecordFiles({ managed: join(stateDirectory(), 'domains'), others: rundir.records })
+	mkdirSync(rundir.state, { recursive: true, mode: 0o700 })
+	const stateLock = takeLock(join(rundir.state, 'lock'))
+	if (stateLock === undefined) {
+		log('critical', `xend ends: the state directory ${rundir.state} is in use by another xend: set XENOTYPE_STATEDIR`)
+		process.exit(1)
+	}
+	const records = new RecordFiles({ managed: join(rundir.state, 'domains'), others: rundir.records })
 	const daemon = new Daemon({ socket: rundir.socket, open: opener(rundir), records, version, log })
 	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.end(`got ${signal}`, { domains: 'stop' }))
 	process.on('SIGHUP', () => {})
 	await daemon.listen()
 	log('info', `xend ${version} started: pid ${process.pid}, socket ${rundir.socket}`)
 	await daemon.ended
+	stateLock[Symbol.dispose]()
 	lock[Symbol.dispose]()
 	process.exit(0)
 }

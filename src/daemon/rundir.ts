@@ -13,10 +13,17 @@ export interface RunDir {
 	readonly log: string
 	/** The hypervisor's socket, lock and log. */
 	readonly hypervisor: ProcessFiles
+	/** xenstored's; the socket is `xenstore`. */
+	readonly xenstored: Omit<ProcessFiles, 'socket'> & { readonly pid: string }
 	/** Records of live domains: they last as long as the directory, which may not survive the host. */
 	readonly records: string
 	/** One log a domain. */
 	readonly domainLogs: string
+	/**
+	 * Records of managed domains, for good: `$XENOTYPE_STATEDIR`, else `state` in a run directory that XENOTYPE_RUNDIR names, else
+	 * `$XDG_STATE_HOME/xenotype`, else `~/.local/state/xenotype`. Made when it is needed.
+	 */
+	readonly state: string
 }
 
 /** What a process of ours keeps in the run directory. */
@@ -59,8 +66,10 @@ export function openRunDir(env: Readonly<Record<string, string | undefined>> = p
 		lock: join(path, 'xend.lock'),
 		log: join(path, 'xend.log'),
 		hypervisor: filesOf(path, 'hypervisor'),
+		xenstored: { ...filesOf(path, 'xenstored'), pid: join(path, 'xenstored', 'xenstored.pid') },
 		records: join(path, 'domains'),
 		domainLogs: join(path, 'log'),
+		state: stateDirectory(env, path),
 	}
 }
 
@@ -68,10 +77,9 @@ function filesOf(directory: string, name: string): ProcessFiles {
 	return { socket: join(directory, `${name}.sock`), lock: join(directory, `${name}.lock`), log: join(directory, `${name}.log`) }
 }
 
-/**
- * Where managed domains' records are kept for good: `$XENOTYPE_STATEDIR`, else `$XDG_STATE_HOME/xenotype`, else
- * `~/.local/state/xenotype`. Made with mode 0700 when it is first needed.
- */
-export function stateDirectory(env: Readonly<Record<string, string | undefined>> = process.env): string {
-	return env.XENOTYPE_STATEDIR || join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'xenotype')
+/** See RunDir.state. */
+function stateDirectory(env: Readonly<Record<string, string | undefined>>, rundir: string): string {
+	if (env.XENOTYPE_STATEDIR) return env.XENOTYPE_STATEDIR
+	if (env.XENOTYPE_RUNDIR) return join(rundir, 'state')
+	return join(env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'xenotype')
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { daemonCommand } from './daemon_command.ts'
+import type { RunDir } from './rundir.ts'
 
 /** How long a start that left to another is given before the next one. */
 const RETRY_MS = 2000
@@ -13,7 +14,7 @@ export interface ProcessStart<T> {
 	/** As it is called in messages. */
 	readonly name: string
 	readonly program: string
-	readonly rundir: string
+	readonly rundir: Pick<RunDir, 'path' | 'state'>
 	readonly log: string
 	/** Undefined as long as it is not up. */
 	readonly attempt: () => Promise<T | undefined>
@@ -57,8 +58,13 @@ interface StartedProcess {
 
 function spawnProcess({ program, rundir, log: logPath }: ProcessStart<unknown>): StartedProcess {
 	const log = openSync(logPath, 'a', 0o600)
-	const { args, env } = daemonCommand(program, rundir, process.execArgv, process.env)
-	const child = spawn(process.execPath, args, { cwd: '/', detached: true, stdio: ['ignore', log, log], env })
+	const { args, env } = daemonCommand(program, rundir.path, process.execArgv, process.env)
+	const child = spawn(process.execPath, args, {
+		cwd: '/',
+		detached: true,
+		stdio: ['ignore', log, log],
+		env: { ...env, XENOTYPE_STATEDIR: rundir.state },
+	})
 	closeSync(log)
 	const started: StartedProcess = { pid: child.pid, leftToAnother: false, failed: false }
 	child.on('exit', (code) => {

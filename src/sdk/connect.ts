@@ -39,10 +39,10 @@ async function isUp(client: XendClient): Promise<boolean> {
 	}
 }
 
-async function startDaemon({ path, log }: RunDir, client: XendClient, program: string, report: (line: string) => void): Promise<boolean> {
+async function startDaemon(rundir: RunDir, client: XendClient, program: string, report: (line: string) => void): Promise<boolean> {
 	const attempt = async () => ((await isUp(client)) ? client.daemon() : undefined)
 	try {
-		const { result, pid } = await startProcess({ name: 'xend', program, rundir: path, log, attempt, report })
+		const { result, pid } = await startProcess({ name: 'xend', program, rundir, log: rundir.log, attempt, report })
 		return result.pid === pid
 	} catch (error) {
 		if (error instanceof UserError) throw error

@@ -1,67 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeXen, settle } from '../../tests/support/fake_domains.ts'
+import { dialer } from '../../tests/support/pipe.ts'
 import { encodeJson } from './frames.ts'
 import { HypervisorGone, NoDomain, type XenEvent } from './interface.ts'
 import { RemoteXen } from './remote_xen.ts'
-import { type Channel, type ChannelEvents, type Dial, WIRE_HELLO } from './wire.ts'
+import { type Dial, WIRE_HELLO } from './wire.ts'
 import { XenServer } from './xen_server.ts'
-
-/** A byte stream in this process, whose ends hear of each other in later turns. `room` is what a slow reader leaves unread. */
-class Pipe {
-	readonly ends: [Channel, Channel]
-	closed = false
-	readonly events: [ChannelEvents | undefined, ChannelEvents | undefined] = [undefined, undefined]
-	private readonly paused = [false, false]
-	private readonly waiting: [Uint8Array[], Uint8Array[]] = [[], []]
-
-	constructor() {
-		this.ends = [this.end(0), this.end(1)]
-	}
-
-	close(): void {
-		this.closed = true
-		setImmediate(() => {
-			for (const events of this.events) events?.onClose()
-		})
-	}
-
-	private end(own: 0 | 1): Channel {
-		const other = own === 0 ? 1 : 0
-		return {
-			write: (bytes) => {
-				this.waiting[other].push(bytes.slice())
-				setImmediate(() => this.deliver(other))
-				return this.waiting[other].length < 4
-			},
-			pause: () => {
-				this.paused[own] = true
-			},
-			resume: () => {
-				this.paused[own] = false
-				setImmediate(() => this.deliver(own))
-			},
-			close: () => setImmediate(() => this.closed || this.close()),
-		}
-	}
-
-	private deliver(to: 0 | 1): void {
-		while (!this.closed && !this.paused[to] && this.waiting[to].length > 0) this.events[to]?.onData(this.waiting[to].shift()!)
-		if (this.waiting[to].length === 0) this.events[to === 0 ? 1 : 0]?.onWritable()
-	}
-}
 
 function setUp() {
 	const xen = new FakeXen()
 	const server = new XenServer({ xen, bootId: xen.bootId, pid: 1 })
-	const pipes: Pipe[] = []
-	const dial: Dial = async (events) => {
-		const pipe = new Pipe()
-		pipes.push(pipe)
-		pipe.events[0] = events
-		pipe.events[1] = server.accept(pipe.ends[1])
-		return pipe.ends[0]
-	}
+	const { dial, pipes } = dialer((channel) => server.accept(channel))
 	return { xen, server, dial, pipes }
 }
 

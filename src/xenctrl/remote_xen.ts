@@ -211,7 +211,7 @@ interface ConversationHost {
 }
 
 /** Opens a stream and exchanges greetings; `conversation` hears what follows. */
-async function shakeHands(dial: Dial, hello: Hello, conversation: (host: ConversationHost) => Conversation): Promise<Channel> {
+export async function shakeHands(dial: Dial, hello: Hello, conversation: (host: ConversationHost) => Conversation): Promise<Channel> {
 	let channel: Channel | undefined
 	const greeted = Promise.withResolvers<void>()
 	// Handled below, once there is a channel.

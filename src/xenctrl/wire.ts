@@ -6,9 +6,13 @@
  *   HELLO      Hello                       Greeting, or REFUSED with WireError as the last frame
  *   control    REQUEST {id, call, args}    REPLY {id, result} or {id, error}; EVENT XenEvent
  *   console    DATA typed bytes; DRAIN     DATA output; LOST {count}; DRAINED after all that came before DRAIN
- *   ring       see ring_stream.ts
+ *   ring       DATA responses; RESET; FAIL         DATA requests; RESET; FAIL
+ *
+ * RESET on a ring's connection says that it starts anew with an empty ring; who sends it drops what comes until the other end has said the
+ * same. FAIL says that the conversation is broken until there is a reset.
  */
 import { UserError } from '../base/errors.ts'
+import type { RingRequest } from '../xenstore/domains.ts'
 import { NoDomain, XENCTRL_INTERFACE_VERSION } from './interface.ts'
 
 export const WIRE_DATA = 0
@@ -20,6 +24,8 @@ export const WIRE_EVENT = 5
 export const WIRE_LOST = 6
 export const WIRE_DRAIN = 7
 export const WIRE_DRAINED = 8
+export const WIRE_RESET = 9
+export const WIRE_FAIL = 10
 /** The hypervisor's log as JSON is the longest. */
 export const WIRE_MAX_FRAME_BYTES = 16 * 1024 * 1024
 
@@ -52,7 +58,10 @@ export interface Hello {
 	 * a dead toolstack had asked for happens behind the back of the next one.
 	 */
 	readonly role: 'toolstack' | 'xenstored' | 'observer'
-	readonly open: { readonly kind: 'control' } | { readonly kind: 'console'; readonly domid: number }
+	readonly open:
+		| { readonly kind: 'control' }
+		| { readonly kind: 'console'; readonly domid: number }
+		| ({ readonly kind: 'ring'; readonly resume: boolean } & RingRequest)
 }
 
 export interface Greeting {

@@ -1,6 +1,8 @@
 import { UserError } from '../base/errors.ts'
 import { decodeJson, encodeFrame, encodeJson, FrameReader } from './frames.ts'
-import { type ConsoleSession, XENCTRL_INTERFACE_VERSION, type XenControl } from './interface.ts'
+import { type ConsoleSession, NoDomain, XENCTRL_INTERFACE_VERSION, type XenControl } from './interface.ts'
+import { ServedRing } from './served_ring.ts'
+import type { StoreRings } from './store_rings.ts'
 import {
 	type Channel,
 	type ChannelEvents,
@@ -27,14 +29,16 @@ export interface XenServerOptions {
 	readonly xen: XenControl
 	readonly bootId: string
 	readonly pid: number
-	/** Called whenever the number of control connections changes. */
-	readonly onConnections?: (count: number) => void
+	/** Where the guests' rings can be reached. */
+	readonly rings?: StoreRings
+	/** Called whenever the number of toolstacks changes. */
+	readonly onToolstacks?: (count: number) => void
 }
 
 /** The hypervisor's interface, served on byte streams that only its owner can open. */
 export class XenServer {
 	readonly options: XenServerOptions
-	private connections = 0
+	private toolstacks = 0
 	/** Resolves when the toolstack that was greeted last is gone and what it asked for is done. */
 	private toolstackGone: Promise<void> = Promise.resolve()
 
@@ -47,19 +51,16 @@ export class XenServer {
 		return new Connection(this, channel)
 	}
 
-	get controlConnections(): number {
-		return this.connections
+	/** Those that wait for an earlier one to be gone, too. */
+	get toolstackCount(): number {
+		return this.toolstacks
 	}
 
 	/** A control connection opens: resolves when it may be greeted. `over` resolves when it is gone. */
 	async admit(role: Hello['role'], over: Promise<void>): Promise<void> {
-		this.connections++
-		this.options.onConnections?.(this.connections)
-		void over.then(() => {
-			this.connections--
-			this.options.onConnections?.(this.connections)
-		})
 		if (role !== 'toolstack') return
+		this.options.onToolstacks?.(++this.toolstacks)
+		void over.then(() => this.options.onToolstacks?.(--this.toolstacks))
 		const before = this.toolstackGone
 		this.toolstackGone = before.then(() => over)
 		await before
@@ -76,6 +77,7 @@ class Connection implements ChannelEvents {
 	private running = 0
 	private stopEvents = () => {}
 	private session: ConsoleSession | undefined
+	private ring: ServedRing | undefined
 
 	constructor(server: XenServer, channel: Channel) {
 		this.server = server
@@ -93,12 +95,14 @@ class Connection implements ChannelEvents {
 
 	onWritable(): void {
 		this.session?.resume()
+		this.ring?.onWritable()
 	}
 
 	onClose(): void {
 		this.closed = true
 		this.stopEvents()
 		this.session?.close()
+		this.ring?.release()
 		this.settle()
 	}
 
@@ -113,7 +117,7 @@ class Connection implements ChannelEvents {
 			if (!this.session.write(payload.slice())) this.channel.pause()
 		} else if (this.session !== undefined && type === WIRE_DRAIN) {
 			void this.session.drained().then(() => this.send(encodeFrame(WIRE_DRAINED, new Uint8Array(0))))
-		} else {
+		} else if (this.ring?.receive(type, payload) !== true) {
 			throw new UserError(`a frame of type ${type} is out of place`, { code: 'bad-request' })
 		}
 	}
@@ -122,7 +126,11 @@ class Connection implements ChannelEvents {
 		checkVersion(hello.interface, 'toolstack')
 		const { bootId, pid, xen } = this.server.options
 		if (hello.open.kind === 'console') this.session = await this.openConsole(hello.open.domid)
-		else {
+		else if (hello.open.kind === 'ring') {
+			const { rings } = this.server.options
+			this.ring = rings && ServedRing.open(rings, hello.open, { ...this.channel, write: (bytes) => this.send(bytes) })
+			if (this.ring === undefined) throw new NoDomain(hello.open.domid)
+		} else {
 			await this.server.admit(hello.role, this.over.promise)
 			this.stopEvents = xen.onEvent((event) => this.send(encodeJson(WIRE_EVENT, event)))
 			if (this.closed) this.stopEvents()

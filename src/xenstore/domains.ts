@@ -1,4 +1,5 @@
 import {
+	XENSTORE_RING_SIZE,
 	XENSTORE_SERVER_FEATURE_DOMID_ANY,
 	XENSTORE_SERVER_FEATURE_ERROR,
 	XENSTORE_SERVER_FEATURE_RECONNECTION,
@@ -6,8 +7,9 @@ import {
 } from '../abi/io/xs_wire.ts'
 import { Connection } from './connection.ts'
 import type { Errno } from './errors.ts'
-import { type RingChannel, RingTransport } from './ring.ts'
+import type { RingEvents, RingStream } from './ring.ts'
 import type { Store } from './store.ts'
+import { StreamTransport } from './stream.ts'
 
 export const SUPPORTED_FEATURES =
 	XENSTORE_SERVER_FEATURE_RECONNECTION |
@@ -18,16 +20,26 @@ export const SUPPORTED_FEATURES =
 /** How the server reaches a domain that dom0 introduces: the hypervisor's side. */
 export interface RingHost {
 	/**
-	 * Maps the domain's ring page and binds to its port; `onEvent` is to be called whenever the guest signals.
-	 * Undefined when there is no such domain, frame or port.
+	 * Maps the domain's ring page and binds to its port; nothing is called before this returns. Undefined when it is known at once that
+	 * there is no such domain, frame or port; where that is not known, the stream closes later.
 	 */
-	openRing(domid: number, mfn: number, port: number, onEvent: () => void): (RingChannel & { close?(): void }) | undefined
+	openRing(request: RingRequest, events: RingEvents): RingStream | undefined
+}
+
+export interface RingRequest {
+	readonly domid: number
+	readonly mfn: number
+	readonly port: number
+	/** What the ring page is to offer: XENSTORE_SERVER_FEATURE_*. */
+	readonly features: number
 }
 
 interface Domain {
 	features: number
-	ring: RingTransport | undefined
-	closeChannel: () => void
+	/** Its ring, once it is introduced. */
+	ring: RingStream | undefined
+	/** The conversation over the ring; undefined after the guest has broken it. */
+	transport: StreamTransport | undefined
 	/** @releaseDomain has told of its shutdown. */
 	shutdown: boolean
 	target: number | undefined
@@ -51,12 +63,20 @@ export class Domains {
 		const domain = this.#domain(domid)
 		if (domain.ring !== undefined) {
 			domain.ring.reset()
+			this.#converse(domid, domain)
 			return undefined
 		}
-		const channel = this.#host.openRing(domid, mfn, port, () => domain.ring?.onEvent())
-		if (channel === undefined) return 'EINVAL'
-		domain.closeChannel = () => channel.close?.()
-		domain.ring = new RingTransport(channel, domain.features, (transport) => this.#connect(domid, transport), this.#defer)
+		domain.ring = this.#host.openRing(
+			{ domid, mfn, port, features: domain.features },
+			{
+				onData: (bytes) => domain.transport?.onData(bytes),
+				onWritable: () => domain.transport?.onWritable(),
+				onReset: () => this.#converse(domid, domain),
+				onClose: () => this.#hangUp(domain),
+			},
+		)
+		if (domain.ring === undefined) return 'EINVAL'
+		this.#converse(domid, domain)
 		this.#store.domainIntroduced(domid)
 		return undefined
 	}
@@ -77,8 +97,8 @@ export class Domains {
 		const domain = this.#domains.get(domid)
 		if (domain === undefined) return
 		this.#domains.delete(domid)
-		domain.ring?.close()
-		domain.closeChannel()
+		this.#hangUp(domain)
+		domain.ring?.release()
 		this.#store.forgetDomain(domid)
 		if (domain.ring !== undefined) this.#store.domainReleased(domid)
 	}
@@ -103,7 +123,7 @@ export class Domains {
 		const domain = this.#domains.get(domid)
 		if (domain?.ring === undefined || !this.isIntroduced(target)) return 'ENOENT'
 		domain.target = target
-		const session = domain.ring.connection?.session
+		const session = domain.transport?.connection.session
 		if (session !== undefined) session.subject = { domid, target }
 		return undefined
 	}
@@ -123,10 +143,22 @@ export class Domains {
 	#domain(domid: number): Domain {
 		let domain = this.#domains.get(domid)
 		if (domain === undefined) {
-			domain = { features: SUPPORTED_FEATURES, ring: undefined, closeChannel: () => {}, shutdown: false, target: undefined }
+			domain = { features: SUPPORTED_FEATURES, ring: undefined, transport: undefined, shutdown: false, target: undefined }
 			this.#domains.set(domid, domain)
 		}
 		return domain
+	}
+
+	/** Starts the conversation over the ring anew. */
+	#converse(domid: number, domain: Domain): void {
+		this.#hangUp(domain)
+		if (domain.ring === undefined) return
+		domain.transport = new StreamTransport(domain.ring, (transport) => this.#connect(domid, transport), this.#defer, XENSTORE_RING_SIZE)
+	}
+
+	#hangUp(domain: Domain): void {
+		domain.transport?.onClose()
+		domain.transport = undefined
 	}
 
 	#connect(domid: number, transport: ConstructorParameters<typeof Connection>[3]): Connection {

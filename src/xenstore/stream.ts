@@ -19,6 +19,7 @@ export class StreamTransport implements Transport {
 	readonly #stream: ByteStream
 	readonly #connection: Connection
 	readonly #defer: (task: () => void) => void
+	readonly #write_bytes: number
 	#input: Uint8Array[] = []
 	/** Bytes of the first chunk that are consumed. */
 	#at = 0
@@ -27,10 +28,21 @@ export class StreamTransport implements Transport {
 	#deferred = false
 	#closed = false
 
-	constructor(stream: ByteStream, connect: (transport: Transport) => Connection, defer: (task: () => void) => void) {
+	/** At most `write_bytes` are written at a time: what the stream has taken no longer counts against the client. */
+	constructor(
+		stream: ByteStream,
+		connect: (transport: Transport) => Connection,
+		defer: (task: () => void) => void,
+		write_bytes = WRITE_BYTES,
+	) {
 		this.#stream = stream
+		this.#write_bytes = write_bytes
 		this.#defer = defer
 		this.#connection = connect(this)
+	}
+
+	get connection(): Connection {
+		return this.#connection
 	}
 
 	/** The chunk is kept until it is consumed: it must not be reused. */
@@ -94,7 +106,7 @@ export class StreamTransport implements Transport {
 
 	#flush(): void {
 		while (this.#writable && !this.#closed) {
-			const bytes = this.#connection.take(WRITE_BYTES)
+			const bytes = this.#connection.take(this.#write_bytes)
 			if (bytes === undefined) return
 			this.#writable = this.#stream.write(bytes)
 		}

@@ -8,7 +8,8 @@ import {
 	XS_RING_RSP_PROD,
 } from '../abi/io/xs_wire.ts'
 import { XenstoreClient } from './client.ts'
-import type { Domains, RingHost } from './domains.ts'
+import type { Domains, RingHost, RingRequest } from './domains.ts'
+import { GuestRing, type RingEvents, type RingStream } from './ring.ts'
 
 /** The guest's side of a ring, for tests: a page, and a client over it as a guest's kernel has one. */
 export class TestGuest {
@@ -80,11 +81,13 @@ export class TestGuest {
 export class TestHost implements RingHost {
 	readonly guests = new Map<number, TestGuest>()
 
-	openRing(domid: number, _mfn: number, _port: number, onEvent: () => void) {
+	openRing({ domid, features }: RingRequest, events: RingEvents): RingStream {
 		const guest = this.guests.get(domid) ?? new TestGuest()
 		this.guests.set(domid, guest)
-		guest.kick = onEvent
-		return { page: guest.page, notify: () => guest.onNotify() }
+		const channel = { page: guest.page, notify: () => guest.onNotify() }
+		const ring = new GuestRing({ channel, features, events, defer: setImmediate })
+		guest.kick = () => ring.onEvent()
+		return ring
 	}
 
 	/** The guest of a domain that this introduces. */

@@ -1,0 +1,92 @@
+/** The program `xend start|stop|restart|status`: bin/xend runs it. The daemon itself is main.ts. */
+import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { UserError } from '../base/errors.ts'
+import { DaemonUnreachable, XendClient } from '../sdk/client.ts'
+import { connect } from '../sdk/connect.ts'
+import type { DaemonInfo } from './api.ts'
+import { openRunDir, type RunDir } from './rundir.ts'
+
+const USAGE = `Usage: xend start|stop|restart|status
+
+  start     Start the toolstack's daemon, if it is not running.
+  stop      End it. Domains run on, unless their on_xend_stop says otherwise.
+  restart   End it and start it again.
+  status    Say whether it is running, and where.
+
+Programs of Xenotype start it when they need it, and it ends by itself a minute after the last domain and caller.
+`
+
+/** As init scripts have it: not running. */
+const NOT_RUNNING = 3
+
+type Print = (line: string) => void
+
+/** Runs `xend WORDS...` and returns the exit status. */
+export async function runXend(words: readonly string[], rundir: RunDir, print: Print): Promise<number> {
+	const client = new XendClient(rundir.socket)
+	switch (words.length === 1 ? words[0] : undefined) {
+		case 'start':
+			await connect({ rundir, report: print })
+			return 0
+		case 'stop':
+			await stop(client)
+			return 0
+		case 'restart':
+			await stop(client)
+			await connect({ rundir, report: print })
+			return 0
+		case 'status':
+			return status(await running(client), rundir, print)
+		case 'help':
+		case '--help':
+		case '-h':
+			print(USAGE.trimEnd())
+			return 0
+		default:
+			print(USAGE.trimEnd())
+			return 1
+	}
+}
+
+async function running(client: XendClient): Promise<DaemonInfo | undefined> {
+	try {
+		return await client.daemon()
+	} catch (error) {
+		if (error instanceof DaemonUnreachable) return undefined
+		throw error
+	}
+}
+
+async function stop(client: XendClient): Promise<void> {
+	if ((await running(client)) !== undefined) await client.stop()
+}
+
+function status(info: DaemonInfo | undefined, { socket, xenstore, xenstored, hypervisor, log, state }: RunDir, print: Print): number {
+	if (info === undefined) {
+		print('xend is not running')
+		return NOT_RUNNING
+	}
+	const rows = [
+		['xend is running', `pid ${info.pid}, version ${info.version}, domains ${info.domains}`],
+		['its socket', socket],
+		['its log', log],
+		['managed domains', state],
+		['hypervisor', `pid ${info.hypervisorPid}`],
+		['its socket', hypervisor.socket],
+		['xenstored', `pid ${readFileSync(xenstored.pid, 'utf8').trim()}`],
+		['XENSTORED_RUNDIR', dirname(xenstore)],
+	]
+	for (const [name, value] of rows) print(`${(name as string).padEnd(17)}: ${value}`)
+	return 0
+}
+
+if (import.meta.main) {
+	try {
+		process.exitCode = await runXend(process.argv.slice(2), openRunDir(), (line) => void process.stdout.write(`${line}\n`))
+	} catch (error) {
+		if (!(error instanceof UserError)) throw error
+		process.stderr.write(`Error: ${error.message}\n`)
+		process.exitCode = error.exitCode
+	}
+}
