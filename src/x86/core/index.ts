@@ -110,7 +110,7 @@ export { storeSlow } from "./mem";
 export { execute } from "./execute";
 export {
   raiseSimdUnavailable, raiseMisaligned, doubleArithmetic, singleArithmetic, packedDoubleArithmetic, packedSingleArithmetic, compareDoubles, compareSingles,
-  singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus,
+  singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus, sseQuarters,
 } from "./sse_region";
 export { protectLines, jumpGeneration } from "./cache";
 export { installRegion, regionAt, verifyPage, codeFrameAt, frameVersion } from "./regions";

@@ -15,11 +15,13 @@ import { KIND_SQRT } from './sse_soft'
 const MXCSR_MASK: u32 = 0x7fa0
 const MXCSR_FAST: u32 = 0x1fa0
 
-/** The sign bits of an i64 and of its lower half. */
-const UNCLEAN: u64 = 0x8000000080000000
+const UNCLEAN: u32 = 2
 
 /** Of the last operation: 1 when it raised an exception; else 0, or UNCLEAN when an operand or the result was not clean. */
-export let sseStatus: u64 = 0
+export let sseStatus: u32 = 0
+
+/** A constant that compilers of regions can't see. */
+export let sseQuarters: u32 = 0xc0000000
 
 // @ts-ignore: decorator
 @inline
@@ -132,7 +134,7 @@ export function integerToSingle(value: i64): u32 {
  * Whether the fast paths may run, 0 or UNCLEAN: what MXCSR says, and whether lanes of the XMM registers in the state block are clean. Bit n of `doubles` and
  * `singles` is for the n-th quadword and doubleword of the registers.
  */
-export function sseReady(doubles: u32, singles: u64): u64 {
+export function sseReady(doubles: u32, singles: u64): u32 {
 	if ((load<u32>(cpu, CPU_MXCSR) & MXCSR_MASK) != MXCSR_FAST) return UNCLEAN
 	for (; doubles; doubles &= doubles - 1) if (!cleanDouble(load<u64>(cpu + (ctz(doubles) << 3), CPU_XMM))) return UNCLEAN
 	for (; singles; singles &= singles - 1) if (!cleanSingle(load<u32>(cpu + ((<usize>ctz(singles)) << 2), CPU_XMM))) return UNCLEAN

@@ -27,6 +27,7 @@ export interface CoreImports {
 	readonly integerToSingle: number
 	readonly sseReady: number
 	readonly sseStatus: number
+	readonly sseQuarters: number
 	readonly ccKind: number
 	readonly ccA: number
 	readonly ccB: number
@@ -72,8 +73,9 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		doubleToSingle: f([I64], [I32]),
 		integerToDouble: f([I64], [I64]),
 		integerToSingle: f([I64], [I32]),
-		sseReady: f([I32, I64], [I64]),
-		sseStatus: g(I64),
+		sseReady: f([I32, I64], [I32]),
+		sseStatus: g(I32),
+		sseQuarters: g(I32),
 		ccKind: g(I32),
 		ccA: g(I64),
 		ccB: g(I64),

@@ -29,6 +29,8 @@ export class Exits {
 	private readonly target: number
 	private readonly record: number
 	private readonly status: number
+	/** Gives XMM registers the form that the ways out have in common. */
+	settle: () => void = () => {}
 	/** Labels. */
 	private jumpExit = 0
 	private faultExit = 0
@@ -144,12 +146,14 @@ export class Exits {
 		const { code } = this.context
 		code.set(this.target)
 		this.flags.canonical()
+		this.settle()
 		code.br(this.jumpExit)
 	}
 
 	/** Leaves because the instruction raised an exception. */
 	fault(instruction: Instruction): void {
 		this.flags.canonical()
+		this.settle()
 		const { code, core } = this.context
 		pushRecord(code, core, instruction.record)
 		code.set(this.record).br(this.faultExit)

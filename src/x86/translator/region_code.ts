@@ -11,6 +11,7 @@ import type { Instruction } from './instruction.ts'
 import { Memory } from './memory.ts'
 import { GeneralRegisters } from './registers.ts'
 import type { LaneFlow } from './sse/lane_flow.ts'
+import { noLanes } from './sse/lanes.ts'
 import { XmmRegisters } from './sse/registers.ts'
 
 const vectorRanges = familyRanges().filter(({ name }) => name === 'SSE' || name === 'MMX')
@@ -55,7 +56,7 @@ export class RegionCode {
 	private readonly temporaries = new Map<ValueType, number[]>()
 	private readonly taken = new Map<ValueType, number>()
 
-	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, pages: number) {
+	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, pages: number, lanes: LaneFlow) {
 		const { code } = this
 		const context: RegionContext = { code, core, state, use, pages }
 		this.core = core
@@ -69,7 +70,8 @@ export class RegionCode {
 		this.conditions = new Conditions(context, this.lazy)
 		this.exits = new Exits(context, this.lazy)
 		this.memory = new Memory(context, tlbEntries, this.registers, this.lazy, this.exits)
-		this.xmm = new XmmRegisters(context, this.exits)
+		this.xmm = new XmmRegisters(context, this.exits, lanes)
+		this.exits.settle = () => this.xmm.settle()
 		this.x32 = code.local(I32)
 		this.y32 = code.local(I32)
 		this.z32 = code.local(I32)
@@ -77,16 +79,16 @@ export class RegionCode {
 	}
 
 	/** Writes the whole function around `body`. */
-	wrap(lanes: LaneFlow, body: () => void): FunctionBody {
+	wrap(body: () => void): FunctionBody {
 		const { code, use } = this
 		this.registers.load(use.used)
-		this.xmm.load(use.xmmUsed)
-		this.xmm.begin(lanes)
+		this.xmm.begin()
 		this.exits.begin()
 		this.lazy.load()
 		this.memory.begin()
 		this.exits.around(body, () => {
 			this.registers.spill(use.written)
+			this.xmm.beginBlock(noLanes())
 			this.xmm.spill(use.xmmWritten)
 		})
 		code.get(this.budget)

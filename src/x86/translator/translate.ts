@@ -30,10 +30,10 @@ export function translate(region: Region, target: Target): Uint8Array {
 
 function writeFunction(region: Region, target: Target, use: RegisterUse, module: ModuleBuilder): FunctionBody {
 	const core = importCore(module, target.memoryPages)
-	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length)
 	const shape = new Shape(region)
 	const lanes = laneFlow(shape, region)
-	return code.wrap(lanes, () => new RegionWriter(code, region, shape, lanes).write())
+	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length, lanes)
+	return code.wrap(() => new RegionWriter(code, region, shape, lanes).write())
 }
 
 /** Instructions that an indirect jump inside a region is charged for. */
@@ -93,7 +93,7 @@ class RegionWriter {
 		const { r } = this
 		const { code } = r
 		const last = block.instructions.at(-1)
-		r.xmm.lanes = this.lanes.blocks.get(block.start)!.slice()
+		r.xmm.beginBlock(this.lanes.blocks.get(block.start)!)
 		for (const instruction of block.instructions) {
 			if (instruction === last && block.end.kind !== 'goto') break
 			if (instruction.op === 'JMP') break
@@ -101,6 +101,7 @@ class RegionWriter {
 			this.writeInstruction(instruction)
 		}
 		const { end } = block
+		r.xmm.endBlock()
 		r.beginInstruction()
 		switch (end.kind) {
 			case 'goto':

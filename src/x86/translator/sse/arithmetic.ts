@@ -1,13 +1,13 @@
 import { V128 } from '../../../wasm/module.ts'
-import { type Emitter, FORMATS, type Format, ifAnyImmoderate, ifImmoderate, operandLocal, pushNumber } from './emitter.ts'
+import { type Emitter, FORMATS, type Format, operandLocal, pushLowest, pushNumber, setLowest } from './emitter.ts'
 import { D0, DOUBLES, S0, SINGLES } from './lanes.ts'
+import { ifAnyImmoderate, ifAnyNotZero, ifImmoderate, ifNotZero, type Operation } from './number_tests.ts'
 
 // Arithmetic is computed here where its operands are clean (lanes.ts) and its result is of moderate size: then no flag but PE can result, which is set already.
 // Everything else is computed by the core, from the values, exactly. It may raise #XM.
 
 /** KIND_* of core/sse_float.ts. */
-const KINDS = { add: 0, sub: 1, mul: 2, div: 3, sqrt: 4, min: 5, max: 6 } as const
-type Operation = keyof typeof KINDS
+const KINDS: Readonly<Record<Operation, number>> = { add: 0, sub: 1, mul: 2, div: 3, sqrt: 4, min: 5, max: 6 }
 
 const SCALARS = {
 	f64: { lanes: D0, call: 'doubleArithmetic', extremes: { min: 'f64.lt', max: 'f64.gt' } },
@@ -19,7 +19,7 @@ export const scalarArithmetic =
 	(format: Format, operation: Operation): Emitter =>
 	(r, i) => {
 		const { code, core, xmm } = r
-		const { type, extract, replace, toBits, fromBits } = FORMATS[format]
+		const { type, toBits, fromBits } = FORMATS[format]
 		const { lanes, call, extremes } = SCALARS[format]
 		const x = r.temporary(type)
 		const y = r.temporary(type)
@@ -31,8 +31,8 @@ export const scalarArithmetic =
 		if (i.memory || !xmm.isClean(i.rm, lanes)) tests.push(y)
 		if (operation === 'sqrt') code.get(y).op(`${format}.sqrt`).set(z)
 		else {
-			xmm.get(i.reg)
-			code.lane(extract, 0).set(x)
+			pushLowest(r, i.reg, format)
+			code.set(x)
 			if (!xmm.isClean(i.reg, lanes) && (i.memory || i.reg !== i.rm)) tests.push(x)
 			code.get(x).get(y)
 			if (operation === 'min' || operation === 'max') code.get(x).get(y).op(extremes[operation], 'select')
@@ -41,14 +41,14 @@ export const scalarArithmetic =
 		}
 		if (operation !== 'min' && operation !== 'max') tests.push(z)
 		ifImmoderate(r, format, tests)
+		ifNotZero(r, format, operation, { x, y, z }, tests)
 		code.i32(KINDS[operation])
 		code.get(operation === 'sqrt' ? y : x).op(toBits)
 		code.get(y).op(toBits).call(core[call]).op(fromBits).set(z)
 		xmm.takeStatus(i)
 		code.end()
-		xmm.get(i.reg)
-		code.get(z).lane(replace, 0)
-		xmm.set(i.reg)
+		code.end()
+		setLowest(r, i.reg, format, z)
 		return true
 	}
 
@@ -81,8 +81,10 @@ export const packedArithmetic =
 		code.set(z)
 		if (operation !== 'min' && operation !== 'max') tests.push(z)
 		ifAnyImmoderate(r, format, tests)
+		ifAnyNotZero(r, format, operation, { x, y, z }, tests)
 		code.i32(KINDS[operation]).get(x).get(y).call(core[call]).set(z)
 		xmm.takeStatus(i)
+		code.end()
 		code.end()
 		code.get(z)
 		xmm.set(i.reg)
@@ -94,7 +96,7 @@ export const compared =
 	(format: Format, quietIsInvalid: boolean): Emitter =>
 	(r, i) => {
 		const { code, core, xmm } = r
-		const { type, extract, toBits } = FORMATS[format]
+		const { type, toBits } = FORMATS[format]
 		const { lanes } = SCALARS[format]
 		const x = r.temporary(type)
 		const y = r.temporary(type)
@@ -102,8 +104,8 @@ export const compared =
 		xmm.require(i)
 		pushNumber(r, i, format)
 		code.set(y)
-		xmm.get(i.reg)
-		code.lane(extract, 0).set(x)
+		pushLowest(r, i.reg, format)
+		code.set(x)
 		if (i.memory || !xmm.isClean(i.rm, lanes)) tests.push(y)
 		if (!xmm.isClean(i.reg, lanes)) tests.push(x)
 		ifImmoderate(r, format, tests)

@@ -2,8 +2,9 @@ import { F32, F64, I64, VOID } from '../../../wasm/module.ts'
 import * as L from '../../core/layout.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
-import { type Emitter, FORMATS, type Format, ifImmoderate, pushNumber, pushOperand } from './emitter.ts'
+import { type Emitter, FORMATS, type Format, pushNumber, pushOperand, setLowest } from './emitter.ts'
 import { S0 } from './lanes.ts'
+import { ifImmoderate } from './number_tests.ts'
 
 /** Pushes the integer of the ModRM.rm operand. */
 function pushInteger(r: RegionCode, i: Instruction, size: number): void {
@@ -18,7 +19,7 @@ export const integerToNumber =
 	(format: Format): Emitter =>
 	(r, i) => {
 		const { code, core, xmm } = r
-		const { type, replace, fromBits } = FORMATS[format]
+		const { type, fromBits } = FORMATS[format]
 		const size = i.flags & L.RF_REXW ? 8 : 4
 		const z = r.temporary(type)
 		xmm.require(i)
@@ -37,9 +38,7 @@ export const integerToNumber =
 			xmm.takeStatus(i)
 			code.end()
 		}
-		xmm.get(i.reg)
-		code.get(z).lane(replace, 0)
-		xmm.set(i.reg)
+		setLowest(r, i.reg, format, z)
 		return true
 	}
 
@@ -60,7 +59,7 @@ export const numberToInteger =
 			.op('f64.abs')
 			.i64(size === 8 ? 0x43e0000000000000n : 0x41e0000000000000n)
 			.op('f64.reinterpret_i64', 'f64.lt')
-		code.get(xmm.slow).op('i64.eqz', 'i32.and')
+		code.get(xmm.slow).op('i32.eqz', 'i32.and')
 		code.if(VOID, true)
 		code.get(value).truncateSaturating()
 		if (size === 4) code.op('i32.wrap_i64')
@@ -83,9 +82,7 @@ export const singleToDouble: Emitter = (r, i) => {
 	code.get(y).op('i32.reinterpret_f32').call(core.singleToDouble).op('f64.reinterpret_i64').set(z)
 	xmm.takeStatus(i)
 	code.end()
-	xmm.get(i.reg)
-	code.get(z).lane('f64x2.replace_lane', 0)
-	xmm.set(i.reg)
+	setLowest(r, i.reg, 'f64', z)
 	return true
 }
 
@@ -101,9 +98,7 @@ export const doubleToSingle: Emitter = (r, i) => {
 	code.get(y).op('i64.reinterpret_f64').call(core.doubleToSingle).op('f32.reinterpret_i32').set(z)
 	xmm.takeStatus(i)
 	code.end()
-	xmm.get(i.reg)
-	code.get(z).lane('f32x4.replace_lane', 0)
-	xmm.set(i.reg)
+	setLowest(r, i.reg, 'f32', z)
 	return true
 }
 

@@ -1,5 +1,4 @@
-import type { SimdOperator } from '../../../wasm/code.ts'
-import { F32, F64, V128, VOID } from '../../../wasm/module.ts'
+import { F32, F64, V128 } from '../../../wasm/module.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
 
@@ -21,6 +20,11 @@ export function pushScalar(r: RegionCode, i: Instruction, size: 4 | 8): void {
 		r.read(i, size)
 		r.widen(size)
 	} else {
+		if (size === 8 && r.xmm.hasLow(i.rm)) {
+			r.xmm.getLow(i.rm)
+			code.op('i64.reinterpret_f64')
+			return
+		}
 		r.xmm.get(i.rm)
 		if (size === 8) code.lane('i64x2.extract_lane', 0)
 		else code.lane('i32x4.extract_lane', 0).op('i64.extend_i32_u')
@@ -32,16 +36,12 @@ export const FORMATS = {
 	f64: {
 		size: 8,
 		type: F64,
-		extract: 'f64x2.extract_lane',
-		replace: 'f64x2.replace_lane',
 		toBits: 'i64.reinterpret_f64',
 		fromBits: 'f64.reinterpret_i64',
 	},
 	f32: {
 		size: 4,
 		type: F32,
-		extract: 'f32x4.extract_lane',
-		replace: 'f32x4.replace_lane',
 		toBits: 'i32.reinterpret_f32',
 		fromBits: 'f32.reinterpret_i32',
 	},
@@ -50,51 +50,29 @@ export type Format = keyof typeof FORMATS
 
 /** Pushes the number of the ModRM.rm operand. */
 export function pushNumber(r: RegionCode, i: Instruction, format: Format): void {
-	const { size, type, extract } = FORMATS[format]
+	const { size, type } = FORMATS[format]
 	if (i.memory) {
 		r.pushEffectiveAddress(i)
 		r.readWith(i, size, type, () => r.code.memory(`${format}.load`))
-	} else {
-		r.xmm.get(i.rm)
-		r.code.lane(extract, 0)
-	}
+	} else pushLowest(r, i.rm, format)
 }
 
-/**
- * Opens an `if` for what the fast path doesn't serve: `slow`, or a number in one of the locals that is not of moderate size (its exponent is in the lower or
- * upper quarter, as are those of zero, denormals, infinities and NaNs). Twice the bits, and the exponent moved by a quarter, leave that in the sign bit.
- */
-export function ifImmoderate(r: RegionCode, format: Format, locals: readonly number[]): void {
-	const { code, xmm } = r
-	code.get(xmm.slow)
+/** Pushes the lowest number of a register. */
+export function pushLowest(r: RegionCode, index: number, format: Format): void {
+	if (format === 'f64') return r.xmm.getLow(index)
+	r.xmm.get(index)
+	r.code.lane('f32x4.extract_lane', 0)
+}
+
+/** Makes the number in a local the lowest of a register; the rest stays. */
+export function setLowest(r: RegionCode, index: number, format: Format, local: number): void {
 	if (format === 'f64') {
-		for (const local of locals)
-			code.get(local).op('i64.reinterpret_f64').i64(1).op('i64.shl').i64(-0x4000000000000000n).op('i64.add', 'i64.or')
-		code.i64(0).op('i64.lt_s')
-	} else {
-		code.op('i32.wrap_i64')
-		for (const local of locals) code.get(local).op('i32.reinterpret_f32').i32(1).op('i32.shl').i32(-0x40000000).op('i32.add', 'i32.or')
-		code.i32(0).op('i32.lt_s')
+		r.code.get(local)
+		return r.xmm.setLow(index)
 	}
-	code.if(VOID, false)
-}
-
-const VECTORS = {
-	f64: { add: 'i64x2.add', signs: 'i64x2.bitmask', quarters: 0xc000000000000000n },
-	f32: { add: 'i32x4.add', signs: 'i32x4.bitmask', quarters: 0xc0000000c0000000n },
-} as const satisfies Record<Format, { add: SimdOperator; signs: SimdOperator; quarters: bigint }>
-
-/** The same for all lanes of vectors. */
-export function ifAnyImmoderate(r: RegionCode, format: Format, locals: readonly number[]): void {
-	const { code, xmm } = r
-	const { add, signs, quarters } = VECTORS[format]
-	locals.forEach((local, n) => {
-		code.get(local).get(local).simd(add).v128Const(quarters).simd(add)
-		if (n > 0) code.simd('v128.or')
-	})
-	if (locals.length > 0) code.simd(signs).get(xmm.slow).op('i32.wrap_i64', 'i32.or')
-	else code.get(xmm.slow).op('i32.wrap_i64')
-	code.if(VOID, false)
+	r.xmm.get(index)
+	r.code.get(local).lane('f32x4.replace_lane', 0)
+	r.xmm.set(index)
 }
 
 /** A v128 temporary that holds the ModRM.rm operand. */

@@ -1,4 +1,4 @@
-import { type Region, successors } from '../discover.ts'
+import { type Block, type Region, successors } from '../discover.ts'
 import type { Shape } from '../structure.ts'
 import { backward, effectOf, forward, isNumeric, isSse, type Lanes, noLanes } from './lanes.ts'
 
@@ -8,10 +8,14 @@ export interface LaneFlow {
 	readonly present: boolean
 	/** Whether the region computes with numbers at all. */
 	readonly computes: boolean
+	/** Whether it does with vectors. */
+	readonly packs: boolean
 	/** Lanes whose cleanness is tested at the region's entry. */
 	readonly entry: Lanes
 	/** By the block's start. */
 	readonly blocks: ReadonlyMap<number, Lanes>
+	/** Registers that are used for doubles more than for vectors. */
+	readonly split: ReadonlySet<number>
 	/** Heads of the loops with arithmetic in them. */
 	readonly loops: ReadonlySet<number>
 }
@@ -22,7 +26,15 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 	const present = order.some((block) => block.instructions.some(({ op }) => isSse(op)))
 	const computing = new Set(order.filter((block) => block.instructions.some(({ op }) => isNumeric(op))))
 	if (computing.size === 0)
-		return { present, computes: false, entry: noLanes(), blocks: new Map(order.map(({ start }) => [start, noLanes()])), loops: new Set() }
+		return {
+			present,
+			computes: false,
+			packs: false,
+			entry: noLanes(),
+			blocks: new Map(order.map(({ start }) => [start, noLanes()])),
+			split: new Set(),
+			loops: new Set(),
+		}
 	const wanted = new Map<number, Lanes>(order.map(({ start }) => [start, noLanes()]))
 	const targets = new Map(order.map((block) => [block, successors(block, region).filter((start) => wanted.has(start))]))
 	for (let changed = true; changed; ) {
@@ -58,5 +70,28 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 	for (const block of order)
 		for (const target of targets.get(block)!)
 			if (shape.isBackEdge(block, target) && shape.span(block, target).some((inside) => computing.has(inside))) loops.add(target)
-	return { present, computes: true, entry: blocks.get(order[0]!.start)!, blocks, loops }
+	const packs = order.some((block) => block.instructions.some(({ op }) => /P[SD]$/.test(op) && isNumeric(op)))
+	return { present, computes: true, packs, entry: blocks.get(order[0]!.start)!, blocks, split: splitRegisters(shape, targets), loops }
+}
+
+/** What a use of a register in a loop counts, in uses outside. */
+const LOOP_WEIGHT = 8
+const DOUBLES_ONLY = /^((ADD|SUB|MUL|DIV|MIN|MAX|SQRT)SD|U?COMISD|MOVSD_._.|MOVQ_._.|CVTSI2SD|CVTT?SD2SI)$/
+/** What is the same for both: copies and clearing. */
+const EITHER = /^(MOV[AU]_V_W|PXOR)$/
+
+function splitRegisters(shape: Shape, targets: ReadonlyMap<Block, readonly number[]>): Set<number> {
+	const inLoop = new Set<Block>()
+	for (const [block, starts] of targets)
+		for (const start of starts) if (shape.isBackEdge(block, start)) for (const inside of shape.span(block, start)) inLoop.add(inside)
+	const balance = new Array<number>(16).fill(0)
+	for (const block of shape.order)
+		for (const { op, reg, rm, memory } of block.instructions) {
+			if (!isSse(op) || (EITHER.test(op) && !memory)) continue
+			const weight = (inLoop.has(block) ? LOOP_WEIGHT : 1) * (DOUBLES_ONLY.test(op) ? 1 : -1)
+			// Slots of general registers are numbers too, and then mean nothing here.
+			if (!/^(CVTT?S[SD]2SI|MOVMSKP.|PMOVMSKB|PEXTRW_G)$/.test(op) && reg < 16) balance[reg]! += weight
+			if (!memory && !/^(CVTSI2S[SD]|MOVD_._.|PINSR.|PEXTR.)$/.test(op) && rm < 16) balance[rm]! += weight
+		}
+	return new Set(balance.flatMap((n, register) => (n > 0 ? [register] : [])))
 }

@@ -1,5 +1,7 @@
+import { F64, V128 } from '../../../wasm/module.ts'
 import * as L from '../../core/layout.ts'
-import { type Emitter, pushOperand, pushScalar } from './emitter.ts'
+import type { RegionCode } from '../region_code.ts'
+import { type Emitter, pushLowest, pushNumber, pushOperand } from './emitter.ts'
 
 /** `check`: an operand in memory must be aligned. */
 export const moveLoad =
@@ -10,7 +12,11 @@ export const moveLoad =
 			r.pushEffectiveAddress(i)
 			r.hostForRead(i, 16)
 			r.code.get(r.host).v128('load')
-		} else pushOperand(r, i)
+		} else if (i.memory) pushOperand(r, i)
+		else {
+			r.xmm.copy(i.rm, i.reg)
+			return true
+		}
 		r.xmm.set(i.reg)
 		return true
 	}
@@ -23,110 +29,152 @@ export const moveStore =
 			r.pushEffectiveAddress(i)
 			r.hostForWrite(i, 16, check)
 			r.storeXmm(i, i.reg)
-		} else {
-			r.xmm.get(i.reg)
-			r.xmm.set(i.rm)
-		}
+		} else r.xmm.copy(i.reg, i.rm)
 		return true
 	}
 
-/** MOVSS, MOVSD, MOVQ to a register: from memory the rest is cleared; MOVQ clears it always. */
-export const scalarLoad =
-	(size: 4 | 8, clears: boolean): Emitter =>
+/** MOVSD and MOVQ to a register: from memory the rest is cleared; MOVQ (`clears`) clears it always. */
+export const doubleLoad =
+	(clears: boolean): Emitter =>
 	(r, i) => {
-		const { code } = r
-		r.xmm.require(i)
-		if (i.memory) {
+		const { code, xmm } = r
+		xmm.require(i)
+		if (i.memory && clears && !xmm.isSplit(i.reg)) {
 			r.pushEffectiveAddress(i)
-			r.hostForRead(i, size)
-			code.get(r.host).v128(size === 8 ? 'load64_zero' : 'load32_zero')
-		} else if (clears) {
-			code.v128Const(0n)
-			r.xmm.get(i.rm)
-			code.lane('f64x2.extract_lane', 0).lane('f64x2.replace_lane', 0)
-		} else {
-			r.xmm.get(i.reg)
-			r.xmm.get(i.rm)
-			if (size === 8) code.lane('f64x2.extract_lane', 0).lane('f64x2.replace_lane', 0)
-			else code.lane('f32x4.extract_lane', 0).lane('f32x4.replace_lane', 0)
+			r.readWith(i, 8, V128, () => code.v128('load64_zero'))
+			xmm.set(i.reg)
+			return true
 		}
-		r.xmm.set(i.reg)
+		pushNumber(r, i, 'f64')
+		if (i.memory || clears) xmm.setLowAndClear(i.reg)
+		else xmm.setLow(i.reg)
 		return true
 	}
+
+/** MOVSS to a register: from memory the rest is cleared. */
+export const singleLoad: Emitter = (r, i) => {
+	const { code, xmm } = r
+	xmm.require(i)
+	if (i.memory) {
+		r.pushEffectiveAddress(i)
+		r.readWith(i, 4, V128, () => code.v128('load32_zero'))
+	} else {
+		xmm.get(i.reg)
+		pushLowest(r, i.rm, 'f32')
+		code.lane('f32x4.replace_lane', 0)
+	}
+	xmm.set(i.reg)
+	return true
+}
+
+/** Pushes the quadword or doubleword that a store takes from a register. */
+function pushStored(r: RegionCode, index: number, size: 4 | 8, lane: number): void {
+	const { code, xmm } = r
+	if (size === 8) {
+		if (lane === 0) xmm.getLow(index)
+		else xmm.getHigh(index)
+		code.op('i64.reinterpret_f64')
+	} else {
+		xmm.get(index)
+		code.lane('i32x4.extract_lane', 0)
+	}
+}
 
 export const scalarStore =
 	(size: 4 | 8, lane = 0): Emitter =>
 	(r, i) => {
 		if (!i.memory) return false
-		const { code } = r
 		const temporary = size === 8 ? r.z64 : r.z32
 		r.xmm.require(i)
+		pushStored(r, i.reg, size, lane)
+		r.code.set(temporary)
 		r.pushEffectiveAddress(i)
-		r.hostForWrite(i, size)
-		r.xmm.get(i.reg)
-		code.lane(size === 8 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', lane).set(temporary)
-		r.store(i, size, temporary, () => {})
+		r.write(i, size, temporary, () => {})
 		return true
 	}
 
-/** MOVHPS and MOVLPS from memory. */
-export const halfLoad =
-	(lane: number): Emitter =>
-	(r, i) => {
-		r.xmm.require(i)
-		r.pushEffectiveAddress(i)
-		r.hostForRead(i, 8)
-		r.xmm.get(i.reg)
-		r.load(8)
-		r.code.lane('i64x2.replace_lane', lane)
-		r.xmm.set(i.reg)
-		return true
-	}
+/** MOVLPS from memory. */
+export const lowLoad: Emitter = (r, i) => {
+	r.xmm.require(i)
+	pushNumber(r, i, 'f64')
+	r.xmm.setLow(i.reg)
+	return true
+}
+
+/** MOVHPS from memory. */
+export const highLoad: Emitter = (r, i) => {
+	const value = r.temporary(F64)
+	r.xmm.require(i)
+	pushNumber(r, i, 'f64')
+	r.code.set(value)
+	r.xmm.setHigh(i.reg, () => void r.code.get(value))
+	return true
+}
 
 /** MOVDDUP: both quadwords from the lower one of the operand. */
 export const duplicate: Emitter = (r, i) => {
 	r.xmm.require(i)
-	pushScalar(r, i, 8)
-	r.code.simd('i64x2.splat')
+	pushNumber(r, i, 'f64')
+	r.code.simd('f64x2.splat')
 	r.xmm.set(i.reg)
 	return true
 }
 
-export const moveToXmm: Emitter = (r, i) => {
-	const { code } = r
-	const size = i.flags & L.RF_REXW ? 8 : 4
+/** MOVHLPS: the lower half from the other register's upper half. */
+export const highToLow: Emitter = (r, i) => {
 	r.xmm.require(i)
+	r.xmm.getHigh(i.rm)
+	r.xmm.setLow(i.reg)
+	return true
+}
+
+/** MOVLHPS and UNPCKLPD of registers: the upper half from the other register's lower half. */
+export const lowToHigh: Emitter = (r, i) => {
+	const { xmm } = r
+	xmm.require(i)
+	if (i.reg === i.rm) {
+		xmm.getLow(i.rm)
+		r.code.simd('f64x2.splat')
+		xmm.set(i.reg)
+		return true
+	}
+	const value = r.temporary(F64)
+	xmm.getLow(i.rm)
+	r.code.set(value)
+	xmm.setHigh(i.reg, () => void r.code.get(value))
+	return true
+}
+
+/** UNPCKHPD of a register with itself. */
+export const duplicateHigh: Emitter = (r, i) => {
+	r.xmm.require(i)
+	r.xmm.getHigh(i.reg)
+	r.xmm.setLow(i.reg)
+	return true
+}
+
+export const moveToXmm: Emitter = (r, i) => {
+	const { code, xmm } = r
+	const size = i.flags & L.RF_REXW ? 8 : 4
+	xmm.require(i)
 	if (i.memory) {
 		r.pushEffectiveAddress(i)
-		r.hostForRead(i, size)
-		code.get(r.host).v128(size === 8 ? 'load64_zero' : 'load32_zero')
+		r.readWith(i, size, V128, () => code.v128(size === 8 ? 'load64_zero' : 'load32_zero'))
+		xmm.set(i.reg)
 	} else {
-		code.v128Const(0n)
 		r.getRegister(i.rm, size)
-		code.lane(size === 8 ? 'i64x2.replace_lane' : 'i32x4.replace_lane', 0)
+		r.widen(size)
+		code.op('f64.reinterpret_i64')
+		xmm.setLowAndClear(i.reg)
 	}
-	r.xmm.set(i.reg)
 	return true
 }
 
 export const moveFromXmm: Emitter = (r, i) => {
 	const size = i.flags & L.RF_REXW ? 8 : 4
-	const { code } = r
-	const extract = () => {
-		r.xmm.get(i.reg)
-		code.lane(size === 8 ? 'i64x2.extract_lane' : 'i32x4.extract_lane', 0)
-	}
 	r.xmm.require(i)
-	if (i.memory) {
-		const temporary = size === 8 ? r.z64 : r.z32
-		r.pushEffectiveAddress(i)
-		r.hostForWrite(i, size)
-		extract()
-		code.set(temporary)
-		r.store(i, size, temporary, () => {})
-		return true
-	}
-	extract()
+	if (i.memory) return scalarStore(size)(r, i)
+	pushStored(r, i.reg, size, 0)
 	r.setRegister(i.rm, size)
 	return true
 }

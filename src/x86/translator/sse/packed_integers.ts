@@ -47,8 +47,7 @@ export const packed =
 export const exclusiveOr: Emitter = (r, i) => {
 	if (i.memory || i.reg !== i.rm) return packed('v128.xor')(r, i)
 	r.xmm.require(i)
-	r.code.v128Const(0n)
-	r.xmm.set(i.reg)
+	r.xmm.clear(i.reg)
 	return true
 }
 

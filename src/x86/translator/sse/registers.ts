@@ -1,4 +1,4 @@
-import { I32, I64, V128, VOID } from '../../../wasm/module.ts'
+import { F64, I32, I64, V128, type ValueType, VOID } from '../../../wasm/module.ts'
 import * as L from '../../core/layout.ts'
 import type { RegionContext } from '../context.ts'
 import type { Exits } from '../exits.ts'
@@ -9,82 +9,221 @@ import { effectOf, forward, isTested, type Lanes, noLanes } from './lanes.ts'
 /** TS and EM. */
 const CR0_NO_FPU = 0xc
 
+/** Forms of a register. */
+const VECTOR = 0
+const SPLIT = 1
+const BOTH = 2
+
 const offsetOf = (index: number) => L.CPU_XMM + index * 16
 
 /**
- * The XMM registers of a region: v128 locals, made when they are first asked for, and what is known of the numbers in them.
+ * The XMM registers of a region, and what is known of the numbers in them.
  *
  * Rules:
+ * - A register is a v128 local, or split: then its lower half is in an f64 local, and only the upper half of the v128 local counts; or both, when they agree.
+ *   Between blocks and on the ways out it is split when the region uses it for doubles more than for vectors. Locals are made when they are first asked for.
+ * - get() and getLow() may change a register's form, and so are not for code that only runs on some ways.
  * - `lanes` are the clean lanes at this place of the code, on condition: while the local `slow` is 0, they are clean, and MXCSR is such that operations on clean
- *   operands with a normal result have it as WebAssembly computes it and set no flag that is not set (core/sse_region.ts, sseReady()). Otherwise `slow` has its
- *   sign bits (63 and 31) set.
+ *   operands with a normal result have it as WebAssembly computes it and set no flag that is not set (core/sse_region.ts, sseReady()).
  * - Whoever puts into a clean lane what may not be clean makes `slow` so. Only ready(), at the entry and at the heads of loops, makes it 0 again.
  * - CR0 doesn't change inside a region, so `unavailable` is asked once on every way through it.
  */
 export class XmmRegisters {
 	/** Local: whether SSE instructions raise #NM or #UD. */
 	readonly unavailable: number
-	/** Local. */
+	/** Local, an i32. */
 	readonly slow: number
+	/** Locals: while `slow` is 0, the highest bit of the exponent of a double (i64) or a single (i32), else 0. */
+	readonly moderate64: number
+	readonly moderate32: number
+	/** Local: 0xc0000000 in every lane. V8 makes vector constants anew wherever they are used. */
+	readonly quarters: number
 	lanes: Lanes = noLanes()
 	/** Whether `unavailable` has been asked on every way to this place. */
 	asked = false
 	private readonly context: RegionContext
 	private readonly exits: Exits
-	private readonly locals = new Map<number, number>()
+	private readonly vectors = new Map<number, number>()
+	private readonly lows = new Map<number, number>()
+	private readonly forms: number[] = new Array<number>(16).fill(VECTOR)
+	private readonly flow: LaneFlow
 	private readonly status: number
 
-	constructor(context: RegionContext, exits: Exits) {
+	constructor(context: RegionContext, exits: Exits, flow: LaneFlow) {
 		const { code } = context
 		this.context = context
+		this.flow = flow
 		this.exits = exits
 		this.unavailable = code.local(I32)
-		this.slow = code.local(I64)
-		this.status = code.local(I64)
+		this.slow = code.local(I32)
+		this.moderate64 = code.local(I64)
+		this.moderate32 = code.local(I32)
+		this.quarters = code.local(V128)
+		this.status = code.local(I32)
 	}
+
+	// ---- values -----------------------------------------------------------------------------------------------------------
 
 	/** Pushes a register by index. */
 	get(index: number): void {
 		const { code, use } = this.context
 		use.xmmUsed.add(index)
-		code.get(this.local(index))
+		const vector = this.vector(index)
+		code.get(vector)
+		if (this.forms[index] !== SPLIT) return
+		code.get(this.low(index)).lane('f64x2.replace_lane', 0).tee(vector)
+		this.forms[index] = BOTH
 	}
 
 	/** Pops a register. */
 	set(index: number): void {
+		this.writes(index)
+		this.context.code.set(this.vector(index))
+		this.forms[index] = VECTOR
+	}
+
+	/** Pushes the double in the lower half. */
+	getLow(index: number): void {
 		const { code, use } = this.context
 		use.xmmUsed.add(index)
-		use.xmmWritten.add(index)
-		code.set(this.local(index))
+		if (this.forms[index] !== VECTOR) {
+			code.get(this.low(index))
+			return
+		}
+		code.get(this.vector(index)).lane('f64x2.extract_lane', 0).tee(this.low(index))
+		this.forms[index] = BOTH
+	}
+
+	/** Pops a double for the lower half; the upper half stays. */
+	setLow(index: number): void {
+		this.writes(index)
+		this.context.code.set(this.low(index))
+		this.forms[index] = SPLIT
+	}
+
+	/** Pops a double for the lower half; the upper half is cleared. */
+	setLowAndClear(index: number): void {
+		this.setLow(index)
+		this.context.code.v128Const(0n).set(this.vector(index))
+	}
+
+	/** Pushes the double in the upper half. */
+	getHigh(index: number): void {
+		this.context.use.xmmUsed.add(index)
+		this.context.code.get(this.vector(index)).lane('f64x2.extract_lane', 1)
+	}
+
+	/** Makes the double that `push` pushes the upper half; the lower half stays. */
+	setHigh(index: number, push: () => void): void {
+		this.writes(index)
+		this.context.code.get(this.vector(index))
+		push()
+		this.context.code.lane('f64x2.replace_lane', 1).set(this.vector(index))
+	}
+
+	/** Clears a register. */
+	clear(index: number): void {
+		this.writes(index)
+		this.context.code.v128Const(0n).set(this.vector(index))
+		this.forms[index] = VECTOR
+		if (!this.isSplit(index)) return
+		this.context.code.i64(0).op('f64.reinterpret_i64').set(this.low(index))
+		this.forms[index] = BOTH
+	}
+
+	/** Copies a register. */
+	copy(from: number, to: number): void {
+		const { code, use } = this.context
+		use.xmmUsed.add(from)
+		this.writes(to)
+		code.get(this.vector(from)).set(this.vector(to))
+		if (this.forms[from] !== VECTOR) code.get(this.low(from)).set(this.low(to))
+		this.forms[to] = this.forms[from]!
+	}
+
+	/** Whether the lower half is in a local of its own now. */
+	hasLow(index: number): boolean {
+		return this.forms[index] !== VECTOR
+	}
+
+	/** Whether a register is split between blocks. */
+	isSplit(index: number): boolean {
+		return this.flow.split.has(index)
 	}
 
 	/** Stores registers in the state block. */
 	spill(registers: Iterable<number>): void {
 		const { code, state } = this.context
-		for (const n of registers) code.i32(state).get(this.local(n)).v128('store', offsetOf(n))
+		for (const n of registers) {
+			code.i32(state).get(this.vector(n)).v128('store', offsetOf(n))
+			if (this.forms[n] === SPLIT) code.i32(state).get(this.low(n)).memory('f64.store', offsetOf(n))
+		}
 	}
 
 	/** Loads registers from the state block. */
 	load(registers: Iterable<number>): void {
 		const { code, state } = this.context
-		for (const n of registers) code.i32(state).v128('load', offsetOf(n)).set(this.local(n))
+		for (const n of registers) {
+			code.i32(state).v128('load', offsetOf(n)).set(this.vector(n))
+			if (this.forms[n] !== VECTOR) code.i32(state).memory('f64.load', offsetOf(n)).set(this.low(n))
+		}
 	}
 
-	private local(index: number): number {
-		const local = this.locals.get(index) ?? this.context.code.local(V128)
-		this.locals.set(index, local)
+	/** At the start of a block: all registers have the form that they have between blocks. */
+	beginBlock(lanes: Lanes): void {
+		this.lanes = lanes.slice()
+		this.forms.forEach((_, n) => {
+			this.forms[n] = this.isSplit(n) ? SPLIT : VECTOR
+		})
+	}
+
+	/** At the end of a block and on a way out, which changes nothing for the code that follows: gives registers the form that they have between blocks. */
+	settle(): void {
+		const { code } = this.context
+		this.forms.forEach((form, n) => {
+			if (form === SPLIT && !this.isSplit(n)) code.get(this.vector(n)).get(this.low(n)).lane('f64x2.replace_lane', 0).set(this.vector(n))
+			else if (form === VECTOR && this.isSplit(n)) code.get(this.vector(n)).lane('f64x2.extract_lane', 0).set(this.low(n))
+		})
+	}
+
+	/** At the end of a block, before what ends it. */
+	endBlock(): void {
+		this.settle()
+		this.beginBlock(this.lanes)
+	}
+
+	private writes(index: number): void {
+		this.context.use.xmmUsed.add(index)
+		this.context.use.xmmWritten.add(index)
+	}
+
+	private vector(index: number): number {
+		return this.localOf(this.vectors, index, V128)
+	}
+
+	private low(index: number): number {
+		return this.localOf(this.lows, index, F64)
+	}
+
+	private localOf(locals: Map<number, number>, index: number, type: ValueType): number {
+		const local = locals.get(index) ?? this.context.code.local(type)
+		locals.set(index, local)
 		return local
 	}
 
 	// ---- where SSE may run ------------------------------------------------------------------------------------------------
 
-	/** At the region's entry, registers loaded. */
-	begin({ present, computes, entry }: LaneFlow): void {
-		const { code, state } = this.context
+	/** At the region's entry. */
+	begin(): void {
+		const { code, core, state, use } = this.context
+		const { present, computes, packs, entry } = this.flow
+		this.beginBlock(entry)
+		this.load(use.xmmUsed)
 		if (!present) return
 		code.i32(state).memory('i32.load', L.CPU_CR0).i32(CR0_NO_FPU).op('i32.and').set(this.unavailable)
-		this.lanes = entry.slice()
-		if (computes) this.ready()
+		if (!computes) return
+		this.ready()
+		if (packs) code.globalGet(core.sseQuarters).simd('i32x4.splat').set(this.quarters)
 	}
 
 	/** Finds `slow` from MXCSR and the clean lanes. The registers that have any are in the state block. */
@@ -96,6 +235,13 @@ export class XmmRegisters {
 			singles |= BigInt(bits >> 2) << BigInt(n * 4)
 		})
 		this.context.code.i32(doubles).i64(BigInt.asIntN(64, singles)).call(this.context.core.sseReady).set(this.slow)
+		this.setModerate()
+	}
+
+	private setModerate(): void {
+		const { code } = this.context
+		code.i64(0).i64(0x4000000000000000n).get(this.slow).op('select').set(this.moderate64)
+		code.i32(0).i32(0x40000000).get(this.slow).op('select').set(this.moderate32)
 	}
 
 	/** Finds `slow` again. */
@@ -107,8 +253,8 @@ export class XmmRegisters {
 	/** At the head of a loop, where these lanes are clean: the fast paths may be possible again. */
 	beginLoop(lanes: Lanes): void {
 		const { code } = this.context
-		this.lanes = lanes.slice()
-		code.get(this.slow).op('i64.eqz', 'i32.eqz')
+		this.beginBlock(lanes)
+		code.get(this.slow)
 		code.if(VOID, false)
 		this.refresh()
 		code.end()
@@ -143,10 +289,11 @@ export class XmmRegisters {
 	/** After an operation of core/sse_region.ts: leaves with its exception, or notes that a number is not clean. */
 	takeStatus(i: Instruction): void {
 		const { code, core } = this.context
-		code.globalGet(core.sseStatus).tee(this.status).op('i32.wrap_i64').i32(1).op('i32.and')
+		code.globalGet(core.sseStatus).tee(this.status).i32(1).op('i32.and')
 		code.if(VOID, false)
 		this.exits.fault(i)
 		code.end()
-		code.get(this.slow).get(this.status).op('i64.or').set(this.slow)
+		code.get(this.slow).get(this.status).op('i32.or').set(this.slow)
+		this.setModerate()
 	}
 }

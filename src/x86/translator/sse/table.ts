@@ -2,7 +2,23 @@ import { decoderTables, familyRanges } from '../../opcodes/operations.ts'
 import { compared, packedArithmetic, scalarArithmetic } from './arithmetic.ts'
 import { doubleToSingle, integersToDoubles, integerToNumber, numberToInteger, singleToDouble } from './conversions.ts'
 import type { Emitter } from './emitter.ts'
-import { duplicate, halfLoad, moveFromXmm, moveLoad, moveMask, moveStore, moveToXmm, scalarLoad, scalarStore } from './moves.ts'
+import {
+	doubleLoad,
+	duplicate,
+	duplicateHigh,
+	highLoad,
+	highToLow,
+	lowLoad,
+	lowToHigh,
+	moveFromXmm,
+	moveLoad,
+	moveMask,
+	moveStore,
+	moveToXmm,
+	scalarStore,
+	singleLoad,
+} from './moves.ts'
+import type { Operation } from './number_tests.ts'
 import { elements, exclusiveOr, fields, packed, shiftBytes, shiftImmediate, shuffled } from './packed_integers.ts'
 
 /** Instructions that use general registers beside their address, or flags. */
@@ -46,7 +62,8 @@ export function isPure(operation: string): boolean {
 	return number >= sseRange.first && number <= sseRange.last && !IMPURE.has(operation)
 }
 
-type Operation = Parameters<typeof scalarArithmetic>[1]
+const lowQuadwords = shuffled(() => elements(8, [0, 2]))
+const highQuadwords = shuffled(() => elements(8, [1, 3]))
 
 /** The four forms of an operation on numbers. */
 const quartet = (name: string, operation: Operation): Record<string, Emitter> => ({
@@ -65,26 +82,26 @@ export const SSE: Readonly<Record<string, Emitter>> = {
 	MOVA_V_W: moveLoad(true),
 	MOVU_W_V: moveStore(false),
 	MOVA_W_V: moveStore(true),
-	MOVSS_V_W: scalarLoad(4, false),
-	MOVSD_V_W: scalarLoad(8, false),
-	MOVQ_V_W: scalarLoad(8, true),
+	MOVSS_V_W: singleLoad,
+	MOVSD_V_W: doubleLoad(false),
+	MOVQ_V_W: doubleLoad(true),
 	MOVSS_W_V: scalarStore(4),
 	MOVSD_W_V: scalarStore(8),
 	MOVQ_W_V: scalarStore(8),
 	MOVLPS_M_V: scalarStore(8),
 	MOVHPS_M_V: scalarStore(8, 1),
-	MOVLPS_V_M: halfLoad(0),
-	MOVHPS_V_M: halfLoad(1),
+	MOVLPS_V_M: lowLoad,
+	MOVHPS_V_M: highLoad,
 	MOVD_V_E: moveToXmm,
 	MOVD_E_V: moveFromXmm,
 	PMOVMSKB: moveMask('i8x16.bitmask'),
 	MOVMSKPS: moveMask('i32x4.bitmask'),
 	MOVMSKPD: moveMask('i64x2.bitmask'),
 	MOVDDUP: duplicate,
-	MOVHLPS: shuffled(() => elements(8, [3, 1])),
-	MOVLHPS: shuffled(() => elements(8, [0, 2])),
-	PUNPCKLQDQ: shuffled(() => elements(8, [0, 2])),
-	PUNPCKHQDQ: shuffled(() => elements(8, [1, 3])),
+	MOVHLPS: highToLow,
+	MOVLHPS: lowToHigh,
+	PUNPCKLQDQ: (r, i) => (i.memory ? lowQuadwords : lowToHigh)(r, i),
+	PUNPCKHQDQ: (r, i) => (!i.memory && i.reg === i.rm ? duplicateHigh : highQuadwords)(r, i),
 	PUNPCKLDQ: shuffled(() => elements(4, [0, 4, 1, 5])),
 	PUNPCKHDQ: shuffled(() => elements(4, [2, 6, 3, 7])),
 	PUNPCKLWD: shuffled(() => elements(2, [0, 8, 1, 9, 2, 10, 3, 11])),
