@@ -368,6 +368,14 @@ export class Code {
 		return this
 	}
 
+	/** Pops an index into `labels`; one beyond goes to `otherwise`. */
+	brTable(labels: readonly number[], otherwise: number): this {
+		this.out.u8(0x0e)
+		this.out.u32(labels.length)
+		for (const label of [...labels, otherwise]) this.out.u32(this.depth - 1 - label)
+		return this
+	}
+
 	/** The body for ModuleBuilder.addFunction(). */
 	finish(): FunctionBody {
 		const body = new Bytes()

@@ -299,6 +299,7 @@ function branchCases(): string {
         setLazy(kind, a, b);
         ${CHARGE}
         const before = budget;
+        budget -= REGION_CHARGE;
         budget = call_indirect<i32>(load<u32>(ip, L.REC_LINK), budget);
         S.count(L.CNT_REGIONS);
         store<u64>(r + L.CNT_REGION_INSTRUCTIONS, load<u64>(r + L.CNT_REGION_INSTRUCTIONS) + <u64>(before - budget));
@@ -330,6 +331,8 @@ import { ccKind, ccA, ccB, setLazy, statusFlags, condition, CC_FLAGS, CC_SUB, CC
 import { ${fast.map((name) => `OP_${name}`).join(', ')} } from "./ops";
 
 const PAGE: u64 = ~<u64>0xfff;
+/** A region charges the budget for its loops; this is for the rest. */
+const REGION_CHARGE: i32 = 16;
 const TLB_MASK: usize = (S.TLB_ENTRIES - 1) << 4;
 
 function slowCondition(kind: u32, a: u64, b: u64, cc: u32): bool {

@@ -5,7 +5,7 @@ import { CodeReader, READER_BYTES } from './code_reader.ts'
 import { type CodeSnapshot, MAX_SNAPSHOT_PAGES, SnapshotPages } from './code_snapshot.ts'
 import { discover, type Region } from './discover.ts'
 import { pageOf } from './instruction.ts'
-import { type Target, translate } from './translate.ts'
+import { dispatchTable, type Target, translate } from './translate.ts'
 
 /** Bytes of one page that a region was made from. */
 export interface CodeRange {
@@ -46,12 +46,21 @@ export function buildRegion(snapshot: CodeSnapshot, target: Target, { core, memo
 	const reader = new CodeReader(core, memory, at, new SnapshotPages(snapshot, memory, at + READER_BYTES))
 	const found = discover(snapshot.entry, reader, snapshot.options)
 	if (found === undefined) return undefined
-	const data = reader.take()
+	const records = reader.take()
+	const data = withTable(records, dispatchTable(found))
 	const view = new DataView(data.buffer)
 	view.setUint32(L.REGION_PAGES, found.pages.length, true)
 	for (const [n, page] of found.pages.entries()) view.setInt32(L.REGION_FRAMES + n * L.REGION_FRAME_SIZE, page, true)
 	const { pages, indirect, instructions } = found
-	return { wasm: translate(found, target), data, code: rangesOf(found, snapshot), pages, indirect, instructions }
+	return { wasm: translate(found, target, records.length), data, code: rangesOf(found, snapshot), pages, indirect, instructions }
+}
+
+/** The table behind the records, in whole records. */
+function withTable(records: Uint8Array, table: Uint8Array): Uint8Array {
+	const data = new Uint8Array(records.length + Math.ceil(table.length / L.REC_SIZE) * L.REC_SIZE)
+	data.set(records)
+	data.set(table, records.length)
+	return data
 }
 
 /** The bytes of all instructions, in ranges that do not touch. */

@@ -1,4 +1,4 @@
-import { type FunctionBody, I32, I64, ModuleBuilder, VOID } from '../../wasm/module.ts'
+import { type FunctionBody, I32, I64, ModuleBuilder } from '../../wasm/module.ts'
 import type { RegisterUse } from './context.ts'
 import { importCore } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
@@ -17,23 +17,34 @@ export interface Target {
 	readonly tlbEntries: number
 }
 
-/** The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. */
-export function translate(region: Region, target: Target): Uint8Array {
+/** What the dispatcher looks up: for each offset from the first to the last that it goes to, 0 for none, or one more than its place in `indirect`. */
+export function dispatchTable({ indirect }: Region): Uint8Array {
+	const [low = 0, high = -1] = [indirect[0], indirect.at(-1)]
+	const table = new Uint8Array(high - low + 1)
+	for (const [n, offset] of indirect.entries()) table[offset - low] = n + 1
+	return table
+}
+
+/**
+ * The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. Its dispatchTable() is to be `dispatchAt` bytes into
+ * the region's data.
+ */
+export function translate(region: Region, target: Target, dispatchAt = 0): Uint8Array {
 	const use: RegisterUse = { used: new Set(), written: new Set(), xmmUsed: new Set(), xmmWritten: new Set() }
 	// The first pass finds out which registers the second has to load and store.
-	writeFunction(region, target, use, new ModuleBuilder())
+	writeFunction(region, target, dispatchAt, use, new ModuleBuilder())
 	const module = new ModuleBuilder()
-	const body = writeFunction(region, target, use, module)
+	const body = writeFunction(region, target, dispatchAt, use, module)
 	module.addFunction(module.type([I32], [I32]), body, 'region')
 	return module.finish()
 }
 
-function writeFunction(region: Region, target: Target, use: RegisterUse, module: ModuleBuilder): FunctionBody {
+function writeFunction(region: Region, target: Target, dispatchAt: number, use: RegisterUse, module: ModuleBuilder): FunctionBody {
 	const core = importCore(module, target.memoryPages)
 	const shape = new Shape(region)
 	const lanes = laneFlow(shape, region)
 	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length, lanes)
-	return code.wrap(() => new RegionWriter(code, region, shape, lanes).write())
+	return code.wrap(() => new RegionWriter(code, region, shape, lanes, dispatchAt).write())
 }
 
 /** Instructions that an indirect jump inside a region is charged for. */
@@ -50,8 +61,10 @@ class RegionWriter {
 	private readonly region: Region
 	private readonly shape: Shape
 	private readonly lanes: LaneFlow
+	private readonly dispatchAt: number
 
-	constructor(r: RegionCode, region: Region, shape: Shape, lanes: LaneFlow) {
+	constructor(r: RegionCode, region: Region, shape: Shape, lanes: LaneFlow, dispatchAt: number) {
+		this.dispatchAt = dispatchAt
 		this.r = r
 		this.region = region
 		this.shape = shape
@@ -167,58 +180,34 @@ class RegionWriter {
 		if (inside) this.goTo(block, DISPATCH, labels)
 	}
 
-	/** Goes to the address in the local `dispatch`: a binary search over the offsets that are inside. */
+	/** Goes to the address in the local `dispatch`, by the table of dispatchTable(). */
 	private writeDispatch(block: Block, offsets: readonly number[], labels: Labels): void {
 		const { r } = this
-		const { code } = r
-		const leave = () => {
-			code.get(r.dispatch)
-			r.exitToPushed()
-		}
-		const search = (list: readonly number[]): void => {
-			if (list.length === 0) return leave()
-			const middle = list.length >> 1
-			const pivot = list[middle]!
-			if (list.length === 1) {
-				code
-					.get(r.x32)
-					.i32(pivot - offsets[0]!)
-					.op('i32.eq')
-				code.if()
-				this.goTo(block, pivot, labels)
-				code.end()
-				r.flags = undefined
-				return leave()
-			}
-			code
-				.get(r.x32)
-				.i32(pivot - offsets[0]!)
-				.op('i32.lt_u')
-			code.if()
-			search(list.slice(0, middle))
-			code.end()
-			search(list.slice(middle))
-		}
-		r.forgetFlags()
+		const { code, core } = r
 		const [low, high] = [offsets[0]!, offsets.at(-1)!]
+		r.forgetFlags()
+		const elsewhere = code.block()
+		const targets = offsets.map(() => code.block()).reverse()
 		code.get(r.dispatch)
 		r.pushAddress(low)
-		code.op('i64.sub').tee(r.x64).op('i32.wrap_i64').set(r.x32)
-		// Somewhere else, or the budget is spent.
 		code
-			.get(r.x64)
+			.op('i64.sub')
+			.tee(r.x64)
 			.i64(high - low)
 			.op('i64.gt_u')
-			.get(r.budget)
-			.i32(INDIRECT_CHARGE)
-			.op('i32.sub')
-			.tee(r.budget)
-			.i32(0)
-			.op('i32.le_s', 'i32.or')
-		code.if(VOID, false)
-		leave()
+		code.get(r.budget).i32(INDIRECT_CHARGE).op('i32.sub').tee(r.budget).i32(0).op('i32.le_s', 'i32.or')
+		code.brIf(elsewhere)
+		code.globalGet(core.data).get(r.x64).op('i32.wrap_i64', 'i32.add').memory('i32.load8_u', this.dispatchAt)
+		code.brTable([elsewhere, ...targets], elsewhere)
+		for (const offset of offsets) {
+			code.end()
+			r.flags = undefined
+			this.goTo(block, offset, labels)
+		}
 		code.end()
-		search(offsets)
+		r.flags = undefined
+		code.get(r.dispatch)
+		r.exitToPushed()
 	}
 
 	/** Control goes from the end of `from` to an offset. */
