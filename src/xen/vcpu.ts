@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { CPU_ATTENTION, CPU_KERNEL_MODE } from '../x86/core/layout.ts'
 import type { Cpu } from '../x86/cpu.ts'
 import type { RegionCompiler } from '../x86/translator/compiler.ts'
+import type { RegionTrace } from '../x86/translator/region_trace.ts'
 import { ConsoleState } from './console_io.ts'
 import type { Domain } from './domain.ts'
 import type { HypercallArgs } from './hypercall_args.ts'
@@ -26,6 +27,8 @@ export interface VcpuHost {
 	shutdown(reason: number, crashReason?: string): void
 	/** Makes regions of hot code; without one the vCPU's thread does. */
 	readonly compiler?: RegionCompiler | undefined
+	/** Hears what becomes of regions. */
+	readonly trace?: RegionTrace | undefined
 }
 
 /** Thrown by VcpuContext.crash() and caught by the vCPU's loop only: unwinds whatever was being served. */

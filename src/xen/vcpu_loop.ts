@@ -94,7 +94,7 @@ class VcpuLoop {
 		this.pauseCount = controlWord(domain, CB_PAUSE_COUNT)
 		this.dyingWord = controlWord(domain, CB_DYING)
 		this.shutdownWord = controlWord(domain, CB_SHUTDOWN)
-		this.translator = vcpu.cpu.regions && new Translator(vcpu.cpu, { compiler: vcpu.host.compiler })
+		this.translator = vcpu.cpu.regions && new Translator(vcpu.cpu, { compiler: vcpu.host.compiler, trace: vcpu.host.trace })
 		this.virqRequests = vcpuWord(domain, index, VS_VIRQ_REQUESTS)
 	}
 

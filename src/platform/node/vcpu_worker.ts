@@ -2,8 +2,10 @@
 import { setFlagsFromString } from 'node:v8'
 import { parentPort, workerData } from 'node:worker_threads'
 import { hostClock } from '../../base/clock.ts'
+import type { RegionTrace } from '../../x86/translator/region_trace.ts'
 import { vcpuThread } from '../../xen/vcpu_thread_body.ts'
 import { WorkerCompiler } from './region_compiler.ts'
+import { openRegionTrace } from './region_trace_file.ts'
 import type { VcpuWorkerData, VcpuWorkerMessage } from './vcpu_thread.ts'
 
 // Translated regions say which of their branches are slow paths; V8 13.6 reads that only when told to. The flag is the process's: this one is the hypervisor's.
@@ -18,4 +20,15 @@ vcpuThread(request, core, hostClock(clockOrigin_ms), {
 	report: (lines) => post({ type: 'report', lines }),
 	shutdown: (reason, crashReason) => post({ type: 'shutdown', reason, crashReason }),
 	compiler: new WorkerCompiler(compiler),
+	trace: openTrace(),
 })
+
+/** A trace that cannot be written is no reason for a guest not to run. */
+function openTrace(): RegionTrace | undefined {
+	try {
+		return openRegionTrace({ domid: request.domain.domid, vcpu: request.vcpu })
+	} catch (error) {
+		post({ type: 'log', level: 'error', message: `XENOTYPE_TRACE: ${error instanceof Error ? error.message : String(error)}` })
+		return undefined
+	}
+}

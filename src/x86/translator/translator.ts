@@ -8,6 +8,7 @@ import { InstalledRegions, type RegionLimits } from './installed_regions.ts'
 import { pageOf } from './instruction.ts'
 import { LiveCode } from './live_code.ts'
 import { type BuildingRoom, ROOM_BYTES } from './region_builder.ts'
+import type { RegionTrace } from './region_trace.ts'
 import type { Target } from './translate.ts'
 
 /** Samples at one entry point before it is translated. */
@@ -107,14 +108,16 @@ export class Translator {
 	/** Physical addresses that dispatchers go to. */
 	private readonly inside = new Set<number>()
 	private readonly maxDrops: number
+	private readonly trace: RegionTrace | undefined
 	private nextId = 1
 
 	/** Without a compiler regions are compiled here and now. */
-	constructor(cpu: Cpu, { maxDrops = MAX_DROPS, limits = LIMITS, compiler }: TranslatorOptions = {}) {
+	constructor(cpu: Cpu, { maxDrops = MAX_DROPS, limits = LIMITS, compiler, trace }: TranslatorOptions = {}) {
 		this.target = translationTarget(cpu)
 		this.cpu = cpu
 		this.core = cpu.regions!
 		this.maxDrops = maxDrops
+		this.trace = trace
 		const at = this.core.regionArena.value >>> 0
 		this.room = { core: this.core, memory: cpu.machine.memory, at }
 		this.local = new LocalCompiler(this.room)
@@ -193,6 +196,7 @@ export class Translator {
 		if (!this.installed.reinstall(physical, (page) => code.frameOf(page))) return false
 		this.samples.delete(physical)
 		this.counts.reused++
+		this.trace?.({ type: 'reused', physical })
 		return true
 	}
 
@@ -228,6 +232,7 @@ export class Translator {
 			counts.optimised++
 			counts.time_ms += reply.time_ms
 			this.installed.replace(id, reply.module)
+			this.trace?.({ type: 'optimised', id, time_ms: reply.time_ms })
 			counts.blocked_ms += performance.now() - started
 			return
 		}
@@ -246,6 +251,7 @@ export class Translator {
 
 	private refuse(physical: number): void {
 		this.counts.refused++
+		this.trace?.({ type: 'refused', physical })
 		this.samples.set(physical, HOT - HOT_REFUSED)
 	}
 
@@ -266,6 +272,9 @@ export class Translator {
 			counts.instructions += region.instructions
 			counts.bytes += region.wasmBytes
 		}
+		const { instructions, wasmBytes, isOptimised, isCached, time_ms } = region
+		const pages = region.pages.length
+		this.trace?.({ type: 'region', id, physical, outcome: addition, instructions, pages, wasmBytes, isOptimised, isCached, time_ms })
 		if (region.isCached) counts.cacheHits++
 		counts.time_ms += region.time_ms
 		counts.blocked_ms += performance.now() - started
@@ -274,6 +283,7 @@ export class Translator {
 }
 
 export interface TranslatorOptions {
+	readonly trace?: RegionTrace | undefined
 	readonly maxDrops?: number
 	readonly limits?: RegionLimits
 	readonly compiler?: RegionCompiler | undefined
