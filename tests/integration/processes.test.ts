@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { connectXenstore } from '../../src/platform/node/xenstore_socket.ts'
+import { kill, reconnect } from '../support/processes.ts'
+import { delay, guests, inShell, PrivateXend, type XmProcess } from '../support/xend.ts'
+
+// xend, the hypervisor and xenstored as processes, killed with -9 while a real kernel runs.
+
+const { assets, skip } = await guests('cloud-6.1')
+const options = { skip, timeout: 300_000 }
+
+async function shellOf(xend: PrivateXend, name: string): Promise<XmProcess> {
+	const console = xend.start('console', name)
+	await console.shown(/\/# /)
+	return console
+}
+
+test('xend is killed while a guest runs: the guest runs on, and the next xend has it, its console and its policies', options, async () => {
+	await using xend = new PrivateXend()
+	const created = await xend.xm('create', '-q', xend.config('web', assets['cloud-6.1']!, 'console=hvc0'))
+	assert.equal(created.status, 0, created.err)
+	const first = await shellOf(xend, 'web')
+	await inShell(first, 'echo a mark in the his""tory')
+	const before = await xend.client.daemon()
+	const uuid = (await xend.client.domain('web')).uuid
+
+	const store = await connectXenstore(xend.rundir.xenstore)
+	const fired: string[] = []
+	await store.watch('/local/domain/1/data', (path) => fired.push(path))
+	await kill(before.pid)
+	assert.notEqual((await first.ended).status, 0)
+
+	const client = await reconnect(xend)
+	const after = await client.daemon()
+	assert.notEqual(after.pid, before.pid)
+	assert.equal(after.hypervisorPid, before.hypervisorPid)
+	const web = await client.domain('web')
+	assert.deepEqual([web.domid, web.uuid], [1, uuid])
+	const second = xend.start('console', 'web')
+	await second.shown(/a mark in the history/)
+	assert.equal((await inShell(second, 'echo $((6 * 7))')).output, '42\n')
+	await store.write('/local/domain/1/data/x', '1')
+	await delay(100)
+	assert.deepEqual(fired, ['/local/domain/1/data', '/local/domain/1/data/x'])
+	store.close()
+
+	// Whether this xend or the next carries out the policy: the guest is restarted, once.
+	await client.shutdown('web', 'reboot')
+	await second.shown(/reboot: Restarting system/)
+	await kill(after.pid)
+	const again = await reconnect(xend)
+	const rebooted = await again.domain('web')
+	assert.deepEqual([rebooted.uuid, rebooted.restartCount], [uuid, 1])
+	assert.equal((await again.list()).length, 2)
+})
+
+test('the hypervisor is killed: xend says what is gone, and the next domain can be created', options, async () => {
+	await using xend = new PrivateXend()
+	const path = xend.config('web', assets['cloud-6.1']!, 'console=hvc0')
+	await xend.xm('create', '-qp', path)
+	const { pid, hypervisorPid } = await xend.client.daemon()
+	await using events = await xend.client.events()
+	await kill(hypervisorPid)
+	for await (const event of events) {
+		assert.deepEqual([event.type, 'name' in event && event.name], ['ended', 'web'])
+		break
+	}
+	const { domain } = await xend.client.create({ values: { name: 'next', kernel: assets['cloud-6.1']!.kernel, memory: 128 }, paused: true })
+	assert.equal(domain.domid, 1)
+	assert.deepEqual(
+		(await xend.client.list()).map(({ name }) => name),
+		['Domain-0', 'next'],
+	)
+	const now = await xend.client.daemon()
+	assert.equal(now.pid, pid)
+	assert.notEqual(now.hypervisorPid, hypervisorPid)
+	const log = readFileSync(xend.rundir.log, 'utf8')
+	assert.match(log, /CRITICAL: The connection to the hypervisor or to XenStore is lost\./)
+	assert.match(log, /ERROR: Domain web \(1\) is gone: the hypervisor has ended\./)
+	const store = await connectXenstore(xend.rundir.xenstore)
+	assert.deepEqual(await store.ls('/local/domain'), ['0', '1'])
+	assert.equal(await store.read('/local/domain/1/name'), 'next')
+	store.close()
+})

@@ -1,0 +1,48 @@
+/** The processes of a private xend, to be killed. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import type { RunDir } from '../../src/daemon/rundir.ts'
+import type { XendClient } from '../../src/sdk/client.ts'
+import { connect } from '../../src/sdk/connect.ts'
+import { delay } from './xend.ts'
+
+/** Kills with -9 and waits until the process is gone. One that is gone already is no fault. */
+export async function kill(pid: number): Promise<void> {
+	try {
+		process.kill(pid, 'SIGKILL')
+	} catch {
+		return
+	}
+	while (isRunning(pid)) await delay(5)
+}
+
+function isRunning(pid: number): boolean {
+	try {
+		return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+	} catch {
+		return false
+	}
+}
+
+/** A client of the run directory's xend, which is started when it is not there. */
+export async function reconnect({ rundir }: { readonly rundir: RunDir }): Promise<XendClient> {
+	return (await connect({ rundir })).client
+}
+
+export function xenstoredPid({ xenstored }: RunDir): number | undefined {
+	return existsSync(xenstored.pid) ? Number(readFileSync(xenstored.pid, 'utf8')) : undefined
+}
+
+/** Every process that was started for this run directory. */
+export function processesOf({ path }: RunDir): string[] {
+	return readdirSync('/proc')
+		.filter((name) => /^\d+$/.test(name) && isRunning(Number(name)))
+		.flatMap((pid) => {
+			try {
+				const program = /src\/daemon\/(\w+)\.ts/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.[1]
+				const ours = readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`XENOTYPE_RUNDIR=${path}\0`)
+				return program !== undefined && ours ? [`${program} ${pid}`] : []
+			} catch {
+				return []
+			}
+		})
+}
