@@ -298,16 +298,33 @@ function branchCases(): string {
 	out.push(`      case OP_F_REGION: {
         setLazy(kind, a, b);
         ${CHARGE}
-        const before = budget;
-        budget -= REGION_CHARGE;
-        budget = call_indirect<i32>(load<u32>(ip, L.REC_LINK), budget);
-        S.count(L.CNT_REGIONS);
-        store<u64>(r + L.CNT_REGION_INSTRUCTIONS, load<u64>(r + L.CNT_REGION_INSTRUCTIONS) + <u64>(before - budget));
+        let outcome: i32 = JUMP;
+        // From region to region, while one begins where the other ends.
+        do {
+          const before = budget;
+          budget -= REGION_CHARGE;
+          budget = call_indirect<i32>(load<u32>(ip, L.REC_LINK), budget);
+          S.count(L.CNT_REGIONS);
+          store<u64>(r + L.CNT_REGION_INSTRUCTIONS, load<u64>(r + L.CNT_REGION_INSTRUCTIONS) + <u64>(before - budget));
+          outcome = load<i32>(r + L.CPU_REGION_STATUS);
+          S.count(L.CNT_REGION_ENDS + outcome * 8);
+          if (outcome != JUMP) break;
+          const t = load<u64>(r + L.CPU_RIP);
+          slot = jumpSlot(t);
+          n = load<u64>(slot) == t && load<u32>(slot, 12) == jumpGeneration ? <usize>load<u32>(slot, 8) : 0;
+          if (n) store<u64>(r + L.SLOT_PAGE, t & PAGE);
+          else n = enter(t);
+          if (!n) break;
+          ip = n;
+        } while (budget > 0 && load<u16>(ip) == <u16>OP_F_REGION);
         kind = ccKind; a = ccA; b = ccB;
         start = ip;
-        const outcome = load<i32>(r + L.CPU_REGION_STATUS);
-        S.count(L.CNT_REGION_ENDS + outcome * 8);
-        if (outcome == JUMP) { const t = load<u64>(r + L.CPU_RIP); ${GO} }
+        if (outcome == JUMP) {
+          if (n && budget > 0) continue;
+          if (n) setExit(L.EXIT_BUDGET);
+          else leave = true;
+          break;
+        }
         ip = <usize>load<u32>(r + L.CPU_REGION_RECORD);
         start = ip;
         leave = outcome == LEAVE;
