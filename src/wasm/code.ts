@@ -132,6 +132,25 @@ export const MEMORY_OPERATORS = {
 } as const
 export type MemoryOperator = keyof typeof MEMORY_OPERATORS
 
+/** Atomic read-modify-writes, by their text names; the address is naturally aligned. */
+const ATOMIC_OPERATORS = {
+	'i32.atomic.rmw.add': 0x1e,
+	'i64.atomic.rmw.add': 0x1f,
+	'i32.atomic.rmw.sub': 0x25,
+	'i64.atomic.rmw.sub': 0x26,
+	'i32.atomic.rmw.and': 0x2c,
+	'i64.atomic.rmw.and': 0x2d,
+	'i32.atomic.rmw.or': 0x33,
+	'i64.atomic.rmw.or': 0x34,
+	'i32.atomic.rmw.xor': 0x3a,
+	'i64.atomic.rmw.xor': 0x3b,
+	'i32.atomic.rmw.xchg': 0x41,
+	'i64.atomic.rmw.xchg': 0x42,
+	'i32.atomic.rmw.cmpxchg': 0x48,
+	'i64.atomic.rmw.cmpxchg': 0x49,
+} as const
+export type AtomicOperator = keyof typeof ATOMIC_OPERATORS
+
 /** SIMD operators without immediates that the translator uses. */
 export const SIMD_OPERATORS = {
 	'v128.not': 0x4d,
@@ -214,6 +233,8 @@ export const LANE_OPERATORS = {
 } as const
 export type LaneOperator = keyof typeof LANE_OPERATORS
 
+const LOOP = 0x03
+
 /** A function's locals and body. Labels are counted from the outside, as `depth` was when their construct was opened. */
 export class Code {
 	private readonly out = new Bytes()
@@ -222,6 +243,9 @@ export class Code {
 	private readonly hints: [offset: number, likely: boolean][] = []
 	/** Open blocks, loops and ifs. */
 	depth = 0
+	/** Of each of them, innermost last: a number of its own, another one in its else arm, and whether it is a loop. */
+	private readonly constructs: { scope: number; readonly loop: boolean }[] = []
+	private scopes = 0
 
 	constructor(params: number) {
 		this.params = params
@@ -290,6 +314,14 @@ export class Code {
 		return this
 	}
 
+	atomic(name: AtomicOperator): this {
+		this.out.u8(0xfe)
+		this.out.u32(ATOMIC_OPERATORS[name])
+		this.out.u32(name.startsWith('i64') ? 3 : 2)
+		this.out.u32(0)
+		return this
+	}
+
 	get(local: number): this {
 		this.out.u8(0x20)
 		this.out.u32(local)
@@ -336,7 +368,7 @@ export class Code {
 		return this.open(0x02, result)
 	}
 	loop(): number {
-		return this.open(0x03, VOID)
+		return this.open(LOOP, VOID)
 	}
 	/** `likely` goes into the module's branch hints. */
 	if(result: ValueType | typeof VOID = VOID, likely?: boolean): number {
@@ -346,16 +378,34 @@ export class Code {
 	private open(opcode: number, result: number): number {
 		this.out.u8(opcode)
 		this.out.u8(result)
+		this.constructs.push({ scope: ++this.scopes, loop: opcode === LOOP })
 		return this.depth++
 	}
 	else(): this {
 		this.out.u8(0x05)
+		this.constructs.at(-1)!.scope = ++this.scopes
 		return this
 	}
 	end(): this {
 		this.out.u8(0x0b)
+		this.constructs.pop()
 		this.depth--
 		return this
+	}
+
+	/** A number for the construct whose arm is being written; 0 outside all. */
+	get scope(): number {
+		return this.constructs.at(-1)?.scope ?? 0
+	}
+
+	/** Whether what was written in a scope has always been executed, and once only, where code is written now. */
+	dominates(scope: number): boolean {
+		for (let n = this.constructs.length - 1; n >= 0; n--) {
+			const construct = this.constructs[n]!
+			if (construct.scope === scope) return true
+			if (construct.loop) return false
+		}
+		return scope === 0
 	}
 	br(label: number): this {
 		this.out.u8(0x0c)

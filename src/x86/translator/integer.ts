@@ -1,5 +1,7 @@
 import { ARITHMETIC } from './integer/arithmetic.ts'
+import { ATOMIC, withLock } from './integer/atomic.ts'
 import { BITS } from './integer/bits.ts'
+import { DIVIDE } from './integer/divide.ts'
 import { MOVE } from './integer/move.ts'
 import { MULTIPLY } from './integer/multiply.ts'
 import type { Emitter } from './integer/operands.ts'
@@ -10,7 +12,9 @@ export { emitCall, emitIndirect, emitReturn } from './integer/control.ts'
 
 /** Emitters of the integer instructions that do not end a block. */
 export const INTEGER: Readonly<Record<string, Emitter>> = {
-	...ARITHMETIC,
+	...withLock(ARITHMETIC),
+	...ATOMIC,
+	...DIVIDE,
 	...SHIFT,
 	...MULTIPLY,
 	...BITS,

@@ -5,6 +5,7 @@ import type { RegionContext } from './context.ts'
 import type { Exits } from './exits.ts'
 import { type LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
+import { type FoundPage, Pages, type Place } from './pages.ts'
 import type { GeneralRegisters } from './registers.ts'
 
 const LOADS: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.load8_u', 2: 'i32.load16_u', 4: 'i32.load', 8: 'i64.load' }
@@ -19,11 +20,14 @@ export class Memory {
 	private readonly registers: GeneralRegisters
 	private readonly flags: LazyFlags
 	private readonly exits: Exits
+	private readonly pages: Pages
 	private readonly va: number
 	private readonly slot: number
 	private readonly tlbRead: number
 	private readonly tlbWrite: number
 	private readonly tlbMask: number
+	/** Local that probe() has told. */
+	private addend = 0
 
 	constructor(context: RegionContext, tlbEntries: number, registers: GeneralRegisters, flags: LazyFlags, exits: Exits) {
 		const { code } = context
@@ -31,6 +35,7 @@ export class Memory {
 		this.registers = registers
 		this.flags = flags
 		this.exits = exits
+		this.pages = new Pages(context, registers)
 		this.tlbMask = (tlbEntries - 1) << 4
 		this.va = code.local(I64)
 		this.slot = code.local(I32)
@@ -78,33 +83,50 @@ export class Memory {
 
 	/** Pops a linear address; leaves the host address of `size` readable bytes in `host`. */
 	hostForRead(instruction: Instruction, size: number, aligned: boolean): void {
-		this.lookUp(instruction, size, this.tlbRead, this.context.core.readSlow, aligned)
+		this.probe(size, this.pages.placeOf(instruction), false, aligned)
+		this.finishHost(instruction, size, this.context.core.readSlow, aligned)
 	}
 
 	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`. After the store: finish(). */
 	hostForWrite(instruction: Instruction, size: number, aligned: boolean): void {
-		this.lookUp(instruction, size, this.tlbWrite, this.context.core.writeSlow, aligned)
+		this.probe(size, this.pages.placeOf(instruction), true, aligned)
+		this.finishHost(instruction, size, this.context.core.writeSlow, aligned)
 	}
 
 	/**
-	 * Pops a linear address into `va`; pushes whether the TLB `table` has it for `size` bytes, with its entry in `slot`. `aligned`: an address that is no multiple
-	 * of the size, which is then at most 16, does not match.
+	 * Pops a linear address into `va`; pushes whether its page is known, or else in the TLB, for `size` bytes; `addend` then leads to the host's address.
+	 * `aligned`: an address that is no multiple of the size, which is then at most 16, does not match.
 	 */
-	private probe(size: number, table: number, aligned = false): void {
+	private probe(size: number, place: Place, write: boolean, aligned = false): void {
 		const { code } = this.context
-		code.tee(this.va).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(this.tlbMask).op('i32.and').get(table).op('i32.add').tee(this.slot)
-		code.memory('i64.load').get(this.va)
+		code.set(this.va)
+		const page = this.pages.find(place, write) ?? this.lookUp(place, write)
+		this.addend = page.addend
+		code.get(page.tag).get(this.va)
 		if (size > 1 && !aligned) code.i64(size - 1).op('i64.add')
 		code.i64(aligned ? PAGE_MASK | BigInt(size - 1) : PAGE_MASK).op('i64.and', 'i64.eq')
 	}
 
-	/** Pushes the host address of what probe() found. */
-	private pushHost(): void {
-		this.context.code.get(this.va).op('i32.wrap_i64').get(this.slot).memory('i32.load', 8).op('i32.add')
+	/** Reads the TLB entry for `va`. */
+	private lookUp(place: Place, write: boolean): FoundPage {
+		const { code } = this.context
+		const page = this.pages.remember(place, write)
+		code.get(this.va).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(this.tlbMask).op('i32.and')
+		code
+			.get(write ? this.tlbWrite : this.tlbRead)
+			.op('i32.add')
+			.tee(this.slot)
+		code.memory('i64.load').set(page.tag).get(this.slot).memory('i32.load', 8).set(page.addend)
+		return page
 	}
 
-	/** Where the TLB has not: pushes the host address that the core finds. */
-	private pushSlow(instruction: Instruction, size: number, slow: number, aligned = false): void {
+	/** Pushes the host address of what probe() found. */
+	private pushHost(): void {
+		this.context.code.get(this.va).op('i32.wrap_i64').get(this.addend).op('i32.add')
+	}
+
+	/** What probe() has not found: pushes the host address that the core finds. */
+	private pushSlow(instruction: Instruction, size: number, slow: number, aligned: boolean): void {
 		const { code, core } = this.context
 		if (aligned) {
 			code
@@ -124,9 +146,8 @@ export class Memory {
 		code.get(this.host)
 	}
 
-	private lookUp(instruction: Instruction, size: number, table: number, slow: number, aligned: boolean): void {
+	private finishHost(instruction: Instruction, size: number, slow: number, aligned: boolean): void {
 		const { code } = this.context
-		this.probe(size, table, aligned)
 		code.if(I32, true)
 		this.pushHost()
 		code.else()
@@ -136,17 +157,24 @@ export class Memory {
 	}
 
 	/** Pops a linear address, pushes the value of `size` bytes there. */
-	read(instruction: Instruction, size: number): void {
-		this.readWith(instruction, size, size === 8 ? I64 : I32, () => this.context.code.memory(LOADS[size]!))
+	read(instruction: Instruction, size: number, place = this.pages.placeOf(instruction)): void {
+		this.readWith(instruction, size, size === 8 ? I64 : I32, () => this.context.code.memory(LOADS[size]!), false, place)
 	}
 
 	/**
 	 * Pops a linear address, pushes what `load` makes of `size` bytes there: it pops their host address and pushes a value of `type`. It is written twice, so that
 	 * the value and not its address is what the fast and the slow path meet with.
 	 */
-	readWith(instruction: Instruction, size: number, type: ValueType, load: () => void, aligned = false): void {
+	readWith(
+		instruction: Instruction,
+		size: number,
+		type: ValueType,
+		load: () => void,
+		aligned = false,
+		place = this.pages.placeOf(instruction),
+	): void {
 		const { code } = this.context
-		this.probe(size, this.tlbRead, aligned)
+		this.probe(size, place, false, aligned)
 		code.if(type, true)
 		this.pushHost()
 		load()
@@ -160,9 +188,16 @@ export class Memory {
 	 * Pops a linear address, stores the value in local `value` there, then does `finish` (register and flag changes). A store that drops decoded code leaves the
 	 * region for offset `next` after it.
 	 */
-	write(instruction: Instruction, size: number, value: number, finish: () => void, next: number): void {
+	write(
+		instruction: Instruction,
+		size: number,
+		value: number,
+		finish: () => void,
+		next: number,
+		place = this.pages.placeOf(instruction),
+	): void {
 		const { code, core } = this.context
-		this.probe(size, this.tlbWrite)
+		this.probe(size, place, true)
 		code.if(VOID, true)
 		this.pushHost()
 		code.get(value).memory(STORES[size]!)
@@ -210,9 +245,20 @@ export class Memory {
 		this.exits.fault(instruction)
 		code.end()
 		const before = this.flags.known
-		finish()
+		this.registers.aside(finish)
 		this.exits.to(next)
 		this.flags.known = before
 		code.end()
+		this.pages.forgetHere()
+	}
+
+	/** The place of what a register points to, for read() and write(). */
+	placeAt(slot: number, offset: number): Place {
+		return this.pages.placeAt(slot, offset)
+	}
+
+	/** Mappings may have changed in the code just written. */
+	forgetPages(): void {
+		this.pages.forget()
 	}
 }

@@ -137,10 +137,12 @@ export class RegionCode {
 	/** Inside a loop, before going back: charges the budget and leaves when it is spent. */
 	charge(instructions: number, offset: number): void {
 		const { code } = this
-		code.get(this.budget).i32(instructions).op('i32.sub').tee(this.budget).i32(0).op('i32.le_s')
+		code.get(this.budget).i32(instructions).op('i32.le_s')
 		code.if(VOID, false)
+		code.i32(0).set(this.budget)
 		this.exitTo(offset)
 		code.end()
+		code.get(this.budget).i32(instructions).op('i32.sub').set(this.budget)
 	}
 
 	// ---- registers --------------------------------------------------------------------------------------------------------
@@ -182,6 +184,11 @@ export class RegionCode {
 
 	overrideFlags(over: FlagOverride): void {
 		this.lazy.override(over)
+	}
+
+	/** Pushes the six status flags as in EFLAGS, an i32. */
+	pushStatus(): void {
+		this.lazy.pushStatus()
 	}
 
 	/** Pops an i32 of status flags as in EFLAGS. */
@@ -231,6 +238,22 @@ export class RegionCode {
 		this.memory.read(instruction, size)
 	}
 
+	/** Pushes the 8 bytes that a register points to. */
+	readAt(instruction: Instruction, slot: number): void {
+		this.getRegister(slot, 8)
+		this.memory.read(instruction, 8, this.memory.placeAt(slot, 0))
+	}
+
+	/** Pops a linear address `offset` bytes from what a register holds; otherwise as write(), of 8 bytes. */
+	writeAt(instruction: Instruction, slot: number, offset: number, value: number, finish: () => void, next?: number): void {
+		this.memory.write(instruction, 8, value, finish, next ?? instruction.off + instruction.length, this.memory.placeAt(slot, offset))
+	}
+
+	/** Pops the new value of a register, 8 bytes: the old one and `bytes`. */
+	moveRegister(slot: number, bytes: number): void {
+		this.registers.setMoved(slot, bytes)
+	}
+
 	/** The same with a load of one's own, which pops a host address and pushes a value of `type`; it is written twice. `aligned` as above. */
 	readWith(instruction: Instruction, size: number, type: ValueType, load: () => void, aligned = false): void {
 		this.memory.readWith(instruction, size, type, load, aligned)
@@ -263,7 +286,23 @@ export class RegionCode {
 		this.memory.complete(instruction, () => {}, instruction.off + instruction.length)
 	}
 
+	/** After a store of one's own at `host`, which hostForWrite() found: does `finish`, as store() does. */
+	finishStore(instruction: Instruction, finish: () => void): void {
+		this.memory.complete(instruction, finish, instruction.off + instruction.length)
+		finish()
+	}
+
 	// ---- the core's executors -----------------------------------------------------------------------------------------------
+
+	/** Pops an i32: unless it is 0, which it hardly ever is, the core executes the instruction and the region is left. */
+	rarely(instruction: Instruction): void {
+		const { code, flags } = this
+		code.if(VOID, false)
+		this.registers.aside(() => this.execute(instruction))
+		this.exitTo(instruction.off + instruction.length)
+		code.end()
+		this.flags = flags
+	}
 
 	/**
 	 * Has the core execute the instruction. `touches` tells that it may change general registers or flags; without it only the registers of its address are
@@ -301,6 +340,7 @@ export class RegionCode {
 			this.registers.load(this.use.used)
 			this.lazy.load()
 		}
+		this.memory.forgetPages()
 		// It may have written to this region's code.
 		if (touches || instruction.memory) {
 			code.globalGet(core.jumpGeneration).get(this.generation).op('i32.ne')

@@ -5,6 +5,8 @@ import type { RegionContext } from './context.ts'
 export class GeneralRegisters {
 	private readonly context: RegionContext
 	private readonly locals: readonly number[]
+	/** What was last said of each register's value: a number that changes with it, and what has been added since. */
+	private values = Array.from({ length: 16 }, () => ({ version: 0, offset: 0 }))
 
 	constructor(context: RegionContext) {
 		this.context = context
@@ -29,6 +31,9 @@ export class GeneralRegisters {
 		const { code, use } = this.context
 		const number = slot >> 3
 		const local = this.locals[number]!
+		const value = this.values[number]!
+		value.version++
+		value.offset = 0
 		use.written.add(number)
 		// A way out stores it even where it was not yet written.
 		use.used.add(number)
@@ -46,6 +51,29 @@ export class GeneralRegisters {
 		code.set(local)
 	}
 
+	/** Pops the new value of a register, 8 bytes: the old one and `bytes`. */
+	setMoved(slot: number, bytes: number): void {
+		const value = this.values[slot >> 3]!
+		const { version, offset } = value
+		this.set(slot, 8)
+		value.version = version
+		value.offset = offset + bytes
+	}
+
+	/** A name for the value that the register's value is `offset` bytes from. Equal names mean equal values where control has come straight. */
+	valueOf(slot: number): { readonly name: string; readonly offset: number } {
+		const { version, offset } = this.values[slot >> 3]!
+		return { name: `${slot >> 3}.${version}`, offset }
+	}
+
+	/** Runs `body`, which writes code that control does not come back from: what is known of values stays. */
+	aside(body: () => void): void {
+		const { values } = this
+		this.values = values.map((value) => ({ ...value }))
+		body()
+		this.values = values
+	}
+
 	/** Stores registers in the state block. */
 	spill(registers: Iterable<number>): void {
 		const { code, state } = this.context
@@ -59,10 +87,12 @@ export class GeneralRegisters {
 	/** Loads registers from the state block. */
 	load(registers: Iterable<number>): void {
 		const { code, state } = this.context
-		for (const n of registers)
+		for (const n of registers) {
 			code
 				.i32(state)
 				.memory('i64.load', n * 8)
 				.set(this.locals[n]!)
+			this.values[n]!.version++
+		}
 	}
 }

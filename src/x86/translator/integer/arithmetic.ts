@@ -1,5 +1,5 @@
 import { I64 } from '../../../wasm/module.ts'
-import { beginRmw, constant, type Emitter, hasImmediate, isLocked, op, pushRm, trim, writeBack, x, y, z } from './operands.ts'
+import { beginRmw, constant, type Emitter, hasImmediate, op, pushRm, trim, writeBack, x, y, z } from './operands.ts'
 
 const ALU: Readonly<Record<string, readonly [operator: string, flags: 'ADD' | 'SUB' | 'LOGIC']>> = {
 	ADD: ['add', 'ADD'],
@@ -12,7 +12,6 @@ const ALU: Readonly<Record<string, readonly [operator: string, flags: 'ADD' | 'S
 }
 
 const arithmetic: Emitter = (r, i) => {
-	if (isLocked(i)) return false
 	const { size, op: name } = i
 	const [operator, kind] = ALU[name]!
 	const keeps = name === 'CMP' || name === 'TEST'
@@ -63,7 +62,6 @@ const arithmetic: Emitter = (r, i) => {
 
 /** ADC and SBB. */
 const withCarry: Emitter = (r, i) => {
-	if (isLocked(i)) return false
 	const { size, op: name } = i
 	const { code } = r
 	const operator = op(size, name === 'ADC' ? 'add' : 'sub')
@@ -102,7 +100,6 @@ const withCarry: Emitter = (r, i) => {
 
 /** INC and DEC: CF stays. */
 const step: Emitter = (r, i) => {
-	if (isLocked(i)) return false
 	const { size, op: name } = i
 	const { code } = r
 	beginRmw(r, i)
@@ -121,7 +118,6 @@ const step: Emitter = (r, i) => {
 
 /** NEG and NOT. */
 const negate: Emitter = (r, i) => {
-	if (isLocked(i)) return false
 	const { size } = i
 	const { code } = r
 	beginRmw(r, i)

@@ -1,13 +1,13 @@
-import { constant, type Emitter, op, x, y } from './operands.ts'
+import { constant, type Emitter, op, pushRm, x, y } from './operands.ts'
 
-/** BT with the bit number in an immediate or a register; register operand only. */
+/** BT, BTS, BTR, BTC. In memory only BT of a bit whose number is in an immediate: others reach beyond the operand, or are to be locked. */
 const bitTest: Emitter = (r, i) => {
 	const { size } = i
 	const immediate = i.op.endsWith('_I')
-	if (i.memory || size < 4) return false
+	if (size < 4 || (i.memory && i.op !== 'BT_I')) return false
 	const { code } = r
 	const action = i.op.replace('_I', '')
-	r.getRegister(i.rm, size)
+	pushRm(r, i)
 	code.set(x(r, size))
 	if (immediate) constant(r, size, i.imm & (size === 8 ? 63n : 31n))
 	else {
@@ -31,6 +31,28 @@ const bitTest: Emitter = (r, i) => {
 	code.get(x(r, size)).get(y(r, size)).op(op(size, 'shr_u'))
 	r.widen(size)
 	r.overrideFlags('CF')
+	return true
+}
+
+/** BSF and BSR. Of 0 the destination stays, its upper half too. */
+const bitScan: Emitter = (r, i) => {
+	const { size } = i
+	if (size < 4) return false
+	const { code } = r
+	pushRm(r, i)
+	code.set(x(r, size))
+	r.pushStatus()
+	code.set(r.z32)
+	r.getRegister(i.reg, 8)
+	if (i.op === 'BSR') constant(r, size, BigInt(size * 8 - 1))
+	code.get(x(r, size)).op(op(size, i.op === 'BSF' ? 'ctz' : 'clz'))
+	if (i.op === 'BSR') code.op(op(size, 'sub'))
+	r.widen(size)
+	code.get(x(r, size)).op(op(size, 'eqz'), 'select')
+	r.setRegister(i.reg, 8)
+	// ZF tells; of 0, PF is set and the others are clear.
+	code.i32(0x44).get(r.z32).i32(~0x40).op('i32.and').get(x(r, size)).op(op(size, 'eqz'), 'select')
+	r.setStatus()
 	return true
 }
 
@@ -68,5 +90,7 @@ export const BITS: Readonly<Record<string, Emitter>> = {
 	BTS_I: bitTest,
 	BTR_I: bitTest,
 	BTC_I: bitTest,
+	BSF: bitScan,
+	BSR: bitScan,
 	BSWAP: bswap,
 }

@@ -1,3 +1,4 @@
+import { exchangeMemory } from './atomic.ts'
 import { constant, type Emitter, extendSigned, hasImmediate, op, pushRm, x, z } from './operands.ts'
 
 const move: Emitter = (r, i) => {
@@ -39,7 +40,7 @@ const lea: Emitter = (r, i) => {
 }
 
 const exchange: Emitter = (r, i) => {
-	if (i.memory) return false
+	if (i.memory) return exchangeMemory(r, i)
 	const { size } = i
 	const other = i.op === 'XCHG_A' ? 0 : i.reg
 	r.getRegister(i.rm, size)

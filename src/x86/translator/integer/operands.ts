@@ -42,12 +42,20 @@ export function beginRmw(r: RegionCode, i: Instruction): void {
 	r.code.set(x(r, i.size))
 }
 
+/** What ADD and SUB of a small constant add to the operand, of 8 bytes. */
+function movedBy({ op, opcode, size, imm }: Instruction): number | undefined {
+	if (size !== 8 || opcode < 0x80 || (op !== 'ADD' && op !== 'SUB')) return undefined
+	return op === 'ADD' ? Number(imm) : -Number(imm)
+}
+
 /** Writes back local z to the ModRM.rm operand that beginRmw() found, then does `finish`. */
 export function writeBack(r: RegionCode, i: Instruction, finish: () => void): void {
 	const { size } = i
 	if (i.memory) return r.store(i, size, z(r, size), finish)
 	r.code.get(z(r, size))
-	r.setRegister(i.rm, size)
+	const moved = movedBy(i)
+	if (moved === undefined) r.setRegister(i.rm, size)
+	else r.moveRegister(i.rm, moved)
 	finish()
 }
 

@@ -14,22 +14,21 @@ export function push(r: RegionCode, i: Instruction, after = () => {}, next?: num
 	code.i64(8).op('i64.sub').tee(sp)
 	const finish = () => {
 		code.get(sp)
-		r.setRegister(RSP, 8)
+		r.moveRegister(RSP, -8)
 		after()
 	}
-	r.write(i, 8, r.z64, finish, next)
+	r.writeAt(i, RSP, -8, r.z64, finish, next)
 }
 
 /** Pushes the 64-bit value at the stack pointer. */
 export function peek(r: RegionCode, i: Instruction): void {
-	r.getRegister(RSP, 8)
-	r.read(i, 8)
+	r.readAt(i, RSP)
 }
 
 export function raiseStack(r: RegionCode, bytes: number): void {
 	r.getRegister(RSP, 8)
 	r.code.i64(bytes).op('i64.add')
-	r.setRegister(RSP, 8)
+	r.moveRegister(RSP, bytes)
 }
 
 const stack: Emitter = (r, i) => {
@@ -55,8 +54,7 @@ const stack: Emitter = (r, i) => {
 			return true
 		default: {
 			// LEAVE
-			r.getRegister(RBP, 8)
-			r.read(i, 8)
+			r.readAt(i, RBP)
 			r.getRegister(RBP, 8)
 			code.i64(8).op('i64.add')
 			r.setRegister(RSP, 8)

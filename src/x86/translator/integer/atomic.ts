@@ -1,0 +1,126 @@
+import type { AtomicOperator } from '../../../wasm/code.ts'
+import { I64 } from '../../../wasm/module.ts'
+import type { Instruction } from '../instruction.ts'
+import type { RegionCode } from '../region_code.ts'
+import { constant, type Emitter, hasImmediate, isLocked, op, x, y, z } from './operands.ts'
+
+const atomic = (size: number, name: string) => `${size === 8 ? 'i64' : 'i32'}.atomic.rmw.${name}` as AtomicOperator
+
+/** Leaves the host address of a memory operand in `host`, to be changed atomically; one that isn't naturally aligned is left to the core. */
+function findAligned(r: RegionCode, i: Instruction): void {
+	const { code } = r
+	const va = r.temporary(I64)
+	r.pushEffectiveAddress(i)
+	code
+		.tee(va)
+		.op('i32.wrap_i64')
+		.i32(i.size - 1)
+		.op('i32.and')
+	r.rarely(i)
+	code.get(va)
+	r.hostForWrite(i, i.size)
+}
+
+const isSupported = (i: Instruction) => i.memory && i.size >= 4
+
+const OPERATORS: Readonly<Record<string, readonly [operator: string, flags: 'ADD' | 'SUB' | 'LOGIC']>> = {
+	ADD: ['add', 'ADD'],
+	SUB: ['sub', 'SUB'],
+	AND: ['and', 'LOGIC'],
+	OR: ['or', 'LOGIC'],
+	XOR: ['xor', 'LOGIC'],
+	INC: ['add', 'ADD'],
+	DEC: ['sub', 'SUB'],
+}
+
+/** LOCK ADD, SUB, AND, OR, XOR, INC, DEC. */
+export const lockedArithmetic: Emitter = (r, i) => {
+	const row = OPERATORS[i.op]
+	if (!isSupported(i) || row === undefined) return false
+	const { size, op: name } = i
+	const { code } = r
+	const [operator, kind] = row
+	const step = name === 'INC' || name === 'DEC'
+	findAligned(r, i)
+	if (step) constant(r, size, 1n)
+	else if (hasImmediate(i)) constant(r, size, i.imm)
+	else r.getRegister(i.reg, size)
+	code.set(y(r, size))
+	code.get(r.host).get(y(r, size)).atomic(atomic(size, operator)).set(x(r, size))
+	code.get(x(r, size)).get(y(r, size)).op(op(size, operator)).set(z(r, size))
+	r.finishStore(i, () => {
+		if (step) {
+			r.pushCarry()
+			r.setFlagsOperand()
+			r.setFlags(name, size, z(r, size))
+		} else if (kind === 'LOGIC') r.setFlags('LOGIC', size, z(r, size))
+		else if (kind === 'ADD') r.setFlags('ADD', size, z(r, size), y(r, size))
+		else r.setFlags('SUB', size, x(r, size), y(r, size))
+	})
+	return true
+}
+
+/** XADD of memory, with LOCK or without. */
+const exchangeAdd: Emitter = (r, i) => {
+	if (!isSupported(i)) return false
+	const { size } = i
+	const { code } = r
+	findAligned(r, i)
+	r.getRegister(i.reg, size)
+	code.set(y(r, size))
+	code.get(r.host).get(y(r, size)).atomic(atomic(size, 'add')).tee(x(r, size)).get(y(r, size)).op(op(size, 'add')).set(z(r, size))
+	r.finishStore(i, () => {
+		code.get(x(r, size))
+		r.setRegister(i.reg, size)
+		r.setFlags('ADD', size, z(r, size), y(r, size))
+	})
+	return true
+}
+
+/** CMPXCHG of memory, with LOCK or without. */
+const compareExchange: Emitter = (r, i) => {
+	if (!isSupported(i)) return false
+	const { size } = i
+	const { code } = r
+	findAligned(r, i)
+	r.getRegister(0, size)
+	code.set(x(r, size))
+	code.get(r.host).get(x(r, size))
+	r.getRegister(i.reg, size)
+	code.atomic(atomic(size, 'cmpxchg')).set(y(r, size))
+	r.finishStore(i, () => {
+		// The accumulator is written only when it differed.
+		code.get(y(r, size))
+		r.widen(size)
+		r.getRegister(0, 8)
+		code.get(x(r, size)).get(y(r, size)).op(op(size, 'ne'), 'select')
+		r.setRegister(0, 8)
+		r.setFlags('SUB', size, x(r, size), y(r, size))
+	})
+	return true
+}
+
+/** XCHG with memory, which is locked always. */
+export const exchangeMemory: Emitter = (r, i) => {
+	if (!isSupported(i)) return false
+	const { size } = i
+	const { code } = r
+	findAligned(r, i)
+	code.get(r.host)
+	r.getRegister(i.reg, size)
+	code.atomic(atomic(size, 'xchg')).set(x(r, size))
+	r.finishStore(i, () => {
+		code.get(x(r, size))
+		r.setRegister(i.reg, size)
+	})
+	return true
+}
+
+export const ATOMIC: Readonly<Record<string, Emitter>> = { XADD: exchangeAdd, CMPXCHG: compareExchange }
+
+/** Emitters by operation, with what LOCK makes of them. */
+export function withLock(emitters: Readonly<Record<string, Emitter>>): Readonly<Record<string, Emitter>> {
+	return Object.fromEntries(
+		Object.entries(emitters).map(([name, emit]) => [name, ((r, i) => (isLocked(i) ? lockedArithmetic : emit)(r, i)) satisfies Emitter]),
+	)
+}
