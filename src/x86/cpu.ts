@@ -38,6 +38,9 @@ export interface CpuHost {
  */
 export type Gva = number
 
+/** A version that is never that of anything remembered. */
+const ANY_VERSION = 0xffff_ffff
+
 /** One virtual processor: a thin accessor over its state block, and the core's entry points. */
 export class Cpu {
 	readonly machine: MachineMemory
@@ -101,13 +104,20 @@ export class Cpu {
 	flushPage(va: Gva): void {
 		this.core.flushPage(va)
 	}
-	/** Installs the kernel's L4 and flushes its TLB. */
-	setKernelRoot(mfn: number): void {
-		this.core.setKernelRoot(mfn)
+	/** Drops what both TLBs remember of writable pages. */
+	flushWriteTlb(): void {
+		this.core.flushWriteTlb()
 	}
-	/** Installs the user's L4 and flushes its TLB. */
-	setUserRoot(mfn: number): void {
-		this.core.setUserRoot(mfn)
+	/**
+	 * Installs the kernel's L4 and flushes its TLB; what was remembered of that L4 under the same `version` is kept. A version grows whenever a present entry of a
+	 * page table loses a right, its frame, or its accessed or dirty bit, and whenever a page table goes out of use. Without one, nothing is kept.
+	 */
+	setKernelRoot(mfn: number, version = ANY_VERSION): void {
+		this.core.setKernelRoot(mfn, version)
+	}
+	/** The same for the user's L4. */
+	setUserRoot(mfn: number, version = ANY_VERSION): void {
+		this.core.setUserRoot(mfn, version)
 	}
 	/** Switches between the kernel's and the user's page tables and TLB; flushes nothing. */
 	setKernelMode(kernel: boolean): void {
@@ -195,8 +205,9 @@ export interface CoreExports {
 	translate(va: number, access: number): number
 	flushTlb(): void
 	flushPage(va: number): void
-	setKernelRoot(mfn: number): void
-	setUserRoot(mfn: number): void
+	flushWriteTlb(): void
+	setKernelRoot(mfn: number, version: number): void
+	setUserRoot(mfn: number, version: number): void
 	setKernelMode(kernel: number): void
 	invalidateFrame(mfn: number): void
 	loadSegment(register: number, selector: number): number

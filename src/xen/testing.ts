@@ -58,6 +58,7 @@ export function testVcpu(domain: Domain, index = 0, options: TestVcpuOptions = {
 		},
 		setKernelMode: (kernel: number) => cpu.setField(CPU_KERNEL_MODE, kernel),
 		flushTlb() {},
+		flushWriteTlb() {},
 		flushPage() {},
 		invalidateFrame() {},
 		...options.core,

@@ -13,7 +13,7 @@
 
 import * as L from "./layout";
 import * as S from "./state";
-import { attributes } from "./state";
+import { attributes, jumpGeneration } from "./state";
 import { flushWrites } from "./mmu";
 import { OP_REFETCH } from "./generated/ops";
 
@@ -24,10 +24,12 @@ const TRACE_COUNT = 4;
 export let arenaNext: usize = 0;
 /** Grows when the arena is emptied. */
 export let arenaEpoch: u32 = 0;
-export let jumpGeneration: u32 = 1;
 
+/** Whatever address has been looked up is to be looked up anew, in every address space. */
 export function dropJumps(): void {
-  jumpGeneration += 1;
+  for (let kernel: u32 = 0; kernel < 2; ++kernel) {
+    for (let n: u32 = 0; n < S.CONTEXTS; ++n) S.renewGeneration(S.contextAt(kernel, n));
+  }
 }
 
 export function initialiseCache(): void {

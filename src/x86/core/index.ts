@@ -4,7 +4,7 @@ import * as L from "./layout";
 import * as S from "./state";
 import { cpu, exitReason, raise } from "./state";
 import { initialiseCache, dropFrame, emptyAll, findEntry } from "./cache";
-import { codeFrame, flushAll, flushOne, flushPageOf, translateForHost, setAlignmentCheck } from "./mmu";
+import { codeFrame, flushAll, flushPageOf, flushWrites, loadRoot, translateForHost, setAlignmentCheck } from "./mmu";
 import { enter, decodeOne, setGeneralOnly as setGeneral } from "./trace";
 import { interpret, budgetLeft } from "./generated/interpreter";
 import { statusFlags, setFlags, STATUS } from "./flags";
@@ -104,7 +104,7 @@ export function decodeRecord(at: usize, available: u32, rec: usize, off: u32, co
 // ---- for translated regions ----------------------------------------------------------------------------------------------
 
 export { ccKind, ccA, ccB, settle, flagsKept, conditionKept, carryKept } from "./flags";
-export { tlbRead, tlbWrite, frameBase, regionArena } from "./state";
+export { jumpGeneration, tlbRead, tlbWrite, frameBase, regionArena } from "./state";
 export { readSlow, writeSlow, commitWrite } from "./mmu";
 export { storeSlow } from "./mem";
 export { execute } from "./execute";
@@ -112,7 +112,7 @@ export {
   raiseSimdUnavailable, raiseMisaligned, doubleArithmetic, singleArithmetic, packedDoubleArithmetic, packedSingleArithmetic, compareDoubles, compareSingles,
   singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus, sseQuarters,
 } from "./sse_region";
-export { protectLines, jumpGeneration } from "./cache";
+export { protectLines } from "./cache";
 export { installRegion, regionAt, verifyPage, codeFrameAt, frameVersion } from "./regions";
 
 /** Entries of a data TLB. */
@@ -160,14 +160,18 @@ export function flushPage(va: f64): void {
   flushPageOf(<u64><i64>va);
 }
 
-export function setKernelRoot(mfn: u32): void {
-  store<u32>(cpu + L.CPU_CR3_KERNEL, mfn);
-  flushOne(1);
+export function flushWriteTlb(): void {
+  flushWrites();
 }
 
-export function setUserRoot(mfn: u32): void {
+export function setKernelRoot(mfn: u32, version: u32): void {
+  store<u32>(cpu + L.CPU_CR3_KERNEL, mfn);
+  loadRoot(1, mfn, version);
+}
+
+export function setUserRoot(mfn: u32, version: u32): void {
   store<u32>(cpu + L.CPU_CR3_USER, mfn);
-  flushOne(0);
+  loadRoot(0, mfn, version);
 }
 
 export function setKernelMode(kernel: u32): void {

@@ -212,6 +212,19 @@ export const RF_REXW = 64;
 /** An instruction that starts in this page and ends in the next. */
 export const RF_CROSS = 128;
 
+// ---- context: translations of one root, kept while another is in use ------------------------------------------------------
+
+/** u32: mfn of the root (~0: none). */
+export const CTX_ROOT = 0;
+/** u32: version of the page tables since which its translations hold. */
+export const CTX_VERSION = 4;
+/** u32: generation of its jump cache. */
+export const CTX_GENERATION = 8;
+/** u32: when it was last taken into use: the one used longest ago is replaced. */
+export const CTX_USED = 12;
+/** Its tables follow. */
+export const CTX_TABLES = 64;
+
 // ---- translated region, made by the host, one for each entry point ----------------------------------------------------------
 
 /** u64: linear page for which the pages in REGION_GOOD were found valid (~0: none), u32: the jump generation then, u32: tlbRead then (the mode). */

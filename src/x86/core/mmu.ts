@@ -5,13 +5,16 @@
 // - A TLB entry never grants more than the walk did at that moment: a write entry exists only after D has been set, and only for a
 //   frame whose attribute byte is 0 at the time. Whoever sets an attribute bit flushes the write TLBs of every vCPU.
 // - Kernel and user have a TLB each, filled from their own root. flushTlb() and flushPage() act on both.
+// - A root that is replaced leaves its translations behind, in a context of its own, for when it comes again: they are good then unless the host's version of the
+//   page tables has grown, which it does whenever a present entry of any table loses something. So to load a root is to flush what may be stale, as it should be,
+//   and no more. A change of attributes, and a complete flush, forget all contexts that are not in use.
 // - Attribute bytes: CODE writes drop the code they overlap, HOOK writes go to the host, ABSENT frames read as not present.
 
 import * as L from "./layout";
 import * as S from "./state";
 import { cpu, frameBase, frameCount, attributes } from "./state";
 import { protectedWrite } from "./host";
-import { codeWritten, dropJumps } from "./cache";
+import { codeWritten } from "./cache";
 
 export const FAULT: usize = 0xffffffff;
 
@@ -378,43 +381,85 @@ export function translateForHost(va: u64, access: u32): i32 {
 
 // ---- flushing --------------------------------------------------------------------------------------------------------
 
-function flushMode(kernel: u32): void {
-  memory.fill(S.tlbOf(kernel, 0), 0xff, 2 * S.TLB_SIZE);
-  memory.fill(S.xtlbOf(kernel), 0xff, S.XTLB_SIZE);
+/** In a context of no root. */
+const NO_ROOT: u32 = 0xffffffff;
+const ANY_VERSION: u32 = 0xffffffff;
+/** Times that a root has been loaded. */
+let uses: u32 = 0;
+
+function flushContext(context: usize): void {
+  memory.fill(context + L.CTX_TABLES, 0xff, 2 * S.TLB_SIZE + S.XTLB_SIZE);
+  S.renewGeneration(context);
+}
+
+/** The contexts that are not in use are to be filled anew. */
+function forgetOthers(): void {
+  for (let kernel: u32 = 0; kernel < 2; ++kernel) {
+    for (let n: u32 = 0; n < S.CONTEXTS; ++n) {
+      const context = S.contextAt(kernel, n);
+      if (context != S.contextOf(kernel)) store<u32>(context, NO_ROOT, L.CTX_ROOT);
+    }
+  }
 }
 
 function flushData(): void {
-  memory.fill(S.tlbOf(0, 0), 0xff, 4 * S.TLB_SIZE);
+  for (let kernel: u32 = 0; kernel < 2; ++kernel) memory.fill(S.contextOf(kernel) + L.CTX_TABLES, 0xff, 2 * S.TLB_SIZE);
+  forgetOthers();
 }
 
 /** Drops write permission from every TLB entry, so that the next write looks at the frame's attributes. */
 export function flushWrites(): void {
-  memory.fill(S.tlbOf(0, 1), 0xff, S.TLB_SIZE);
-  memory.fill(S.tlbOf(1, 1), 0xff, S.TLB_SIZE);
+  for (let kernel: u32 = 0; kernel < 2; ++kernel) memory.fill(S.contextOf(kernel) + L.CTX_TABLES + S.TLB_SIZE, 0xff, S.TLB_SIZE);
+  forgetOthers();
 }
 
 export function flushAll(): void {
-  flushMode(0);
-  flushMode(1);
-  dropJumps();
+  for (let kernel: u32 = 0; kernel < 2; ++kernel) flushContext(S.contextOf(kernel));
+  forgetOthers();
 }
 
-export function flushOne(kernel: u32): void {
-  flushMode(kernel);
-  dropJumps();
+/**
+ * Takes a root into use. What is remembered of it is kept if that was found under the same version of the page tables; the root that is replaced is remembered.
+ * ANY_VERSION keeps nothing.
+ */
+export function loadRoot(kernel: u32, mfn: u32, version: u32): void {
+  const found = contextFor(kernel, mfn);
+  if (load<u32>(found, L.CTX_ROOT) != mfn || load<u32>(found, L.CTX_VERSION) != version || version == ANY_VERSION) {
+    flushContext(found);
+    store<u32>(found, mfn, L.CTX_ROOT);
+    store<u32>(found, version, L.CTX_VERSION);
+  }
+  uses += 1;
+  store<u32>(found, uses, L.CTX_USED);
+  S.useContext(kernel, found);
+}
+
+/** The context of a root, or else the one to replace: one of none, or the one used longest ago. */
+function contextFor(kernel: u32, mfn: u32): usize {
+  let oldest: usize = 0;
+  for (let n: u32 = 0; n < S.CONTEXTS; ++n) {
+    const context = S.contextAt(kernel, n);
+    const root = load<u32>(context, L.CTX_ROOT);
+    if (root == mfn) return context;
+    if (root == NO_ROOT && context != S.contextOf(kernel)) store<u32>(context, 0, L.CTX_USED);
+    if (!oldest || load<u32>(context, L.CTX_USED) < load<u32>(oldest, L.CTX_USED)) oldest = context;
+  }
+  return oldest;
 }
 
 export function flushPageOf(va: u64): void {
   const page = va & ~<u64>0xfff;
-  for (let table: u32 = 0; table < 4; ++table) {
-    const slot = tlbSlot(S.tlbOf(table >> 1, table & 1), va);
-    if (load<u64>(slot) == page) store<u64>(slot, ~<u64>0);
-  }
   for (let kernel: u32 = 0; kernel < 2; ++kernel) {
-    const slot = S.xtlbOf(kernel) + ((<usize>(va >> 12) & (S.XTLB_ENTRIES - 1)) << 4);
+    const context = S.contextOf(kernel);
+    const tables = context + L.CTX_TABLES;
+    for (let write: u32 = 0; write < 2; ++write) {
+      const slot = tlbSlot(tables + write * S.TLB_SIZE, va);
+      if (load<u64>(slot) == page) store<u64>(slot, ~<u64>0);
+    }
+    const slot = tables + 2 * S.TLB_SIZE + ((<usize>(va >> 12) & (S.XTLB_ENTRIES - 1)) << 4);
     if (load<u64>(slot) == page) {
       store<u64>(slot, ~<u64>0);
-      dropJumps();
+      S.renewGeneration(context);
     }
   }
 }

@@ -11,7 +11,8 @@
 import * as L from "./layout";
 import * as S from "./state";
 import { findCodeFrame } from "./mmu";
-import { findEntry, jumpGeneration } from "./cache";
+import { jumpGeneration } from "./state";
+import { findEntry } from "./cache";
 import { OP_EA, OP_F_REGION } from "./generated/ops";
 
 @inline

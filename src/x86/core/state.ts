@@ -30,10 +30,13 @@ export const HASH_BITS: u32 = 17;
 export const HASH_ENTRIES: u32 = 1 << HASH_BITS;
 export const HASH_SIZE: u32 = HASH_ENTRIES * 16;
 
-const TLB_OFFSET: u32 = L.CPU_STATE_SIZE;
-const XTLB_OFFSET: u32 = TLB_OFFSET + 4 * TLB_SIZE;
-const JUMP_OFFSET: u32 = XTLB_OFFSET + 2 * XTLB_SIZE;
-const HASH_OFFSET: u32 = JUMP_OFFSET + 2 * JUMP_SIZE;
+/** A context, what is remembered of one root's translations: its words, data TLB for reads and for writes, code TLB, jump cache. */
+export const CONTEXT_SIZE: u32 = L.CTX_TABLES + 2 * TLB_SIZE + XTLB_SIZE + JUMP_SIZE;
+/** Contexts of each mode, kernel and user. */
+export const CONTEXTS: u32 = 4;
+
+const CONTEXT_OFFSET: u32 = L.CPU_STATE_SIZE;
+const HASH_OFFSET: u32 = CONTEXT_OFFSET + 2 * CONTEXTS * CONTEXT_SIZE;
 const FRAME_TRACES_OFFSET: u32 = HASH_OFFSET + HASH_SIZE;
 
 /** Bytes of a vCPU's area; the same number as VCPU_AREA_SIZE in machine_memory.ts. */
@@ -62,19 +65,47 @@ export let tlbWrite: usize = 0;
 export let xtlb: usize = 0;
 export let jumpCache: usize = 0;
 
-export function tlbOf(kernel: u32, write: u32): usize {
-  return cpu + TLB_OFFSET + (kernel * 2 + write) * TLB_SIZE;
+/** Entries of the jump cache, and whoever else remembers what a lookup found, are of this generation or void. */
+export let jumpGeneration: u32 = 0;
+
+/** The contexts in use. */
+let kernelContext: usize = 0;
+let userContext: usize = 0;
+
+/** Context `n` of a mode. */
+export function contextAt(kernel: u32, n: u32): usize {
+  return cpu + CONTEXT_OFFSET + (kernel * CONTEXTS + n) * CONTEXT_SIZE;
 }
-export function xtlbOf(kernel: u32): usize {
-  return cpu + XTLB_OFFSET + kernel * XTLB_SIZE;
+
+/** The context in use for a mode. */
+@inline
+export function contextOf(kernel: u32): usize {
+  return kernel ? kernelContext : userContext;
+}
+
+export function useContext(kernel: u32, context: usize): void {
+  if (kernel) kernelContext = context;
+  else userContext = context;
+  setMode(load<u32>(cpu + L.CPU_KERNEL_MODE));
 }
 
 export function setMode(kernel: u32): void {
   store<u32>(cpu + L.CPU_KERNEL_MODE, kernel);
-  tlbRead = tlbOf(kernel, 0);
-  tlbWrite = tlbOf(kernel, 1);
-  xtlb = xtlbOf(kernel);
-  jumpCache = cpu + JUMP_OFFSET + kernel * JUMP_SIZE;
+  const context = contextOf(kernel);
+  tlbRead = context + L.CTX_TABLES;
+  tlbWrite = tlbRead + TLB_SIZE;
+  xtlb = tlbWrite + TLB_SIZE;
+  jumpCache = xtlb + XTLB_SIZE;
+  jumpGeneration = load<u32>(context, L.CTX_GENERATION);
+}
+
+let lastGeneration: u32 = 0;
+
+/** Voids the jump cache of a context. */
+export function renewGeneration(context: usize): void {
+  lastGeneration += 1;
+  store<u32>(context, lastGeneration, L.CTX_GENERATION);
+  if (context == contextOf(load<u32>(cpu + L.CPU_KERNEL_MODE))) jumpGeneration = lastGeneration;
 }
 
 /** Sets the addresses; the memory is zero but for what the host has put into the state block. */
@@ -91,7 +122,8 @@ export function initialiseState(state: usize, frames: usize, count: u32, attribu
   arenaStart = scratch + SCRATCH_SIZE;
   regionArena = cpu + AREA_SIZE - REGION_ARENA;
   arenaEnd = regionArena;
-  setMode(load<u32>(cpu + L.CPU_KERNEL_MODE));
+  userContext = contextAt(0, 0);
+  useContext(1, contextAt(1, 0));
 }
 
 /** Adds one to a counter, a CNT_* offset. */

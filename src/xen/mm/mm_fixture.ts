@@ -29,7 +29,10 @@ export class Fixture {
 	readonly domain: Domain
 	readonly vcpu: VcpuContext
 	/** Translations the processor may use, by page. */
-	readonly tlb = new Map<number, Translation>()
+	tlb = new Map<number, Translation>()
+	/** By root. */
+	readonly #remembered = new Map<number, Map<number, Translation>>()
+	#version = -1
 	flushes = 0
 	/** What preemptPending() sees. */
 	now_ns = 0
@@ -171,10 +174,19 @@ export class Fixture {
 		return cpu
 	}
 
+	/** Remembers each root's translations while no other version is in force, as the processor does. */
+	#loadRoot(mfn: number, version: number): void {
+		if (version !== this.#version) this.#remembered.clear()
+		this.#version = version
+		this.tlb = this.#remembered.get(mfn) ?? new Map()
+		this.#remembered.set(mfn, this.tlb)
+	}
+
 	#core(): CoreExports {
 		const flush = () => {
 			this.flushes++
-			this.tlb.clear()
+			this.#remembered.clear()
+			this.tlb = new Map()
 		}
 		return {
 			initialise() {},
@@ -183,7 +195,12 @@ export class Fixture {
 			translate: (va, access) => this.translate(va, access),
 			flushTlb: flush,
 			flushPage: (va) => void this.tlb.delete(Math.floor(va / PAGE_SIZE)),
-			setKernelRoot: flush,
+			flushWriteTlb: () => {
+				this.flushes++
+				this.#remembered.clear()
+				for (const [page, { writable }] of this.tlb) if (writable) this.tlb.delete(page)
+			},
+			setKernelRoot: (mfn, version) => this.#loadRoot(mfn, version),
 			setUserRoot() {},
 			setKernelMode() {},
 			invalidateFrame() {},

@@ -29,6 +29,7 @@ export class MmState {
 		const { cpu } = vcpu
 		this.types = new PageTypes(vcpu.domain, {
 			flushTlb: () => cpu.flushTlb(),
+			flushWriteTlb: () => cpu.flushWriteTlb(),
 			invalidateFrame: (mfn) => cpu.invalidateFrame(mfn),
 		})
 		installXenGdtPage(vcpu.domain, cpu)
@@ -45,7 +46,7 @@ export class MmState {
 		return this.vcpu.cpu.field(CPU_CR3_USER)
 	}
 
-	/** MMUEXT_NEW_BASEPTR. Flushes both TLBs, also when the base pointer stays the same. `mfn` may be -1; 0 means none and is refused. */
+	/** MMUEXT_NEW_BASEPTR. Flushes both TLBs of what may be stale, also when the base pointer stays the same. `mfn` may be -1; 0 means none and is refused. */
 	newKernelRoot(mfn: number): number {
 		const old = this.kernelRoot
 		if (mfn === 0) return -XEN_EINVAL
@@ -55,9 +56,9 @@ export class MmState {
 			this.types.useAsKernelRoot(mfn)
 		}
 		this.vcpu.cpu.setField(CPU_CR3_KERNEL, mfn)
-		this.vcpu.cpu.setKernelRoot(mfn)
-		this.vcpu.cpu.setUserRoot(this.userRoot)
-		this.types.countFlush()
+		const { version } = this.types
+		this.vcpu.cpu.setKernelRoot(mfn, version)
+		this.vcpu.cpu.setUserRoot(this.userRoot, version)
 		if (mfn !== old && old !== 0) this.types.putPageAndType(old)
 		this.types.settle()
 		return 0
@@ -73,7 +74,7 @@ export class MmState {
 			this.types.useAsUserRoot(mfn)
 		}
 		this.vcpu.cpu.setField(CPU_CR3_USER, mfn)
-		this.vcpu.cpu.setUserRoot(mfn)
+		this.vcpu.cpu.setUserRoot(mfn, this.types.version)
 		if (old !== 0) this.types.putPageAndType(old)
 		this.types.settle()
 		return 0

@@ -15,6 +15,8 @@ import {
 	L1_DISALLOWED,
 	PTE_ACCESSED,
 	PTE_DIRTY,
+	PTE_HI_FRAME,
+	PTE_HI_NX,
 	PTE_PRESENT,
 	UNCOUNTED_HI,
 	UNCOUNTED_LO,
@@ -97,12 +99,20 @@ function modUpperEntry(types: PageTypes, level: number, table: number, at: numbe
 	return 0
 }
 
+/** Whether a translation by the old entry may be more than the new one allows, or found with bits set that are clear now. */
+function losesSomething(oldLo: number, oldHi: number, lo: number, hi: number): boolean {
+	if ((oldLo & PTE_PRESENT) === 0) return false
+	const frame = (oldLo ^ lo) & ~0xfff || (oldHi ^ hi) & PTE_HI_FRAME
+	return frame !== 0 || (oldLo & ~lo & 0xfff) !== 0 || (hi & ~oldHi & PTE_HI_NX) !== 0
+}
+
 /** Whether two entries hold the same references. */
 function countsAlike(oldLo: number, oldHi: number, lo: number, hi: number): boolean {
 	return ((oldLo ^ lo) & ~UNCOUNTED_LO) === 0 && ((oldHi ^ hi) & ~UNCOUNTED_HI) === 0
 }
 
 function store(types: PageTypes, table: number, at: number, lo: number, hi: number): 0 {
+	if (losesSomething(types.u32[at], types.u32[at + 1], lo, hi)) types.renewVersion()
 	types.u32[at] = lo
 	types.u32[at + 1] = hi
 	types.written(table)

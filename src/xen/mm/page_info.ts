@@ -23,9 +23,12 @@
  * frame's type; getType() sets the new type before it looks at that count; so of two that meet at least one gives way.
  *
  * Stale translations. Dropping the last writable mapping from the page tables does not drop it from a TLB. So when the writable
- * type's count falls to 0 the frame is stamped with the TLB epoch (a counter of complete flushes), and when it then becomes a
- * page table or a descriptor page while the epoch is still the same, the TLBs are flushed first. Frames typed L1..L4 carry
- * FRAME_HOOK, so that the processor never caches them writable.
+ * type's count falls to 0 the frame is stamped with the TLB epoch (a counter of complete flushes of what is cached for writing), and
+ * when it then becomes a page table or a descriptor page while the epoch is still the same, that is flushed first. Frames typed
+ * L1..L4 carry FRAME_HOOK, so that the processor never caches them writable.
+ * A processor remembers the translations of page tables that are not loaded. When they are loaded again they must be as good as
+ * fresh: CB_MM_VERSION grows with every change of a present entry that takes something away, and with every page table that goes
+ * out of use, and what was remembered under an older version is not used.
  *
  * Hypervisor frames. shared_info and the grant frames are owned by the guest and special: their writable type count starts at 1
  * for good, so they can be mapped, but never become page tables and are never freed. Xen's GDT page, the M2P table and the
@@ -77,7 +80,7 @@ export const PAGE_SPECIAL = 4
 
 // ---- words of the control block, from CB_MM ----------------------------------------------------------------------------------
 
-/** u32 TLB epoch: complete flushes of the domain's TLBs. */
+/** u32 TLB epoch: complete flushes of the domain's TLBs for writing. */
 export const CB_MM_EPOCH = CB_MM
 /** u32 frame where the next search for a free one starts. */
 export const CB_MM_HINT = CB_MM + 4
@@ -85,11 +88,15 @@ export const CB_MM_HINT = CB_MM + 4
 export const CB_MM_M2P_STRICT = CB_MM + 8
 /** u32 lock word, for more than one running vCPU. */
 export const CB_MM_LOCK = CB_MM + 12
+/** u32: grows whenever a translation that a processor may remember loses something (Cpu.setKernelRoot()). */
+export const CB_MM_VERSION = CB_MM + 16
 
 /** What page info needs of the processor. */
 export interface FrameHost {
-	/** Drops all translations that the guest's processors cache, and counts a TLB epoch. */
+	/** Drops all translations that the guest's processors cache. */
 	flushTlb(): void
+	/** Drops those for writing. */
+	flushWriteTlb(): void
 	/** Drops decoded code of a frame that was written. */
 	invalidateFrame(mfn: number): void
 }
@@ -108,6 +115,7 @@ export class PageInfo {
 	readonly #table: number
 	readonly #pins: number
 	readonly #epoch: number
+	readonly #version: number
 
 	constructor(domain: Domain, host: FrameHost) {
 		this.domain = domain
@@ -119,6 +127,7 @@ export class PageInfo {
 		this.#table = domain.at(domain.layout.pageInfo) >>> 2
 		this.#pins = domain.at(domain.layout.writablePins) >>> 2
 		this.#epoch = controlWord(domain, CB_MM_EPOCH)
+		this.#version = controlWord(domain, CB_MM_VERSION)
 	}
 
 	/** Index in u32 of a frame's entry. The caller has checked mfn < frames. */
@@ -184,10 +193,19 @@ export class PageInfo {
 		this.#host.flushTlb()
 	}
 
-	/** For a flush that the processor has done otherwise, of all its translations. */
-	countFlush(): void {
+	/** Drops what is cached for writing and starts a new epoch. */
+	flushWriteTlb(): void {
 		this.u32[this.#epoch]++
-		this.flushPending = false
+		this.#host.flushWriteTlb()
+	}
+
+	/** Version of the page tables: see Cpu.setKernelRoot(). */
+	get version(): number {
+		return this.u32[this.#version]
+	}
+	/** A present entry has lost something, or a page table is no longer one. */
+	renewVersion(): void {
+		this.u32[this.#version]++
 	}
 
 	/** To be called before the guest runs on. */
@@ -320,7 +338,7 @@ export class PageInfo {
  * shared the special frames. To be called once, before anything else here.
  */
 export function initialisePageInfo(domain: Domain, initialFrames: number): void {
-	const pages = new PageInfo(domain, { flushTlb() {}, invalidateFrame() {} })
+	const pages = new PageInfo(domain, { flushTlb() {}, flushWriteTlb() {}, invalidateFrame() {} })
 	const { layout } = domain
 	if (initialFrames > layout.ramFrames) throw new InternalError(`${initialFrames} frames do not fit in a machine of ${layout.ramFrames}`)
 	pages.u32[controlWord(domain, CB_FRAME_LIMIT)] = layout.ramFrames

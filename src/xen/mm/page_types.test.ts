@@ -4,8 +4,9 @@ import { XEN_EBUSY, XEN_EINVAL, XEN_EPERM } from '../../abi/errno.ts'
 import { ACCESS_READ, ACCESS_WRITE, FRAME_HOOK } from '../../x86/core/layout.ts'
 import { checkMemory } from './mm_check.ts'
 import { DIRECT_MAP, Fixture, READ_ONLY, READ_WRITE, TABLE } from './mm_fixture.ts'
+import { modL1Entry } from './mod_entry.ts'
 import { TYPE_L1, TYPE_L2, TYPE_L3, TYPE_L4, TYPE_SEG_DESC, TYPE_WRITABLE } from './page_info.ts'
-import { M2P_SLOT, PTE_GLOBAL, PTE_HI_GUEST_KERNEL, PTE_PCD, PTE_PRESENT, PTE_PSE, PTE_RW, PTE_USER } from './page_tables.ts'
+import { M2P_SLOT, PTE_GLOBAL, PTE_HI_GUEST_KERNEL, PTE_HI_NX, PTE_PCD, PTE_PRESENT, PTE_PSE, PTE_RW, PTE_USER } from './page_tables.ts'
 
 const sound = (f: Fixture) => assert.deepEqual(checkMemory([f.vcpu]), [])
 
@@ -207,4 +208,46 @@ test('a frame that a backend may be writing to cannot become a page table or a d
 	f.domain.machine.u32[pins + 50] = 1
 	assert.notEqual(f.types.allocate(0, 50, 64), 50)
 	sound(f)
+})
+
+test('the version of the page tables grows when a present entry loses something, and not when an absent one is filled or rights are gained', () => {
+	const f = new Fixture()
+	const version = (change: () => void) => {
+		const before = f.types.version
+		change()
+		return f.types.version - before
+	}
+	const at = f.word(f.l1, 40)
+	const set = (lo: number, hi = 0) => assert.equal(modL1Entry(f.types, f.l1, at, lo, hi, false, false), 0)
+	set(0)
+	assert.equal(
+		version(() => set((7 << 12) | READ_ONLY)),
+		0,
+		'filled',
+	)
+	assert.equal(
+		version(() => set((7 << 12) | READ_WRITE)),
+		0,
+		'writable',
+	)
+	assert.equal(
+		version(() => set((7 << 12) | READ_ONLY)),
+		1,
+		'read-only again',
+	)
+	assert.equal(
+		version(() => set((8 << 12) | READ_ONLY)),
+		1,
+		'another frame',
+	)
+	assert.equal(
+		version(() => set((8 << 12) | READ_ONLY, PTE_HI_NX)),
+		1,
+		'not executable',
+	)
+	assert.equal(
+		version(() => set(0)),
+		1,
+		'gone',
+	)
 })

@@ -110,7 +110,7 @@ export class PageTypes extends PageInfo {
 			u32[at + PI_TYPE_COUNT] = 1
 			return 0
 		}
-		if ((word & TYPE_MASK) === TYPE_WRITABLE && word >>> EPOCH_SHIFT === this.epoch) this.flushTlb()
+		if ((word & TYPE_MASK) === TYPE_WRITABLE && word >>> EPOCH_SHIFT === this.epoch) this.flushWriteTlb()
 		Atomics.store(u32, at + PI_TYPE_COUNT, 1)
 		Atomics.store(u32, at + PI_TYPE, type)
 		const rc = type === TYPE_WRITABLE ? 0 : isPinnedWritable(this.domain, mfn) ? -XEN_EINVAL : this.#validate(mfn, type)
@@ -140,6 +140,7 @@ export class PageTypes extends PageInfo {
 		} else if (type !== TYPE_SEG_DESC) {
 			// Not valid while its entries go, and still of this type: nothing can take it for something else meanwhile.
 			u32[at + PI_TYPE] = type
+			this.renewVersion()
 			this.clearAttribute(mfn, FRAME_HOOK)
 			if (type === TYPE_L1) this.#dropL1(mfn, ENTRIES)
 			else this.#dropUpper(mfn, type, ENTRIES)
@@ -253,6 +254,7 @@ export class PageTypes extends PageInfo {
 
 	#setM2pSlot(first: number, mapped: boolean): void {
 		const at = first + M2P_SLOT * 2
+		if (!mapped && this.u32[at] !== 0) this.renewVersion()
 		this.u32[at] = mapped ? (this.domain.layout.m2pTablesMfn << 12) | PTE_PRESENT | PTE_USER | PTE_ACCESSED : 0
 		this.u32[at + 1] = 0
 	}
