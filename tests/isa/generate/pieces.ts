@@ -648,12 +648,74 @@ function convertFloat(random: Random): Piece {
 	return make('cvts2si', { size, prefix, opcode: [0x0f, random.pick([0x2c, 0x2d])], reg: register(random, size), rm })
 }
 
-/** Another rounding mode, flush to zero, and the like; all exceptions masked. */
+/** Registers of chains: few, so that results become operands. */
+const CHAIN_REGISTERS = 5
+
+/** Scalars and vectors of doubles, singles now and then, copied and shuffled: as compiled arithmetic is. */
+function chain(random: Random): Piece {
+	const register = () => random.below(CHAIN_REGISTERS)
+	const wide = () =>
+		random.oneIn(4) ? { base: RBX, disp: DOUBLES_OFFSET - POINTER_OFFSET + random.below(DOUBLES_SIZE / 16) * 16 } : register()
+	const links = Array.from({ length: 2 + random.below(6) }, () => {
+		const single = random.oneIn(6)
+		const arithmetic = random.pick([0x58, 0x58, 0x59, 0x59, 0x5c, 0x5e, 0x51, 0x5d, 0x5f])
+		switch (random.below(9)) {
+			case 0:
+			case 1:
+			case 2: {
+				const rm = random.oneIn(3) ? doubles(random, 8) : register()
+				return make('', { prefix: single ? 0xf3 : 0xf2, opcode: [0x0f, arithmetic], reg: register(), rm })
+			}
+			case 3:
+			case 4:
+				return make('', { prefix: single ? 0 : 0x66, opcode: [0x0f, arithmetic], reg: register(), rm: wide() })
+			case 5:
+				// MOVAPD, UNPCKLPD, UNPCKHPD, XORPD, ANDPD.
+				return make('', {
+					prefix: 0x66,
+					opcode: [0x0f, random.pick([0x28, 0x28, 0x14, 0x15, 0x57, 0x54])],
+					reg: register(),
+					rm: register(),
+				})
+			case 6:
+				// MOVSD, MOVSS between registers; MOVHLPS, MOVLHPS; MOVDDUP; MOVQ.
+				return random.pick([
+					make('', { prefix: random.pick([0xf2, 0xf3]), opcode: [0x0f, random.pick([0x10, 0x11])], reg: register(), rm: register() }),
+					make('', { prefix: 0, opcode: [0x0f, random.pick([0x12, 0x16])], reg: register(), rm: register() }),
+					make('', { prefix: 0xf2, opcode: [0x0f, 0x12], reg: register(), rm: register() }),
+					make('', { prefix: 0xf3, opcode: [0x0f, 0x7e], reg: register(), rm: register() }),
+				])
+			case 7:
+				// CVTSS2SD, CVTSD2SS; SHUFPD, PSHUFD.
+				return random.pick([
+					make('', { prefix: random.pick([0xf2, 0xf3]), opcode: [0x0f, 0x5a], reg: register(), rm: register() }),
+					make('', {
+						prefix: 0x66,
+						opcode: [0x0f, random.pick([0xc6, 0x70])],
+						reg: register(),
+						rm: register(),
+						immediate: [random.below(256)],
+					}),
+				])
+			default:
+				return make('', { prefix: 0xf2, opcode: [0x0f, random.pick([0x10, 0x10, 0x11])], reg: register(), rm: doubles(random, 8) })
+		}
+	})
+	return together('chain', links)
+}
+
+/** Another rounding mode, flush to zero, and the like; now and then an exception is not masked. */
 function controlFloat(random: Random): Piece {
 	const place = { base: RBX, disp: 0x700 }
-	const mxcsr = random.oneIn(2) ? 0x1fa0 : 0x1f80 | (random.u32() & 0xe07f)
+	const masks = random.oneIn(8) ? random.u32() & 0x1f80 : 0x1f80
+	const mxcsr = random.oneIn(2) ? 0x1fa0 : masks | (random.u32() & 0xe07f)
 	const store = make('', { size: 4, opcode: [0xc7], reg: 0, rm: place, immediate: immediate(mxcsr, 4) })
 	return together('ldmxcsr', [store, make('', { opcode: [0x0f, 0xae], reg: 2, rm: place })])
+}
+
+/** STMXCSR. */
+function storeControl(random: Random): Piece {
+	return make('stmxcsr', { opcode: [0x0f, 0xae], reg: 3, rm: memory(random, 4) })
 }
 
 function x87(random: Random): Piece {
@@ -700,6 +762,7 @@ const INTEGER: readonly (readonly [weight: number, make: (random: Random) => Pie
 ]
 const FLOAT: readonly (readonly [weight: number, make: (random: Random) => Piece])[] = [
 	[8, scalar],
+	[5, chain],
 	[6, sseMove],
 	[4, ssePacked],
 	[2, packedFloat],
@@ -720,6 +783,11 @@ function pickWeighted(random: Random, choices: readonly (readonly [number, (rand
 
 export function integerPiece(random: Random): Piece {
 	return pickWeighted(random, INTEGER)
+}
+
+/** Arithmetic, and what changes how it is done. */
+export function arithmeticPiece(random: Random): Piece {
+	return random.oneIn(12) ? random.pick([controlFloat, storeControl])(random) : chain(random)
 }
 
 export function floatPiece(random: Random): Piece {
