@@ -26,6 +26,8 @@ export const KEPT_MUL = 18;
 export const KEPT_IMUL = 19;
 /** a is the result; b holds CF, AF and OF as in EFLAGS. */
 export const KEPT_RES = 20;
+/** Comparison of doubles, a with b: unordered ZF PF CF, less CF, equal ZF. */
+export const KEPT_DOUBLES = 21;
 
 export const KEPT_COUNT_SHIFT = 16;
 export const KEPT_OVER_SHIFT = 24;

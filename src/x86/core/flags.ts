@@ -128,6 +128,12 @@ function settleKept(operation: u32, shift: u64, count: u64, a: u64, b: u64, c: u
   switch (operation) {
     case K.KEPT_SUB: keep(CC_SUB, shift, a, b); break;
     case K.KEPT_ADD: keep(CC_ADD, shift, a - b, b); break;
+    case K.KEPT_DOUBLES: {
+      const x = reinterpret<f64>(a);
+      const y = reinterpret<f64>(b);
+      setFlags(x > y ? 0 : x < y ? CF : x == y ? ZF : ZF | PF | CF);
+      break;
+    }
     case K.KEPT_LOGIC: keepResult(shift, a, 0); break;
     case K.KEPT_ADC: {
       const z = (a + b + c) & all;

@@ -9,7 +9,7 @@ import { cpu, raise } from './mem'
 import { simdUnavailable } from './sse_common'
 import { doubleFromSingle, doubleFromInteger, singleFromDouble, singleFromInteger } from './sse_convert'
 import { byLane, compareValues, lane, signal } from './sse_float'
-import { KIND_SQRT } from './sse_soft'
+import { denormalsAreZeros, KIND_SQRT } from './sse_soft'
 
 /** RC, the six masks and PE of MXCSR, and what they are where the fast paths may run. */
 const MXCSR_MASK: u32 = 0x7fa0
@@ -88,18 +88,21 @@ function cleanSingles(v: v128): bool {
 	)
 }
 
-/** ZF, PF and CF of a comparison of doubles, as in EFLAGS. `quietIsInvalid`: of COMISD. The status says nothing of cleanliness. */
+/**
+ * The flags in MXCSR of a comparison of doubles. `quietIsInvalid`: of COMISD. Returns which operands DAZ makes zero: bit 0 for `a`, bit 1 for `b`. The status says
+ * nothing of cleanness.
+ */
 export function compareDoubles(quietIsInvalid: i32, a: u64, b: u64): u32 {
-	const flags = compareValues<f64>(reinterpret<f64>(a), reinterpret<f64>(b), quietIsInvalid != 0)
+	compareValues<f64>(reinterpret<f64>(a), reinterpret<f64>(b), quietIsInvalid != 0)
 	finish(true)
-	return flags
+	return (denormalsAreZeros(a, true) != a ? 1 : 0) | (denormalsAreZeros(b, true) != b ? 2 : 0)
 }
 
 /** The same of singles. */
 export function compareSingles(quietIsInvalid: i32, a: u32, b: u32): u32 {
-	const flags = compareValues<f32>(reinterpret<f32>(a), reinterpret<f32>(b), quietIsInvalid != 0)
+	compareValues<f32>(reinterpret<f32>(a), reinterpret<f32>(b), quietIsInvalid != 0)
 	finish(true)
-	return flags
+	return (denormalsAreZeros(a, false) != a ? 1 : 0) | (denormalsAreZeros(b, false) != b ? 2 : 0)
 }
 
 /** A single as a double, as bits. */

@@ -39,6 +39,7 @@ export class Conditions {
 		const unaffected = base === 2 || base === 4
 		if (known.over !== undefined && !unaffected) return false
 		if (known.kind === 'STATUS') this.afterStatus(base)
+		else if (known.kind === 'DOUBLES') this.afterComparison(base)
 		else if (known.kind === 'SUB') return this.afterCompare(base, known.size)
 		else return this.afterResult(base, known.kind, known.size)
 		return true
@@ -47,6 +48,7 @@ export class Conditions {
 	private pushCarry(): void {
 		const { known, a, b } = this.flags
 		if (known?.kind === 'SUB' && known.over === undefined) this.compare(a, b, 'lt_u', known.size)
+		else if (known?.kind === 'DOUBLES' && known.over === undefined) this.afterComparison(1)
 		else {
 			this.flags.pushCarry()
 			this.context.code.op('i32.wrap_i64')
@@ -65,6 +67,33 @@ export class Conditions {
 		any(0x80)
 		any(0x800).op('i32.ne')
 		if (base === 7) any(0x40).op('i32.or')
+	}
+
+	/** Of doubles: CF, ZF and PF tell less, equal and unordered, which sets all three; the other flags are clear. */
+	private afterComparison(base: number): void {
+		const { code } = this.context
+		const { a, b } = this.flags
+		const compare = (x: number, y: number, operator: 'f64.ge' | 'f64.gt' | 'f64.ne') =>
+			code.get(x).op('f64.reinterpret_i64').get(y).op('f64.reinterpret_i64', operator)
+		switch (base) {
+			case 1:
+				compare(a, b, 'f64.ge').op('i32.eqz')
+				return
+			case 3:
+				compare(a, b, 'f64.gt').op('i32.eqz')
+				return
+			case 2:
+			case 7:
+				compare(a, b, 'f64.gt')
+				compare(b, a, 'f64.gt').op('i32.or', 'i32.eqz')
+				return
+			case 5:
+				compare(a, a, 'f64.ne')
+				compare(b, b, 'f64.ne').op('i32.or')
+				return
+			default:
+				code.i32(0)
+		}
 	}
 
 	/** Pushes an operand; `signed` ones of less than 32 bits at the top. */

@@ -19,6 +19,7 @@ const OPERATIONS = {
 	MUL: K.KEPT_MUL,
 	IMUL: K.KEPT_IMUL,
 	RES: K.KEPT_RES,
+	DOUBLES: K.KEPT_DOUBLES,
 } as const
 export type FlagOperation = keyof typeof OPERATIONS
 
@@ -107,6 +108,12 @@ export class LazyFlags {
 			code.set(this.b)
 		}
 		this.known = count === undefined ? { kind, size } : { kind, size, count }
+	}
+
+	/** Flags of a comparison of the doubles in locals x and y. */
+	setCompared(x: number, y: number): void {
+		this.context.code.get(x).op('i64.reinterpret_f64').set(this.a).get(y).op('i64.reinterpret_f64').set(this.b)
+		this.known = { kind: 'DOUBLES', size: 8 }
 	}
 
 	/** Writes `kind` in the code that follows, without changing what the translator knows elsewhere. */
@@ -226,6 +233,9 @@ export class LazyFlags {
 				return true
 			case 'LOGIC':
 				code.i64(0)
+				return true
+			case 'DOUBLES':
+				code.get(this.a).op('f64.reinterpret_i64').get(this.b).op('f64.reinterpret_i64', 'f64.ge', 'i32.eqz', 'i64.extend_i32_u')
 				return true
 			case 'INC':
 			case 'DEC':

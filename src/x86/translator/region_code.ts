@@ -196,6 +196,11 @@ export class RegionCode {
 		this.lazy.setStatus()
 	}
 
+	/** Flags of a comparison of the doubles in locals x and y. */
+	setComparedFlags(x: number, y: number): void {
+		this.lazy.setCompared(x, y)
+	}
+
 	/** From here on nothing is known of the flags; the locals hold them. */
 	forgetFlags(): void {
 		this.lazy.forget()

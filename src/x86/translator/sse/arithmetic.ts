@@ -1,4 +1,4 @@
-import { V128 } from '../../../wasm/module.ts'
+import { F64, V128 } from '../../../wasm/module.ts'
 import { type Emitter, FORMATS, type Format, operandLocal, pushLowest, pushNumber, setLowest } from './emitter.ts'
 import { D0, DOUBLES, S0, SINGLES } from './lanes.ts'
 import { ifAnyImmoderate, ifAnyNotZero, ifImmoderate, ifNotZero, type Operation } from './number_tests.ts'
@@ -10,8 +10,8 @@ import { ifAnyImmoderate, ifAnyNotZero, ifImmoderate, ifNotZero, type Operation 
 const KINDS: Readonly<Record<Operation, number>> = { add: 0, sub: 1, mul: 2, div: 3, sqrt: 4, min: 5, max: 6 }
 
 const SCALARS = {
-	f64: { lanes: D0, call: 'doubleArithmetic', extremes: { min: 'f64.lt', max: 'f64.gt' } },
-	f32: { lanes: S0, call: 'singleArithmetic', extremes: { min: 'f32.lt', max: 'f32.gt' } },
+	f64: { lanes: D0, call: 'doubleArithmetic', flush: 'compareDoubles', extremes: { min: 'f64.lt', max: 'f64.gt' } },
+	f32: { lanes: S0, call: 'singleArithmetic', flush: 'compareSingles', extremes: { min: 'f32.lt', max: 'f32.gt' } },
 } as const
 
 /** ADDSD, MINSS and their like. MIN and MAX give the second operand unless the first is less (greater). */
@@ -97,7 +97,7 @@ export const compared =
 	(r, i) => {
 		const { code, core, xmm } = r
 		const { type, toBits } = FORMATS[format]
-		const { lanes } = SCALARS[format]
+		const { lanes, flush } = SCALARS[format]
 		const x = r.temporary(type)
 		const y = r.temporary(type)
 		const tests: number[] = []
@@ -109,15 +109,24 @@ export const compared =
 		if (i.memory || !xmm.isClean(i.rm, lanes)) tests.push(y)
 		if (!xmm.isClean(i.reg, lanes)) tests.push(x)
 		ifImmoderate(r, format, tests)
+		ifNotZero(r, format, 'sub', { x, y, z: x }, tests)
 		code.i32(quietIsInvalid ? 1 : 0)
-		code.get(x).op(toBits).get(y).op(toBits)
-		code.call(format === 'f64' ? core.compareDoubles : core.compareSingles).set(r.z32)
+		code.get(x).op(toBits).get(y).op(toBits).call(core[flush]).set(r.z32)
 		xmm.takeStatus(i)
-		code.else()
-		// ZF when equal, CF when less.
-		code.get(x).get(y).op(`${format}.eq`).i32(6).op('i32.shl').get(x).get(y).op(`${format}.lt`, 'i32.or').set(r.z32)
+		// What DAZ makes zero.
+		for (const [local, bit] of [[x, 1] as const, [y, 2] as const]) {
+			if (format === 'f64') code.i64(0).op('f64.reinterpret_i64')
+			else code.i32(0).op('f32.reinterpret_i32')
+			code.get(local).get(r.z32).i32(bit).op('i32.and', 'select').set(local)
+		}
 		code.end()
-		code.get(r.z32)
-		r.setStatus()
+		code.end()
+		if (format === 'f64') {
+			r.setComparedFlags(x, y)
+			return true
+		}
+		const [wideX, wideY] = [r.temporary(F64), r.temporary(F64)]
+		code.get(x).op('f64.promote_f32').set(wideX).get(y).op('f64.promote_f32').set(wideY)
+		r.setComparedFlags(wideX, wideY)
 		return true
 	}
