@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { totalmem } from 'node:os'
+import { UserError } from '../base/errors.ts'
 import { Lifecycle } from '../toolstack/lifecycle.ts'
 import type { Log } from '../toolstack/lifecycle_events.ts'
 import type { RecordStore } from '../toolstack/record_store.ts'
@@ -134,7 +135,9 @@ export class Daemon {
 				this.options.log('info', `Attached to the hypervisor again (${link.bootId}).`)
 				return link
 			} catch (error) {
-				this.options.log('error', `The hypervisor cannot be had: ${error instanceof Error ? error.message : String(error)}`)
+				const message = `The hypervisor cannot be had: ${error instanceof Error ? error.message : String(error)}`
+				this.options.log('error', message)
+				if (attempt > 0) this.lifecycle.despair(new UserError(message, { code: 'hypervisor-gone' }))
 			}
 		}
 		return undefined

@@ -1,10 +1,11 @@
 /** The program `xend start|stop|restart|status`: bin/xend runs it. The daemon itself is main.ts. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { DaemonUnreachable, XendClient } from '../sdk/client.ts'
 import { connect } from '../sdk/connect.ts'
 import type { DaemonInfo } from './api.ts'
+import { isAlive } from './process_state.ts'
 import { openRunDir, type RunDir } from './rundir.ts'
 
 const USAGE = `Usage: xend start|stop|restart|status
@@ -59,7 +60,11 @@ async function running(client: XendClient): Promise<DaemonInfo | undefined> {
 }
 
 async function stop(client: XendClient): Promise<void> {
-	if ((await running(client)) !== undefined) await client.stop()
+	const info = await running(client)
+	if (info === undefined) return
+	await client.stop()
+	// Domains whose on_xend_stop is shutdown have five minutes.
+	while (isAlive(info.pid)) await new Promise((resolve) => setTimeout(resolve, 50))
 }
 
 function status(info: DaemonInfo | undefined, { socket, xenstore, xenstored, hypervisor, log, state }: RunDir, print: Print): number {
@@ -74,7 +79,7 @@ function status(info: DaemonInfo | undefined, { socket, xenstore, xenstored, hyp
 		['managed domains', state],
 		['hypervisor', `pid ${info.hypervisorPid}`],
 		['its socket', hypervisor.socket],
-		['xenstored', `pid ${readFileSync(xenstored.pid, 'utf8').trim()}`],
+		['xenstored', existsSync(xenstored.pid) ? `pid ${readFileSync(xenstored.pid, 'utf8').trim()}` : 'not running'],
 		['XENSTORED_RUNDIR', dirname(xenstore)],
 	]
 	for (const [name, value] of rows) print(`${(name as string).padEnd(17)}: ${value}`)

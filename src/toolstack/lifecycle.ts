@@ -56,6 +56,7 @@ export class Lifecycle {
 	readonly options: LifecycleOptions
 	readonly table: DomainTable
 	private host = Promise.withResolvers<Host>()
+	private detached = Promise.withResolvers<void>()
 	private readonly listeners = new Set<(event: DomainEvent) => void>()
 	private readonly shutdownTimers = new Map<string, () => void>()
 	private stopEvents = () => {}
@@ -85,18 +86,34 @@ export class Lifecycle {
 	detach(): void {
 		this.stopEvents()
 		this.stopEvents = () => {}
-		this.host = Promise.withResolvers<Host>()
+		this.renewHost()
+		this.detached.resolve()
+		this.detached = Promise.withResolvers<void>()
 	}
 
-	/** There is not going to be another hypervisor: operations that wait for one, and later ones, reject. */
-	abandon(error: Error): void {
-		this.host.promise.catch(() => {})
+	/** No hypervisor can be had for now: operations that wait for one reject. */
+	despair(error: Error): void {
 		this.host.reject(error)
+		this.renewHost()
 	}
 
 	/** The hypervisor and the store, once there are. */
 	attached(): Promise<Host> {
 		return this.host.promise
+	}
+
+	/** Asks something of the hypervisor, and if it is lost meanwhile, the next one. */
+	async ask<T>(question: (host: Host) => Promise<T>): Promise<T> {
+		for (;;) {
+			const host = await this.host.promise
+			const detached = this.detached.promise
+			try {
+				return await question(host)
+			} catch (error) {
+				if (!isLost(error)) throw error
+			}
+			await detached
+		}
 	}
 
 	/** A domain exists, is being built, or is between its end and its restart. */
@@ -108,8 +125,7 @@ export class Lifecycle {
 
 	/** Every domain with what the hypervisor says of it, by number; managed ones that are halted come last, by name. */
 	async list(): Promise<readonly { readonly info: DomainInfo; readonly entry?: ManagedEntry; readonly state?: DomainState }[]> {
-		const { xen } = await this.host.promise
-		const states = await xen.domains()
+		const states = await this.ask(({ xen }) => xen.domains())
 		const entries = this.table.entries()
 		const present = states.flatMap((state) => {
 			const entry = entries.find(({ record, uuid }) => uuid === state.uuid && domidOf(record) === state.domid)
@@ -234,6 +250,24 @@ export class Lifecycle {
 			if (domid !== undefined) await nameDomain(host, domid, entry.uuid, name)
 			this.say('info', `Domain ${from} renamed to ${name}.`, entry)
 			this.emit({ type: 'renamed', name, domid: domid ?? null, from })
+		})
+	}
+
+	/** Ends the domain's guest at once and builds the domain anew. Throws UserError when that fails: then it is gone. */
+	async reset(reference: string): Promise<void> {
+		const entry = this.findGuest(reference, 'reset')
+		await this.onDomain(entry, reference, async (host) => {
+			const { phase } = entry.record
+			if (phase.is !== 'live' && phase.is !== 'preserved') throw notRunning(entry)
+			this.disarmShutdown(entry)
+			this.say('info', `Domain ${entry.config.name} (${phase.domid}) is reset.`, entry)
+			let failure: string | undefined
+			const stop = this.onEvent((event) => {
+				if (event.type === 'restart-failed' && event.name === entry.config.name) failure = event.message
+			})
+			await this.table.save(entry, { phase: { is: 'restarting', domid: phase.domid, end: { reason: 'reboot', detail: 'it was reset' } } })
+			await this.continueRestart(host, entry).finally(stop)
+			if (failure !== undefined) throw new UserError(failure, { code: 'restart-failed' })
 		})
 	}
 
@@ -420,6 +454,11 @@ export class Lifecycle {
 	}
 
 	// ---- inside -------------------------------------------------------------------------------------------------------------
+
+	private renewHost(): void {
+		this.host = Promise.withResolvers<Host>()
+		this.host.promise.catch(() => {})
+	}
 
 	private onXenEvent(host: Host, event: XenEvent): void {
 		if (event.type !== 'shutdown') return

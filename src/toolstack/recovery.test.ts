@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeXen, settle } from '../../tests/support/fake_domains.ts'
 import { World } from '../../tests/support/mortal.ts'
+import { HypervisorGone } from '../xenctrl/interface.ts'
 import { connectInProcess } from '../xenstore/client.ts'
 import { domidOf } from './domain_record.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -185,6 +186,30 @@ test('a lifecycle that loses its hypervisor goes on with the next one', async ()
 	await lifecycle.attach(second.connect())
 	assert.equal((await waiting).domain.name, 'two')
 	assert.deepEqual(await listed(lifecycle), ['two -b----'])
+})
+
+test('what was asked of a hypervisor that is lost meanwhile is asked of the next one', async () => {
+	const world = new World()
+	const { lifecycle } = await world.toolstack()
+	world.xen.domains = () => Promise.reject(new HypervisorGone())
+	const listing = listed(lifecycle)
+	await settle()
+	lifecycle.detach()
+	const second = new FakeXen('boot-2')
+	await lifecycle.attach(second.connect())
+	assert.deepEqual(await listing, [])
+})
+
+test('when no hypervisor can be had, operations that wait for one say so, and later ones wait for the next', async () => {
+	const world = new World()
+	const { lifecycle } = await world.toolstack()
+	lifecycle.detach()
+	const waiting = lifecycle.create(web)
+	lifecycle.despair(new Error('no hypervisor'))
+	await assert.rejects(waiting, /no hypervisor/)
+	const later = lifecycle.create(web)
+	await lifecycle.attach(new FakeXen('boot-2').connect())
+	assert.equal((await later).domain.name, 'web')
 })
 
 test('a guest that ended while no toolstack was there is restarted by the next one', async () => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { connectXenstore } from '../../src/platform/node/xenstore_socket.ts'
-import { kill, reconnect } from '../support/processes.ts'
+import { kill, processesOf, reconnect } from '../support/processes.ts'
+import { SLEEPER } from '../support/tiny_kernel.ts'
 import { delay, guests, inShell, PrivateXend, type XmProcess } from '../support/xend.ts'
 
 // xend, the hypervisor and xenstored as processes, killed with -9 while a real kernel runs.
@@ -82,4 +85,39 @@ test('the hypervisor is killed: xend says what is gone, and the next domain can 
 	assert.deepEqual(await store.ls('/local/domain'), ['0', '1'])
 	assert.equal(await store.read('/local/domain/1/name'), 'next')
 	store.close()
+})
+
+test('xend start, status, restart and stop: three processes with a domain, none without', { timeout: 60_000 }, async () => {
+	await using xend = new PrivateXend()
+	const run = (...words: string[]) => {
+		const env = { ...process.env, XENOTYPE_RUNDIR: xend.rundir.path }
+		const { status, stdout, stderr } = spawnSync(join(import.meta.dirname, '../../bin/xend'), words, { env, encoding: 'utf8' })
+		assert.equal(stderr, '')
+		return { status, out: stdout }
+	}
+	assert.equal(run('start').status, 0)
+	assert.deepEqual(run('start'), { status: 0, out: '' }, 'it runs already')
+	const programs = () =>
+		processesOf(xend.rundir)
+			.map((process) => process.split(' ')[0])
+			.sort()
+	assert.deepEqual(programs(), ['hypervisor_main', 'main', 'xenstored_main'])
+	const kernel = join(xend.rundir.path, 'sleeper')
+	writeFileSync(kernel, SLEEPER)
+	await xend.client.create({ values: { name: 'web', kernel, memory: 4 } })
+	const before = await xend.client.daemon()
+	assert.match(
+		run('status').out,
+		new RegExp(`^xend is running  : pid ${before.pid}, .*domains 1\n(.*\n)*XENSTORED_RUNDIR : ${xend.rundir.path}/xenstored\n$`),
+	)
+	assert.equal(run('restart').status, 0)
+	const after = await xend.client.daemon()
+	assert.notEqual(after.pid, before.pid)
+	assert.equal((await xend.client.domain('web')).domid, 1)
+	assert.equal(run('stop').status, 0)
+	assert.deepEqual(programs(), ['hypervisor_main', 'xenstored_main'], 'the domain runs on')
+	assert.equal(run('status').status, 3)
+	await (await reconnect(xend)).destroy('web')
+	assert.equal(run('stop').status, 0)
+	assert.deepEqual(programs(), [])
 })
