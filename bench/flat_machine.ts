@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import * as L from '../src/x86/core/layout.ts'
 import { Cpu, R11, RAX, RCX, RDI, RDX, RSI, RSP } from '../src/x86/cpu.ts'
 import { MachineMemory, PAGE_SIZE } from '../src/x86/machine_memory.ts'
+import type { RegionCompiler } from '../src/x86/translator/compiler.ts'
 import { Translator } from '../src/x86/translator/translator.ts'
 
 const RAM_FRAMES = 2048
@@ -40,15 +41,15 @@ function threadTime_ms(): number {
 	return (user + system) / 1000
 }
 
-/** Runs a static ELF executable to its end, interpreted, or with hot code translated. Throws when it faults, or takes longer than `limit_ms`. */
+/** Runs a static ELF executable to its end, interpreted, or with hot code translated (by `compiler`, if given). Throws when it faults, or takes longer than `limit_ms`. */
 export function runFlat(
 	core: WebAssembly.Module,
 	path: string,
 	args: readonly string[],
 	limit_ms: number,
-	{ translated = false } = {},
+	{ translated = false, compiler }: { readonly translated?: boolean; readonly compiler?: RegionCompiler } = {},
 ): FlatResult {
-	return new FlatMachine(core, readFileSync(path), [path, ...args]).run(limit_ms, translated)
+	return new FlatMachine(core, readFileSync(path), [path, ...args]).run(limit_ms, translated, compiler)
 }
 
 class FlatMachine {
@@ -77,9 +78,9 @@ class FlatMachine {
 		this.pushArguments(argv)
 	}
 
-	run(limit_ms: number, translated: boolean): FlatResult {
+	run(limit_ms: number, translated: boolean, compiler: RegionCompiler | undefined): FlatResult {
 		const end_ms = performance.now() + limit_ms
-		const translator = translated ? new Translator(this.cpu) : undefined
+		const translator = translated ? new Translator(this.cpu, { compiler }) : undefined
 		const budget = translated ? BUDGET_TRANSLATED : BUDGET
 		while (this.status === undefined) {
 			const reason = this.cpu.run(budget)
