@@ -7,15 +7,12 @@ import { nodeVcpuThreads } from '../src/platform/node/vcpu_thread.ts'
 import { checkConfig } from '../src/toolstack/config.ts'
 import type { NamedConfig } from '../src/toolstack/domain_record.ts'
 import { buildDomain } from '../src/toolstack/domain_steps.ts'
+import { embeddedHost } from '../src/toolstack/embedded_host.ts'
 import { CPU_ICOUNT, CPU_KERNEL_MODE, CPU_RIP } from '../src/x86/core/layout.ts'
 import type { DomainControl } from '../src/xen/domain_control.ts'
 import { hypercallCount, hypercallTable } from '../src/xen/hypercall_table.ts'
 import { Hypervisor } from '../src/xen/hypervisor.ts'
 import type { DomainEnd } from '../src/xenctrl/interface.ts'
-import { LocalXen } from '../src/xenctrl/local_xen.ts'
-import { storeRings } from '../src/xenctrl/store_rings.ts'
-import { connectInProcess } from '../src/xenstore/client.ts'
-import { XenstoreServer } from '../src/xenstore/server.ts'
 import { buildCore } from './build_core.ts'
 
 const [kernel, ramdisk = '-', extra = 'console=hvc0 earlyprintk=xen'] = process.argv.slice(2)
@@ -32,9 +29,8 @@ const hypervisor = new Hypervisor({
 	threads: nodeVcpuThreads(core, performance.timeOrigin),
 	onLog: (_, line) => process.stderr.write(line),
 })
-const xen = new LocalXen({ hypervisor, readImage: (path) => readFile(path).catch(() => undefined), bootId: crypto.randomUUID() })
-const server = new XenstoreServer({ ringHost: storeRings(xen) })
-const host = { xen, store: connectInProcess(server), bootId: '' }
+const host = embeddedHost(hypervisor, (path) => readFile(path).catch(() => undefined))
+const { xen } = host
 const started = performance.now()
 const { config } = checkConfig({
 	name: 'developer',

@@ -60,4 +60,6 @@ test('a preserved domain is over, and known as long as it is listed', async () =
 	xen.last.end('crash')
 	await settle()
 	assert.deepEqual([consoles.find('web').over, consoles.find('web').ending?.reason], [true, 'crash'])
+	const afterwards = new DomainConsoles(lifecycle)
+	assert.deepEqual([afterwards.find('web').over, afterwards.find('1').ending?.reason], [true, 'crash'], 'also to who was not there')
 })

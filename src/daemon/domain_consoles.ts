@@ -58,6 +58,8 @@ export class DomainConsoles {
 	private track(domid: number): TrackedConsole {
 		const tracked = new TrackedConsole(domid)
 		this.consoles.set(domid, tracked)
+		const preserved = this.lifecycle.table.entries().find(({ record: { phase } }) => phase.is === 'preserved' && phase.domid === domid)
+		if (preserved?.record.phase.is === 'preserved') tracked.setEnd(preserved.record.phase.end, false)
 		return tracked
 	}
 
