@@ -33,6 +33,8 @@ export class Exits {
 	settle: () => void = () => {}
 	/** Labels. */
 	private jumpExit = 0
+	private executeExit = 0
+	private executes = false
 	private faultExit = 0
 	private rawExit = 0
 
@@ -111,23 +113,56 @@ export class Exits {
 		const spilled = code.block()
 		this.faultExit = code.block()
 		this.jumpExit = code.block()
+		this.executeExit = code.block()
 		body()
 		code.op('unreachable')
+		code.end()
+		if (this.executes) this.executeAndLeave(spill)
+		else code.op('unreachable')
 		code.end()
 		code.i32(state).get(this.target).memory('i64.store', L.CPU_RIP).i32(JUMP).set(this.status).br(spilled)
 		code.end()
 		code.i32(FAULTED).set(this.status)
-		if (!this.isAlone) {
-			// The record knows its page's distance from the entry's.
-			code.i32(state).get(this.page)
-			code.get(this.record).memory('i64.load32_s', L.REC_LINK).i64(12).op('i64.shl', 'i64.add').memory('i64.store', L.SLOT_PAGE)
-		}
+		this.setPageOfRecord()
 		code.end()
 		spill()
 		this.flags.spill()
 		code.end()
 		code.i32(state).get(this.record).memory('i32.store', L.CPU_REGION_RECORD)
 		code.i32(state).get(this.status).memory('i32.store', L.CPU_REGION_STATUS)
+	}
+
+	/** What execute() goes to. */
+	private executeAndLeave(spill: () => void): void {
+		const { code, core, state } = this.context
+		spill()
+		this.flags.spill()
+		this.setPageOfRecord()
+		code.get(this.record).call(core.execute).tee(this.status).op('i32.eqz')
+		code.if()
+		code.i32(state).get(this.target).memory('i64.store', L.CPU_RIP).i32(JUMP).set(this.status)
+		code.end()
+		code.br(this.rawExit)
+	}
+
+	/** The page of the instruction in `record`, which knows its distance from the entry's. */
+	private setPageOfRecord(): void {
+		if (this.isAlone) return
+		const { code, state } = this.context
+		code.i32(state).get(this.page)
+		code.get(this.record).memory('i64.load32_s', L.REC_LINK).i64(12).op('i64.shl', 'i64.add').memory('i64.store', L.SLOT_PAGE)
+	}
+
+	/** Has the core execute an instruction without an EA record, which does not ask to be executed again, and leaves behind it. */
+	execute(instruction: Instruction): void {
+		const { code, core } = this.context
+		this.pushAddress(instruction.off + instruction.length)
+		code.set(this.target)
+		this.flags.canonical()
+		this.settle()
+		pushRecord(code, core, instruction.record)
+		code.set(this.record).br(this.executeExit)
+		this.executes = true
 	}
 
 	/** Pushes page + offset. */

@@ -301,12 +301,9 @@ export class RegionCode {
 
 	/** Pops an i32: unless it is 0, which it hardly ever is, the core executes the instruction and the region is left. */
 	rarely(instruction: Instruction): void {
-		const { code, flags } = this
-		code.if(VOID, false)
-		this.registers.aside(() => this.execute(instruction))
-		this.exitTo(instruction.off + instruction.length)
-		code.end()
-		this.flags = flags
+		this.code.if(VOID, false)
+		this.exits.execute(instruction)
+		this.code.end()
 	}
 
 	/**
