@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { discover, type Region } from '../discover.ts'
+import type { Instruction } from '../instruction.ts'
+import { Shape } from '../structure.ts'
+import { laneFlow } from './lane_flow.ts'
+import { D0, D1, DOUBLES, S0 } from './lanes.ts'
+
+type Line = readonly [op: string, reg: number, rm: number | 'memory', target?: number]
+
+/** A region of one-byte instructions from offset 0 on. */
+function region(lines: readonly Line[]): Region {
+	const instructions = lines.map(([op, reg, rm, target = 0], off) => {
+		const memory = rm === 'memory'
+		return { op, off, length: 1, reg, rm: memory ? 0 : rm, memory, imm: BigInt(target), cc: 5, flags: 0 } as unknown as Instruction
+	})
+	return discover(0, { decode: (offset) => instructions[offset], isEntry: () => true })!
+}
+
+function flowOf(lines: readonly Line[]) {
+	const found = region(lines)
+	return laneFlow(new Shape(found), found)
+}
+
+test('an operand that is computed before it is used is not tested at the entry', () => {
+	const { entry } = flowOf([
+		['MULSD', 1, 'memory'],
+		['ADDSD', 2, 1],
+		['RET', 0, 0],
+	])
+	assert.deepEqual([entry[1], entry[2]], [D0, D0])
+	const computed = flowOf([
+		['PXOR', 1, 1],
+		['CVTSI2SD', 1, 0],
+		['ADDSD', 2, 1],
+		['RET', 0, 0],
+	])
+	assert.deepEqual([computed.entry[1], computed.entry[2]], [0, D0])
+})
+
+test('an operand is asked for in the register that it is copied from', () => {
+	const { entry } = flowOf([
+		['MOVA_V_W', 1, 4],
+		['PUNPCKLQDQ', 1, 5],
+		['MULPD', 1, 'memory'],
+		['RET', 0, 0],
+	])
+	assert.deepEqual([entry[1], entry[4], entry[5]], [0, D0, D0])
+})
+
+test('a loop keeps clean what it computes, and not what it loads', () => {
+	const { blocks, loops } = flowOf([
+		['PXOR', 0, 0],
+		['NOP', 0, 0],
+		['ADDSD', 0, 1],
+		['MOVSD_V_W', 1, 'memory'],
+		['JCC', 0, 0, 1],
+		['RET', 0, 0],
+	])
+	assert.deepEqual([...loops], [1])
+	assert.deepEqual([blocks.get(1)![0], blocks.get(1)![1]], [D0, 0])
+})
+
+test('what one of two ways leaves unknown is unknown where they meet', () => {
+	const { blocks } = flowOf([
+		['PXOR', 0, 0],
+		['JCC', 0, 0, 3],
+		['MOVHPS_V_M', 0, 'memory'],
+		['ADDPD', 0, 0],
+		['RET', 0, 0],
+	])
+	assert.equal(blocks.get(3)![0], D0)
+})
+
+test('singles and doubles that overlap do not vouch for each other', () => {
+	const { blocks, entry } = flowOf([
+		['ADDSS', 0, 0],
+		['JMP', 0, 0, 2],
+		['ADDSD', 0, 0],
+		['RET', 0, 0],
+	])
+	assert.equal(entry[0], S0)
+	assert.equal(blocks.get(2)?.[0] ?? 0, 0)
+})
+
+test('LDMXCSR leaves nothing known', () => {
+	const { blocks } = flowOf([
+		['ADDPD', 0, 0],
+		['LDMXCSR', 2, 'memory'],
+		['JCC', 0, 0, 4],
+		['NOP', 0, 0],
+		['ADDPD', 0, 0],
+		['RET', 0, 0],
+	])
+	assert.equal(blocks.get(4)![0], 0)
+	assert.equal(blocks.get(0)![0], DOUBLES)
+	assert.equal(D0 | D1, DOUBLES)
+})
+
+test('a register that is used for doubles more than for vectors is split', () => {
+	const { split } = flowOf([
+		['MULSD', 0, 'memory'],
+		['ADDSD', 1, 0],
+		['ADDPD', 1, 'memory'],
+		['MULPD', 1, 2],
+		['RET', 0, 0],
+	])
+	assert.deepEqual([...split], [0])
+})
