@@ -13,6 +13,8 @@ const STACK = 0x50_0000
 const LOOP = CODE + 0xf00
 /** In the page behind. */
 const LEAF = CODE + PAGE_SIZE
+/** Pages that far from one another share a place in the code TLB. */
+const CODE_TLB_SPAN = 512 * PAGE_SIZE
 const USER = 7
 const NO_EXECUTE = 0x8000_0000
 const BREAKPOINT = 3
@@ -68,14 +70,14 @@ class Guest {
 		this.cpu.invalidateFrame(frame)
 	}
 
-	/** Translates the code at `entry` if it isn't yet, and runs it ten times over from RAX = 0. Returns RAX at the end. */
-	run(entry = LOOP): number {
+	/** Runs the code at `entry` from RAX = 0 and RCX = 10, once it is translated. Returns RAX at the end. */
+	run(entry = LOOP, translated = true): number {
 		const { cpu } = this
 		cpu.rip = entry
 		cpu.set(RAX, 0)
 		cpu.set(RCX, 10)
 		cpu.set(RSP, STACK + 0x800)
-		assert.ok(this.translator.translateHere())
+		if (translated) assert.ok(this.translator.translateHere())
 		cpu.run(1_000_000)
 		return cpu.get(RAX)
 	}
@@ -132,6 +134,20 @@ test('a further page that is mapped to another frame runs what is there', () => 
 	assert.equal(guest.run(), 10)
 	assert.equal(guest.translator.statistics.regions, 1)
 })
+
+for (const tier of ['interpreted', 'translated'] as const)
+	test(`a page whose place in the code TLB another has taken is flushed all the same (${tier})`, () => {
+		const guest = callingGuest()
+		const other = LEAF + CODE_TLB_SPAN
+		const run = (entry: number) => guest.run(entry, tier === 'translated')
+		guest.place(23, 0, '83c002 c3')
+		guest.place(24, 0, '83c003 cc')
+		guest.map(other, 24)
+		assert.equal(run(LOOP), 10)
+		assert.equal(run(other), 3)
+		guest.map(LEAF, 23)
+		assert.equal(run(LOOP), 20)
+	})
 
 test('a further page that is not there faults at its first instruction', () => {
 	const guest = callingGuest()

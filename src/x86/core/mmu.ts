@@ -358,6 +358,8 @@ export function findCodeFrame(va: u64): i32 {
   if (!isCanonical(va)) return -1;
   const mfn = walk(va, L.ACCESS_EXEC);
   if (mfn < 0) return -1;
+  // The jump cache and regions still know the page that gives way.
+  if (load<u64>(slot) != ~<u64>0) store<u32>(slot, S.jumpGeneration, 12);
   store<u64>(slot, va & ~<u64>0xfff);
   store<u32>(slot, mfn, 8);
   return mfn;
@@ -457,7 +459,7 @@ export function flushPageOf(va: u64): void {
       if (load<u64>(slot) == page) store<u64>(slot, ~<u64>0);
     }
     const slot = tables + 2 * S.TLB_SIZE + ((<usize>(va >> 12) & (S.XTLB_ENTRIES - 1)) << 4);
-    if (load<u64>(slot) == page) {
+    if (load<u64>(slot) == page || load<u32>(slot, 12) == load<u32>(context, L.CTX_GENERATION)) {
       store<u64>(slot, ~<u64>0);
       S.renewGeneration(context);
     }

@@ -18,7 +18,7 @@ export const TLB_ENTRY: u32 = 16;
 export const TLB_SIZE: u32 = TLB_ENTRIES * TLB_ENTRY;
 
 export const XTLB_ENTRIES: u32 = 512;
-/** Code TLB entry: u64 tag, u32 mfn, u32 pad. */
+/** Code TLB entry: u64 tag, u32 mfn, u32: the jump generation in which another page gave way here. */
 export const XTLB_SIZE: u32 = XTLB_ENTRIES * 16;
 
 export const JUMP_ENTRIES: u32 = 4096;
