@@ -12,6 +12,7 @@ import { InternalError } from '../base/errors.ts'
 import {
 	CPU_ATTENTION,
 	CPU_EXC_VECTOR,
+	CPU_ICOUNT,
 	EXIT_BUDGET,
 	EXIT_CPUID,
 	EXIT_EXCEPTION,
@@ -20,8 +21,8 @@ import {
 	EXIT_SYSCALL,
 } from '../x86/core/layout.ts'
 import { Translator } from '../x86/translator/translator.ts'
-import { handleCpuid, handleInvalidOpcode, handlePrivileged } from './emulate_privileged.ts'
 import { answerDebugRequest } from './debug_report.ts'
+import { handleCpuid, handleInvalidOpcode, handlePrivileged } from './emulate_privileged.ts'
 import { raiseVirq } from './event_channel.ts'
 import { handleException, handleSoftwareInterrupt, handleSyscall } from './exceptions.ts'
 import { takeFrameWrites } from './frame_writes.ts'
@@ -47,6 +48,8 @@ import {
 
 /** Instructions between looks for work; also the distance of the samples by which hot code is found. */
 const BUDGET = 20_000
+/** Exits served between looks for work. */
+const EXITS_MAX = 64
 /** Atomics.wait() oversleeps by about this much, so the last stretch before a deadline is spun. */
 const OVERSLEEP_ns = 120_000
 /** How long a yielding vCPU lets others run. */
@@ -84,6 +87,8 @@ class VcpuLoop {
 	private readonly shutdownWord: number
 	private readonly virqRequests: number
 	private readonly translator: Translator | undefined
+	/** Instructions until the next sample. */
+	private budget = BUDGET
 
 	constructor(vcpu: VcpuContext) {
 		const { domain, index } = vcpu
@@ -117,9 +122,26 @@ class VcpuLoop {
 			this.unblock()
 		}
 		if (vcpu.yielded) this.yield(seen)
-		deliverPending(vcpu)
 		this.enter(RUNSTATE_running)
-		this.serve(vcpu.cpu.run(BUDGET))
+		this.run()
+	}
+
+	/**
+	 * Runs guest code and serves its exits until there may be work to look for: whoever has some has set CPU_ATTENTION, timers wait for the end of a budget or of
+	 * EXITS_MAX exits. A budget spans exits, so that code that leaves all the time is sampled as often as any other.
+	 */
+	private run(): void {
+		const { vcpu, words } = this
+		const { cpu } = vcpu
+		for (let exits = 0; exits < EXITS_MAX; exits++) {
+			deliverPending(vcpu)
+			const before = cpu.field(CPU_ICOUNT)
+			const exit = cpu.run(this.budget)
+			const spent = (cpu.field(CPU_ICOUNT) - before) >>> 0
+			this.budget = exit === EXIT_BUDGET ? BUDGET : Math.max(1, this.budget - spent)
+			this.serve(exit)
+			if (exit === EXIT_BUDGET || vcpu.blocked || vcpu.yielded || Atomics.load(words, this.attention) !== 0) return
+		}
 	}
 
 	/** The thread ends: nothing of the vCPU is touched any more. */
