@@ -22,7 +22,7 @@ export async function recover(lifecycle: Lifecycle, host: Host): Promise<void> {
 			.exclusive(entry, () => recoverDomain(lifecycle, host, entry, states))
 			.catch((error) => {
 				if (isLost(error)) throw error
-				lifecycle.failed(entry, error)
+				lifecycle.work.failed(entry, error)
 			}),
 	)
 	for (const result of await Promise.allSettled(recoveries)) if (result.status === 'rejected') throw result.reason
@@ -40,32 +40,33 @@ async function recoverDomain(lifecycle: Lifecycle, host: Host, entry: Entry, sta
 			return
 		case 'building':
 			if (phase.after !== 'restart') {
-				lifecycle.say('warning', `The creation of domain ${entry.config.name} was cut off: it is taken back.`, entry)
-				return lifecycle.takeBack(host, entry)
+				lifecycle.work.say('warning', `The creation of domain ${entry.config.name} was cut off: it is taken back.`, entry)
+				return lifecycle.work.takeBack(host, entry)
 			}
-			if (elsewhere) return lifecycle.lost(entry)
+			if (elsewhere) return lifecycle.work.lost(entry)
 			await removeDomain(host, entry.uuid)
-			return lifecycle.continueBuilding(host, entry)
+			return lifecycle.work.continueBuilding(host, entry)
 		case 'restarting':
-			return elsewhere ? lifecycle.lost(entry) : lifecycle.continueRestart(host, entry)
+			return elsewhere ? lifecycle.work.lost(entry) : lifecycle.work.continueRestart(host, entry)
 		case 'renaming':
-			return elsewhere ? lifecycle.lost(entry) : lifecycle.continueRenaming(host, entry)
+			return elsewhere ? lifecycle.work.lost(entry) : lifecycle.work.continueRenaming(host, entry)
 		case 'removing':
-			return lifecycle.continueRemoval(host, entry)
+			return lifecycle.work.continueRemoval(host, entry)
 		case 'preserved':
-			return state === undefined ? lifecycle.lost(entry) : undefined
+			return state === undefined ? lifecycle.work.lost(entry) : undefined
 		case 'live':
-			if (state === undefined) return lifecycle.lost(entry)
+			if (state === undefined) return lifecycle.work.lost(entry)
 			await ensureNodes(host, entry.config, state, startTime_s)
-			if (state.end !== undefined) return lifecycle.guestEnded(host, entry, state.domid, state.end)
+			if (state.end !== undefined) return lifecycle.exits.guestEnded(host, entry, state.domid, state.end)
 			if (state.paused !== phase.paused) await (phase.paused ? host.xen.pause(state.domid) : host.xen.unpause(state.domid))
-			lifecycle.armShutdown(entry)
+			lifecycle.work.armShutdown(entry)
 	}
 }
 
 /** No record names it, so nobody could ever use it; but if records were unreadable, it may be one of those. */
 async function removeUnknown(lifecycle: Lifecycle, host: Host, { uuid, domid }: DomainState): Promise<void> {
-	if (lifecycle.table.unreadable.length > 0) return lifecycle.say('warning', `Domain ${domid} (${uuid}) has no record: it is left alone.`)
-	lifecycle.say('warning', `Domain ${domid} (${uuid}) has no record: it is destroyed.`)
+	if (lifecycle.table.unreadable.length > 0)
+		return lifecycle.work.say('warning', `Domain ${domid} (${uuid}) has no record: it is left alone.`)
+	lifecycle.work.say('warning', `Domain ${domid} (${uuid}) has no record: it is destroyed.`)
 	await removeDomain(host, uuid, domid)
 }
