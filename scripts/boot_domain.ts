@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { hostClock } from '../src/base/clock.ts'
+import { regionCacheDirectory } from '../src/platform/node/region_cache.ts'
 import { nodeVcpuThreads } from '../src/platform/node/vcpu_thread.ts'
 import { checkConfig } from '../src/toolstack/config.ts'
 import type { NamedConfig } from '../src/toolstack/domain_record.ts'
@@ -24,9 +25,12 @@ const memory_mib = Number(process.env.MEMORY ?? 256)
 const timeout_s = Number(process.env.TIMEOUT ?? 120)
 
 const core = await WebAssembly.compile(readFileSync(process.env.XENOTYPE_CORE ?? (await buildCore())))
+const threads = nodeVcpuThreads(core, performance.timeOrigin, {
+	regionCache: process.env.XENOTYPE_CORE === undefined ? regionCacheDirectory() : undefined,
+})
 const hypervisor = new Hypervisor({
 	clock: hostClock(performance.timeOrigin),
-	threads: nodeVcpuThreads(core, performance.timeOrigin),
+	threads,
 	onLog: (_, line) => process.stderr.write(line),
 })
 const host = embeddedHost(hypervisor, (path) => readFile(path).catch(() => undefined))
@@ -90,5 +94,6 @@ async function finish(code: number): Promise<never> {
 			.join(', '),
 	)
 	await xen.destroy(domid)
+	await threads.close()
 	process.exit(code)
 }

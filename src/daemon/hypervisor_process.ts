@@ -4,6 +4,7 @@ import { hostClock } from '../base/clock.ts'
 import { UserError } from '../base/errors.ts'
 import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
 import { loadCore } from '../platform/node/load_core.ts'
+import { regionCacheDirectory } from '../platform/node/region_cache.ts'
 import { nodeVcpuThreads } from '../platform/node/vcpu_thread.ts'
 import { listenXen } from '../platform/node/xenctrl_socket.ts'
 import { Hypervisor } from '../xen/hypervisor.ts'
@@ -28,9 +29,10 @@ export async function runHypervisor(): Promise<never> {
 	const log = openLog(rundir.hypervisor.log)
 	endOnFault('the hypervisor', log)
 	const core = await loadCore((line) => log('info', line))
+	const threads = nodeVcpuThreads(core, performance.timeOrigin, { regionCache: regionCacheDirectory() })
 	const hypervisor = new Hypervisor({
 		clock: hostClock(performance.timeOrigin),
-		threads: nodeVcpuThreads(core, performance.timeOrigin),
+		threads,
 		onLog: (level, line) => {
 			if (level === 'error' || level === 'warning') log(level, line.trimEnd())
 		},
@@ -66,6 +68,7 @@ export async function runHypervisor(): Promise<never> {
 
 	log('info', `the hypervisor ends: ${await ended.promise}.`)
 	await xen.close()
+	await threads.close()
 	await listener.close()
 	lock[Symbol.dispose]()
 	process.exit(0)

@@ -79,7 +79,18 @@ export interface WireError {
 }
 
 /** The calls of a control connection, all of XenControl but what has a connection of its own. */
-export const WIRE_CALLS = ['info', 'createDomain', 'domains', 'pause', 'unpause', 'destroy', 'setUuid', 'log', 'debugKeys', 'stopIfIdle'] as const
+export const WIRE_CALLS = [
+	'info',
+	'createDomain',
+	'domains',
+	'pause',
+	'unpause',
+	'destroy',
+	'setUuid',
+	'log',
+	'debugKeys',
+	'stopIfIdle',
+] as const
 export type WireCall = (typeof WIRE_CALLS)[number]
 
 export interface WireRequest {

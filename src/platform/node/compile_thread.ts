@@ -17,7 +17,7 @@ export class CompileThread {
 	private worker: Worker | undefined
 	private leases = 0
 	/** Workers that still write. */
-	private readonly ending = new Set<Promise<unknown>>()
+	private readonly ending = new Set<{ readonly worker: Worker; readonly ended: Promise<unknown> }>()
 
 	constructor(data: CompileWorkerData) {
 		this.data = data
@@ -42,7 +42,8 @@ export class CompileThread {
 
 	/** Resolves when what was to be kept on disk has been written. All leases have been released. */
 	async close(): Promise<void> {
-		await Promise.all(this.ending)
+		for (const { worker } of this.ending) worker.ref()
+		await Promise.all([...this.ending].map(({ ended }) => ended))
 	}
 
 	private start(): Worker {
@@ -54,8 +55,8 @@ export class CompileThread {
 	private stop(): void {
 		const worker = this.worker!
 		this.worker = undefined
-		const ended = once(worker, 'exit').finally(() => this.ending.delete(ended))
-		this.ending.add(ended)
+		const entry = { worker, ended: once(worker, 'exit').finally(() => this.ending.delete(entry)) }
+		this.ending.add(entry)
 		worker.postMessage({ type: 'end' } satisfies CompileWorkerMessage)
 	}
 }

@@ -30,6 +30,8 @@ interface Draft {
 	heat: number
 	readonly key: number
 	readonly region: CachedRegion
+	/** Its name in the cache, if it came from there. */
+	readonly name?: string
 }
 
 class Client {
@@ -46,6 +48,10 @@ class Client {
 	post(answer: CompilerAnswer): void {
 		this.port.postMessage(answer)
 		Atomics.add(this.posted, 0, 1)
+	}
+
+	close(): void {
+		this.port.close()
 	}
 
 	keepDraft(draft: Draft): void {
@@ -65,8 +71,9 @@ class Compiler {
 	private readonly cache: RegionCache | undefined
 	private readonly requests = new CompileQueue<Client, CompileRequest>()
 	private readonly improvements = new CompileQueue<Client, Draft>()
-	/** To be written to the cache, by key, when there is nothing else to do. */
-	private readonly unwritten: (readonly [key: number, region: CachedRegion])[] = []
+	/** To be written to the cache when there is nothing else to do. */
+	private readonly unwritten: Draft[] = []
+	private readonly clients = new Set<Client>()
 	private isBusy = false
 	private isEnding = false
 
@@ -90,14 +97,23 @@ class Compiler {
 			else this.requests.push(client, message.request)
 			this.wake()
 		})
-		port.on('close', () => {
-			this.requests.drop(client)
-			this.improvements.drop(client)
-		})
+		port.on('close', () => this.disconnect(client))
+		this.clients.add(client)
 	}
 
 	end(): void {
 		this.isEnding = true
+		for (const client of this.clients) this.disconnect(client)
+		this.wake()
+	}
+
+	private disconnect(client: Client): void {
+		if (!this.clients.delete(client)) return
+		client.close()
+		this.requests.drop(client)
+		this.improvements.drop(client)
+		// Not hot, but met again when the same guest boots again.
+		for (const draft of client.drafts.values()) if (draft.name === undefined) this.keep(draft)
 		this.wake()
 	}
 
@@ -134,10 +150,11 @@ class Compiler {
 		const started = performance.now()
 		const found = this.cache?.find(snapshot, target)
 		if (found === undefined) return undefined
-		const { wasm, ...rest } = found.built
-		const optimised = found.machineCode && moduleOf(found.machineCode, wasm)
+		const { name, region } = found
+		const { wasm, ...rest } = region.built
+		const optimised = region.machineCode && moduleOf(region.machineCode, wasm)
 		const module = optimised ?? compileBaseline(wasm)
-		if (optimised === undefined) client.keepDraft({ id, heat, key: keyOf(snapshot), region: found })
+		if (optimised === undefined) client.keepDraft({ id, heat, key: keyOf(snapshot), region, name })
 		const time_ms = performance.now() - started
 		return { ...rest, module, wasmBytes: wasm.length, isOptimised: optimised !== undefined, isCached: true, time_ms }
 	}
@@ -161,14 +178,18 @@ class Compiler {
 		const started = performance.now()
 		const module = compileOptimised(draft.region.built.wasm)
 		client.post({ type: 'optimised', id: draft.id, module, time_ms: performance.now() - started })
-		if (this.cache !== undefined) this.unwritten.push([draft.key, { ...draft.region, machineCode: machineCodeOf(module) }])
+		this.keep({ ...draft, region: { ...draft.region, machineCode: machineCodeOf(module) } })
 		return true
+	}
+
+	private keep(draft: Draft): void {
+		if (this.cache !== undefined) this.unwritten.push(draft)
 	}
 
 	private write(): boolean {
 		const next = this.unwritten.shift()
 		if (next === undefined) return false
-		this.cache!.add(...next)
+		this.cache!.add(next.key, next.region, next.name)
 		return true
 	}
 }

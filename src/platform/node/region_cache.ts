@@ -6,6 +6,7 @@ import type { CodeSnapshot } from '../../x86/translator/code_snapshot.ts'
 import type { BuiltRegion } from '../../x86/translator/region_builder.ts'
 import { regionKey } from '../../x86/translator/region_key.ts'
 import type { Target } from '../../x86/translator/translate.ts'
+import { cacheDirectory } from './cache_directory.ts'
 
 /** A region as it is kept. */
 export interface CachedRegion {
@@ -25,6 +26,11 @@ export interface RegionCacheOptions {
 	readonly limitBytes?: number
 }
 
+/** Where the cache is: `regions` of the user's cache directory; undefined where XENOTYPE_CACHE is `off`. */
+export function regionCacheDirectory(env: NodeJS.ProcessEnv = process.env): string | undefined {
+	return env.XENOTYPE_CACHE === 'off' ? undefined : join(cacheDirectory(env), 'regions')
+}
+
 const LIMIT_BYTES = 128 << 20
 /** What eviction leaves of the limit. */
 const KEPT = 0.75
@@ -33,11 +39,12 @@ const OTHER_VERSIONS = 3
 /** A file that was used is marked as young when it is older than that. */
 const YOUNG_ms = 3600_000
 const DIGEST_BYTES = 32
-const NAME = /^([0-9a-f]{8})_(-?\d+(?:,-?\d+)*)_[0-9a-f]{16}$/
+const NAME = /^([0-9a-f]{8})_(-?\d+(?:,-?\d+)*)_(\d+)(m?)_[0-9a-f]{16}$/
 
 /**
- * Regions on disk, found by their code: `directory/version/KEY_PAGES_DIGEST`, one file each. KEY is regionKey() in hexadecimal, PAGES the numbers of the pages that
- * the region lies in. A file is a SHA-256 digest and what it is of, a V8-serialised CachedRegion.
+ * Regions on disk, found by their code: `directory/version/KEY_PAGES_INSTRUCTIONS_DIGEST`, one file each. KEY is regionKey() in hexadecimal, PAGES the numbers of
+ * the pages that the region lies in; an `m` behind its number of instructions says that there is machine code. A file is a SHA-256 digest and what it is of, a
+ * V8-serialised CachedRegion.
  *
  * Files are written whole under another name and renamed, so several processes may use a directory. A file that cannot be read or is not what its digest says is
  * as good as none, and a directory that cannot be written stays as it is. What was not used for longest goes when there is too much.
@@ -83,27 +90,26 @@ export class RegionCache {
 		return pages
 	}
 
-	/** The largest region that fits the code. */
-	find(snapshot: CodeSnapshot, target: Target): CachedRegion | undefined {
+	/** The region that fits the code, and its name in the cache: the largest, and rather one with its machine code. */
+	find(snapshot: CodeSnapshot, target: Target): { readonly name: string; readonly region: CachedRegion } | undefined {
 		const names = this.names.get(regionKey(snapshot.pages.get(0)!.bytes, snapshot.entry)) ?? []
-		let best: CachedRegion | undefined
-		let file = ''
-		for (const name of names) {
+		for (const name of names.toSorted((a, b) => worth(b) - worth(a))) {
+			if (!pagesOf(name).every((page) => snapshot.pages.has(page))) continue
 			const region = this.read(name)
 			if (region === undefined || !fits(region, snapshot, target)) continue
-			if (best !== undefined && best.built.instructions >= region.built.instructions) continue
-			best = region
-			file = name
+			this.markYoung(name)
+			return { name, region }
 		}
-		if (best !== undefined) this.markYoung(file)
-		return best
+		return undefined
 	}
 
-	/** Keeps a region; `key` is the regionKey() of its entry point. */
-	add(key: number, region: CachedRegion): void {
+	/** Keeps a region, in the place of the one that is named; `key` is the regionKey() of its entry point. */
+	add(key: number, region: CachedRegion, instead?: string): void {
 		const content = serialize(region)
 		const digest = createHash('sha256').update(content).digest()
-		const name = `${key.toString(16).padStart(8, '0')}_${region.built.pages.join(',')}_${digest.toString('hex', 0, 8)}`
+		const { pages, instructions } = region.built
+		const worth = `${instructions}${region.machineCode === undefined ? '' : 'm'}`
+		const name = `${key.toString(16).padStart(8, '0')}_${pages.join(',')}_${worth}_${digest.toString('hex', 0, 8)}`
 		const path = join(this.directory, name)
 		const temporary = `${path}.${process.pid}`
 		try {
@@ -114,6 +120,7 @@ export class RegionCache {
 			rmSync(temporary, { force: true })
 			return
 		}
+		if (instead !== undefined && instead !== name) this.forget(instead)
 		this.register(name)
 		this.bytes += DIGEST_BYTES + content.length
 		if (this.bytes > this.limitBytes) this.trim()
@@ -177,6 +184,11 @@ export class RegionCache {
 			this.bytes -= size
 		}
 	}
+}
+
+function worth(name: string): number {
+	const [, , , instructions, hasMachineCode] = NAME.exec(name)!
+	return Number(instructions) + (hasMachineCode ? 0.5 : 0)
 }
 
 function pagesOf(name: string): number[] {

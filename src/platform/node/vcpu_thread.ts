@@ -20,10 +20,21 @@ export type VcpuWorkerMessage =
 	| { readonly type: 'report'; readonly lines: readonly string[] }
 	| { readonly type: 'shutdown'; readonly reason: number; readonly crashReason?: string | undefined }
 
+export interface VcpuThreadOptions {
+	/** Directory of the translation cache; undefined: none. */
+	readonly regionCache?: string | undefined
+}
+
+export interface NodeVcpuThreads extends VcpuThreads {
+	/** After the last vCPU has ended: resolves when the translation cache has been written. */
+	close(): Promise<void>
+}
+
 /** vCPUs as worker threads of this process. `core` is the compiled processor, `clockOrigin_ms` this thread's performance.timeOrigin. */
-export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number): VcpuThreads {
-	const compilers = new CompileThread({ core, cacheDirectory: undefined })
+export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number, options: VcpuThreadOptions = {}): NodeVcpuThreads {
+	const compilers = new CompileThread({ core, cacheDirectory: options.regionCache })
 	return {
+		close: () => compilers.close(),
 		start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread {
 			const compiler = compilers.lease()
 			const workerData: VcpuWorkerData = { request, core, clockOrigin_ms, compiler: compiler.connection }

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import type { CodeSnapshot } from '../../x86/translator/code_snapshot.ts'
+import type { CompileReply, CompileRequest } from '../../x86/translator/compiler.ts'
+import { CompileThread } from './compile_thread.ts'
+import { loadCore } from './load_core.ts'
+import { WorkerCompiler } from './region_compiler.ts'
+
+/** add $1,%rax; dec %rcx; jnz to the start; ud2. */
+const LOOP = Uint8Array.of(0x48, 0x83, 0xc0, 1, 0x48, 0xff, 0xc9, 0x75, 0xf7, 0x0f, 0x0b)
+const TARGET = { memoryPages: 1040, state: 0x10_0000, tlbEntries: 2048 }
+
+function snapshot(code: Uint8Array): CodeSnapshot {
+	const bytes = new Uint8Array(4096)
+	bytes.set(code, 0x20)
+	return { entry: 0x20, pages: new Map([[0, { bytes, entries: [] }]]), options: {} }
+}
+const request = (id: number, code: Uint8Array): CompileRequest => ({
+	id,
+	snapshot: snapshot(code),
+	target: TARGET,
+	heat: 2,
+	cachedOnly: false,
+})
+
+async function next(compiler: WorkerCompiler): Promise<CompileReply> {
+	for (;;) {
+		const reply = compiler.receive()
+		if (reply !== undefined) return reply
+		await setTimeout(1)
+	}
+}
+
+test('the compile worker answers with a region, makes it better when it is met again, and finds it in its cache next time', async () => {
+	const cacheDirectory = mkdtempSync(join(tmpdir(), 'xenotype-compile-'))
+	const thread = new CompileThread({ core: await loadCore(), cacheDirectory })
+	const lease = thread.lease()
+	const compiler = new WorkerCompiler(lease.connection)
+	compiler.request(request(7, LOOP))
+	const first = await next(compiler)
+	assert.ok(first.type === 'region' && first.region !== undefined && first.id === 7)
+	assert.deepEqual([first.region.instructions, first.region.isOptimised, first.region.isCached], [3 + 1, false, false])
+	compiler.hotter(7, 4)
+	const second = await next(compiler)
+	assert.ok(second.type === 'optimised' && second.id === 7)
+	lease.release()
+	await thread.close()
+
+	const again = thread.lease()
+	const other = new WorkerCompiler(again.connection)
+	other.request(request(1, LOOP))
+	const cached = await next(other)
+	assert.ok(cached.type === 'region' && cached.region !== undefined)
+	assert.deepEqual([cached.region.isCached, cached.region.isOptimised], [true, true])
+	assert.deepEqual(other.cachedPages(snapshot(LOOP).pages.get(0)!.bytes, 0x20), [0])
+	assert.equal(other.cachedPages(snapshot(LOOP).pages.get(0)!.bytes, 0x24), undefined)
+	again.release()
+	await thread.close()
+	rmSync(cacheDirectory, { recursive: true })
+})
+
+test('what nothing can be made of is answered with nothing, and the worker ends with the last lease', async () => {
+	const thread = new CompileThread({ core: await loadCore(), cacheDirectory: undefined })
+	const [one, two] = [thread.lease(), thread.lease()]
+	const compiler = new WorkerCompiler(two.connection)
+	one.release()
+	one.release()
+	compiler.request(request(1, Uint8Array.of(0x06)))
+	assert.deepEqual(await next(compiler), { type: 'region', id: 1, region: undefined })
+	two.release()
+	await thread.close()
+})
+
+test('a cache that cannot be written changes nothing', async () => {
+	const thread = new CompileThread({ core: await loadCore(), cacheDirectory: '/dev/null/regions' })
+	const lease = thread.lease()
+	const compiler = new WorkerCompiler(lease.connection)
+	compiler.request(request(1, LOOP))
+	const reply = await next(compiler)
+	assert.ok(reply.type === 'region' && reply.region !== undefined)
+	lease.release()
+	await thread.close()
+})

@@ -1,0 +1,160 @@
+// When regions are installed, and when they are not: a processor with a few pages of code, and a compiler that answers when the test says so.
+import assert from 'node:assert/strict'
+import { before, test } from 'node:test'
+import * as L from '../../src/x86/core/layout.ts'
+import { Cpu, RAX, RCX } from '../../src/x86/cpu.ts'
+import { MachineMemory } from '../../src/x86/machine_memory.ts'
+import { type CompileReply, type CompileRequest, LocalCompiler, type RegionCompiler } from '../../src/x86/translator/compiler.ts'
+import { Translator, type TranslatorOptions } from '../../src/x86/translator/translator.ts'
+import { loadCore } from './core.ts'
+
+const CODE_VA = 0x40_0000
+const CODE_FRAME = 8
+const PAGE = 4096
+const BUDGET = 1000
+/** add $N,%rax; dec %rcx; jnz to the start; ud2. */
+const loop = (n: number) => Uint8Array.of(0x48, 0x83, 0xc0, n, 0x48, 0xff, 0xc9, 0x75, 0xf7, 0x0f, 0x0b)
+
+let core: WebAssembly.Module
+before(async () => {
+	core = await loadCore()
+})
+
+class LateCompiler implements RegionCompiler {
+	readonly requests: CompileRequest[] = []
+	readonly hotter = () => {}
+	private readonly local: LocalCompiler
+	private readonly arrived: CompileReply[] = []
+
+	constructor(cpu: Cpu) {
+		this.local = new LocalCompiler({ core: cpu.regions!, memory: cpu.machine.memory, at: cpu.regions!.regionArena.value >>> 0 })
+	}
+	request(request: CompileRequest): void {
+		this.requests.push(request)
+	}
+	cachedPages(): undefined {}
+	receive(): CompileReply | undefined {
+		return this.arrived.shift()
+	}
+	answer(): void {
+		const { id, snapshot, target } = this.requests.shift()!
+		this.arrived.push({ type: 'region', id, region: this.local.compile(snapshot, target) })
+	}
+}
+
+/** A processor with `pages` pages of code, from CODE_VA on. */
+class Machine {
+	readonly cpu: Cpu
+	readonly compiler: LateCompiler
+	readonly translator: Translator
+	private readonly machine = new MachineMemory({ ramFrames: 32, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
+
+	constructor({ pages = 1, ...options }: TranslatorOptions & { readonly pages?: number } = {}) {
+		const { machine } = this
+		const view = new DataView(machine.memory.buffer)
+		const entry = (table: number, index: number, frame: number) =>
+			view.setBigUint64(machine.frameAddress(table) + index * 8, BigInt(frame * PAGE + 0x27), true)
+		for (const [table, index] of [1, 2, 3].map((level) => [level, level === 3 ? 2 : 0] as const)) entry(table, index, table + 1)
+		for (let page = 0; page < pages; page++) entry(4, page, CODE_FRAME + page)
+		const host = { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction: () => {} }
+		this.cpu = Cpu.instantiate(machine, 0, core, host)
+		this.cpu.setKernelRoot(1)
+		this.cpu.setUserRoot(1)
+		this.cpu.setKernelMode(false)
+		this.cpu.setField(L.CPU_CODE64, 1)
+		this.compiler = new LateCompiler(this.cpu)
+		this.translator = new Translator(this.cpu, { compiler: this.compiler, ...options })
+	}
+
+	/** As somebody else than the guest does. */
+	write(offset: number, bytes: Uint8Array): void {
+		this.machine.u8.set(bytes, this.machine.frameAddress(CODE_FRAME) + offset)
+		for (let at = offset; at < offset + bytes.length; at++) this.cpu.invalidateFrame(CODE_FRAME + Math.floor(at / PAGE))
+	}
+
+	/** Runs the loop at an offset `count` times, with a sample at each spent budget; what it has added to RAX. */
+	run(offset: number, count = 10_000): number {
+		const { cpu } = this
+		cpu.rip = CODE_VA + offset
+		cpu.set(RAX, 0)
+		cpu.set(RCX, count)
+		for (let exit = cpu.run(BUDGET); exit === L.EXIT_BUDGET; exit = cpu.run(BUDGET)) this.translator.sample()
+		return cpu.get(RAX)
+	}
+}
+
+test('hot code is requested once, and runs translated when the answer has come', () => {
+	const machine = new Machine()
+	machine.write(0, loop(1))
+	assert.equal(machine.run(0), 10_000)
+	assert.equal(machine.compiler.requests.length, 1)
+	assert.equal(machine.translator.statistics.pending, 1)
+	machine.compiler.answer()
+	assert.equal(machine.run(0), 10_000)
+	const { regions, pending, stale } = machine.translator.statistics
+	assert.deepEqual({ regions, pending, stale }, { regions: 1, pending: 0, stale: 0 })
+	assert.notEqual(machine.cpu.regions!.regionAt(CODE_FRAME * PAGE), 0)
+})
+
+test('a region that comes after its code has changed is not installed', () => {
+	const machine = new Machine()
+	machine.write(0, loop(1))
+	machine.run(0)
+	machine.write(0, loop(3))
+	machine.compiler.answer()
+	assert.equal(machine.run(0), 30_000)
+	assert.equal(machine.translator.statistics.stale, 1)
+	assert.equal(machine.translator.statistics.regions, 0)
+})
+
+test('a region of two pages is not installed when only the further page has changed', () => {
+	const machine = new Machine({ pages: 2 })
+	const at = PAGE - 4
+	machine.write(at, loop(1))
+	machine.run(at)
+	assert.deepEqual([...machine.compiler.requests[0]!.snapshot.pages.keys()].sort(), [0, 1])
+	// jnz becomes jmp to the UD2 behind it.
+	machine.write(PAGE + 3, Uint8Array.of(0xeb, 0))
+	machine.compiler.answer()
+	machine.translator.sample()
+	assert.equal(machine.run(at), 1)
+	assert.equal(machine.translator.statistics.stale, 1)
+})
+
+test('a region whose bytes come back is used again', () => {
+	const machine = new Machine()
+	machine.write(0, loop(1))
+	machine.run(0)
+	machine.compiler.answer()
+	machine.run(0)
+	machine.write(0, loop(2))
+	machine.write(0, loop(1))
+	assert.equal(machine.run(0), 10_000)
+	const { regions, reused } = machine.translator.statistics
+	assert.deepEqual({ regions, reused }, { regions: 1, reused: 1 })
+})
+
+test('regions beyond the limit push out those not seen for longest, and everything still runs', () => {
+	const machine = new Machine({ limits: { regions: 2, wasmBytes: 1 << 20 }, pages: 4 })
+	for (let page = 0; page < 4; page++) machine.write(page * PAGE, loop(page + 1))
+	for (let page = 0; page < 4; page++) {
+		machine.run(page * PAGE)
+		machine.compiler.answer()
+		assert.equal(machine.run(page * PAGE), (page + 1) * 10_000)
+	}
+	const { regions, evictions } = machine.translator.statistics
+	assert.equal(regions, 4)
+	assert.ok(evictions >= 2)
+	assert.equal(machine.cpu.regions!.regionAt(CODE_FRAME * PAGE), 0)
+	assert.notEqual(machine.cpu.regions!.regionAt((CODE_FRAME + 3) * PAGE), 0)
+	for (let page = 0; page < 4; page++) assert.equal(machine.run(page * PAGE), (page + 1) * 10_000)
+})
+
+test('a region larger than all room is not taken in', () => {
+	const machine = new Machine({ limits: { regions: 2, wasmBytes: 10 } })
+	machine.write(0, loop(1))
+	machine.run(0)
+	machine.compiler.answer()
+	assert.equal(machine.run(0), 10_000)
+	assert.equal(machine.translator.statistics.regions, 0)
+})
