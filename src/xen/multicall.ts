@@ -1,6 +1,6 @@
 import { XEN_EFAULT, XEN_EINVAL } from '../abi/errno.ts'
 import { __HYPERVISOR_iret, __HYPERVISOR_multicall, multicall_entry } from '../abi/xen.ts'
-import { copyFromGuest, copyToGuest } from './guest_access.ts'
+import { readWords, writeWords } from './guest_access.ts'
 import { argNumber, argU32, type HypercallArgs, setArg } from './hypercall_args.ts'
 import { HYPERCALL_NO_RESULT, HYPERCALL_PREEMPTED, type HypercallHandler, type HypercallRow } from './hypercall_row.ts'
 import type { VcpuContext } from './vcpu.ts'
@@ -9,6 +9,10 @@ import type { VcpuContext } from './vcpu.ts'
 type Dispatch = (vcpu: VcpuContext, number: number, args: HypercallArgs) => number
 
 const at = multicall_entry.at
+/** The entry being served, and its arguments: one thread has one vCPU, and lists are not nested. */
+const entry = new Uint32Array(multicall_entry.size / 4)
+const callArgs = entry.subarray(at.args >> 2, (at.args >> 2) + 12)
+const resultWords = entry.subarray(at.result >> 2, (at.result >> 2) + 2)
 
 /** A list of hypercalls, each result written to its own entry. -EFAULT when an entry cannot be read or its result written. */
 function multicall(dispatch: Dispatch, vcpu: VcpuContext, args: HypercallArgs): number {
@@ -17,34 +21,26 @@ function multicall(dispatch: Dispatch, vcpu: VcpuContext, args: HypercallArgs): 
 	for (let i = 0; i < count; i++) {
 		const address = list + i * multicall_entry.size
 		if (i > 0 && vcpu.preemptPending()) return resumeAt(args, address, count - i)
-		const entry = copyFromGuest(vcpu.cpu, address, multicall_entry.size)
-		if (!entry) return -XEN_EFAULT
-		const words = new Uint32Array(entry.buffer)
-		const number = words[at.op >> 2] as number
-		const callArgs = words.slice(at.args >> 2, (at.args >> 2) + 12)
+		if (!readWords(vcpu.cpu, address, entry)) return -XEN_EFAULT
+		const number = entry[at.op >> 2] as number
 		// op is an unsigned long: a value above 32 bits is no hypercall. Nested lists are refused, as in Xen.
 		const result =
-			words[(at.op >> 2) + 1] !== 0
+			entry[(at.op >> 2) + 1] !== 0
 				? dispatch(vcpu, -1, callArgs)
 				: number === __HYPERVISOR_multicall
 					? -XEN_EINVAL
 					: dispatch(vcpu, number, callArgs)
 		if (result === HYPERCALL_NO_RESULT) return result
 		if (result === HYPERCALL_PREEMPTED) {
-			words.set(callArgs, at.args >> 2)
-			return copyToGuest(vcpu.cpu, address, entry) ? resumeAt(args, address, count - i) : -XEN_EFAULT
+			return writeWords(vcpu.cpu, address, entry, entry.length) ? resumeAt(args, address, count - i) : -XEN_EFAULT
 		}
-		writeResult(words, result)
-		const written = copyToGuest(vcpu.cpu, address + at.result, entry.subarray(at.result, at.result + 8))
+		resultWords[0] = result
+		resultWords[1] = Math.floor(result / 4294967296)
+		const written = writeWords(vcpu.cpu, address + at.result, resultWords, 2)
 		if (number === __HYPERVISOR_iret) return result
 		if (!written) return -XEN_EFAULT
 	}
 	return 0
-}
-
-function writeResult(words: Uint32Array, result: number): void {
-	words[at.result >> 2] = result
-	words[(at.result >> 2) + 1] = Math.floor(result / 4294967296)
 }
 
 function resumeAt(args: HypercallArgs, address: number, left: number): number {
