@@ -19,6 +19,9 @@ import { openRunDir } from './rundir.ts'
 /** Without domains and connections for this long, the hypervisor ends by itself. */
 const IDLE_EXIT_MS = 10_000
 
+/** How long connections to a domain's rings and console may take to let go of a domain that is gone: its memory is garbage only then. */
+const LET_GO_MS = 500
+
 /** The hypervisor's process from its first line to its last: never returns. */
 export async function runHypervisor(): Promise<never> {
 	const rundir = openRunDir()
@@ -56,8 +59,7 @@ export async function runHypervisor(): Promise<never> {
 	xen.onEvent(({ type }) => {
 		if (type !== 'destroyed') return
 		rearm()
-		// Not before whoever tells of it has let go of the domain.
-		setImmediate(collectGarbageSoon)
+		setTimeout(collectGarbageSoon, LET_GO_MS)
 	})
 	const server = new XenServer({ xen, bootId, pid: process.pid, rings: storeRings(xen, setImmediate), onToolstacks: rearm })
 	const listener = await listenXen(server, rundir.hypervisor.socket)
