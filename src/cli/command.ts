@@ -18,6 +18,9 @@ export interface CommandContext {
 	complain(line: string): void
 }
 
+/** For every command that lists something. */
+export const JSON_OPTION: OptionSpec = { short: '', long: 'json', help: 'As JSON, for programs.' }
+
 /** One subcommand. The help, the parser and the completion of names all come from this table's rows. */
 export interface Command {
 	readonly name: string

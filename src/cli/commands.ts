@@ -1,56 +1,16 @@
 import { UserError } from '../base/errors.ts'
-import { prettySxp } from '../toolstack/sxp.ts'
 import type { Command, CommandContext } from './command.ts'
 import { ALL_COMMANDS } from './command_names.ts'
 import { attachConsole, describeEnd } from './console.ts'
 import { CREATE } from './create.ts'
 import { commandHelp, longHelp, shortHelp } from './help.ts'
+import { DEBUG_KEYS, DMESG, INFO, LOG } from './host.ts'
+import { LIST, UPTIME, VCPU_LIST } from './list.ts'
 import { lookUp } from './lookup.ts'
+import { DELETE, NEW, RESUME, START, SUSPEND } from './managed.ts'
 import { type ParsedArguments, UsageError } from './options.ts'
 import { REBOOT, SHUTDOWN } from './shutdown.ts'
-import { infoRow, listHeading, listRow } from './tables.ts'
 import { UNBUILT_COMMANDS } from './unbuilt_commands.ts'
-
-const LIST: Command = {
-	name: 'list',
-	args: '[options] [Domain, ...]',
-	help: 'List all domains, or some.',
-	options: [
-		{ short: 'l', long: 'long', help: 'All there is to know, as SXP.' },
-		{ short: '', long: 'label', help: 'With security labels.' },
-		{ short: '', long: 'state', value: '<state>', help: 'Only domains in this state.' },
-		{ short: 'v', long: 'vcpus', help: 'Deprecated: see vcpu-list.' },
-	],
-	usageOnFault: true,
-	async run(context, args) {
-		const state = args.options.get('state') ?? 'all'
-		if (state !== 'all' && args.positional.length > 0) {
-			throw new UsageError('You may specify either a state or a particular VM, but not both')
-		}
-		if (args.options.has('label')) throw new UserError("'xm list --label' cannot act: security labels are not supported yet.")
-		if (args.options.has('vcpus')) throw new UserError("'xm list -v' cannot act: xm vcpu-list is not built yet.")
-		const wanted = stateFilter(String(state))
-		const client = await context.connect()
-		const named = await Promise.all(args.positional.map((reference) => client.domain(reference)))
-		if (args.options.has('long')) {
-			const domains = args.positional.length > 0 ? named : await client.listLong()
-			for (const domain of domains.filter(wanted)) context.print(prettySxp(domain.sxp))
-			return 0
-		}
-		const domains = args.positional.length > 0 ? named : await client.list()
-		context.print(listHeading())
-		for (const domain of domains.filter(wanted)) context.print(listRow(domain))
-		return 0
-	},
-}
-
-function stateFilter(state: string): (domain: { readonly state: string }) => boolean {
-	if (state === 'all') return () => true
-	if (state === 'halted' || state === 'suspended') return () => false
-	if (state === 'paused') return (domain) => domain.state.includes('p')
-	if (state === 'running') return (domain) => !/[psc]/.test(domain.state)
-	throw new UsageError(`--state=${state} is not valid: it must be one of all, halted, paused, running, suspended`)
-}
 
 const CONSOLE: Command = {
 	name: 'console',
@@ -74,52 +34,6 @@ const CONSOLE: Command = {
 			if (args.options.has('quiet') && error instanceof UserError && error.code === 'no-such-domain') return 1
 			throw error
 		}
-	},
-}
-
-const INFO: Command = {
-	name: 'info',
-	args: '[-c|--config]',
-	help: 'Show facts about this host and its hypervisor.',
-	options: [{ short: 'c', long: 'config', help: "The daemon's settings instead." }],
-	arity: [0, 1],
-	usageOnFault: true,
-	async run(context, args) {
-		if (args.positional.length > 0) throw new UsageError('No parameter required')
-		if (args.options.has('config')) throw new UserError("'xm info -c' cannot act: the daemon has no settings file yet.")
-		const client = await context.connect()
-		for (const [name, value] of await client.host()) context.print(infoRow(name, value))
-		return 0
-	},
-}
-
-const DMESG: Command = {
-	name: 'dmesg',
-	args: '[-c|--clear]',
-	help: "Print the hypervisor's log.",
-	options: [{ short: 'c', long: 'clear', help: 'Empty the log as well.' }],
-	arity: [0, 1],
-	usageOnFault: true,
-	async run(context, args) {
-		if (args.positional.length > 0) throw new UsageError('No parameter required')
-		const client = await context.connect()
-		context.stdout.write(await client.hypervisorLog(args.options.has('clear')))
-		return 0
-	},
-}
-
-const DEBUG_KEYS: Command = {
-	name: 'debug-keys',
-	args: '<Keys>',
-	help: "Have the hypervisor write its state to its log (xm dmesg); 'h' lists the keys.",
-	options: [],
-	arity: [1, 1],
-	usageOnFault: true,
-	async run(context, args) {
-		const [keys] = args.positional as [string]
-		const client = await context.connect()
-		await client.debugKeys(keys)
-		return 0
 	},
 }
 
@@ -163,12 +77,27 @@ function onDomain(
 	}
 }
 
+const RENAME: Command = {
+	name: 'rename',
+	args: '<Domain> <NewDomainName>',
+	help: 'Give a domain another name.',
+	options: [],
+	arity: [2, 2],
+	usageOnFault: true,
+	async run(context, args) {
+		const [reference, name] = args.positional as [string, string]
+		await (await context.connect()).rename(reference, name)
+		return 0
+	},
+}
+
 const BUILT: readonly Command[] = [
 	CONSOLE,
 	CREATE,
 	onDomain('destroy', '<Domain>', 'End a domain at once.', (_context, client, reference) => client.destroy(reference)),
 	DMESG,
 	DEBUG_KEYS,
+	DELETE,
 	onDomain('domid', '<DomainName>', "Print a domain's number.", async (context, client, name) => {
 		context.print(String((await client.domain(name)).domid ?? 'None'))
 	}),
@@ -178,9 +107,18 @@ const BUILT: readonly Command[] = [
 	HELP,
 	INFO,
 	LIST,
+	LOG,
+	NEW,
 	onDomain('pause', '<Domain>', "Stop a domain's processors.", (_context, client, reference) => client.pause(reference)),
 	REBOOT,
+	RENAME,
+	onDomain('reset', '<Domain>', 'End a domain at once and start it anew.', (_context, client, reference) => client.reset(reference)),
+	RESUME,
 	SHUTDOWN,
+	START,
+	SUSPEND,
+	UPTIME,
+	VCPU_LIST,
 	onDomain('unpause', '<Domain>', "Let a domain's processors run again.", (_context, client, reference) => client.unpause(reference)),
 ]
 

@@ -2,32 +2,40 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { hostname, machine, release, type, version } from 'node:os'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
+import type { CreateReply } from '../daemon/api.ts'
 import type { XendClient } from '../sdk/client.ts'
-import { ConfigValueError, checkConfig, overrideValue } from '../toolstack/config.ts'
+import { ConfigValueError, type ConfigValues, checkConfig, overrideValue } from '../toolstack/config.ts'
 import { type Assignment, ConfigError, type ConfigHost, type ConfigValue, parseConfig } from '../toolstack/config_parser.ts'
 import { configSxp } from '../toolstack/domain_record.ts'
 import { prettySxp } from '../toolstack/sxp.ts'
 import type { Command, CommandContext } from './command.ts'
 import { attachConsole, describeEnd, endedWell } from './console.ts'
-import { type ParsedArguments, splitOnce, UsageError } from './options.ts'
+import { type OptionSpec, type ParsedArguments, splitOnce, UsageError } from './options.ts'
 
 const PATH_VARIABLES = ['kernel', 'ramdisk']
+
+/** Of every command that reads a configuration file. */
+export const CONFIG_OPTIONS: readonly OptionSpec[] = [
+	{ short: 'h', long: 'help', help: 'Print this help.' },
+	{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
+	{
+		short: '',
+		long: 'path',
+		value: 'PATH',
+		help: 'Directories, separated by colons, in which to look for the configuration file (default .:/etc/xen).',
+	},
+	{ short: 'f', long: 'defconfig', value: 'FILE', help: 'The configuration file, when it is not the first argument.' },
+]
+
+export const DRYRUN: OptionSpec = { short: 'n', long: 'dryrun', help: 'Print the resulting configuration as SXP and create nothing.' }
 
 export const CREATE: Command = {
 	name: 'create',
 	args: '<ConfigFile> [options] [vars]',
 	help: 'Create a domain from a configuration file.',
 	options: [
-		{ short: 'h', long: 'help', help: 'Print this help.' },
-		{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
-		{
-			short: '',
-			long: 'path',
-			value: 'PATH',
-			help: 'Directories, separated by colons, in which to look for the configuration file (default .:/etc/xen).',
-		},
-		{ short: 'f', long: 'defconfig', value: 'FILE', help: 'The configuration file, when it is not the first argument.' },
-		{ short: 'n', long: 'dryrun', help: 'Print the resulting configuration as SXP and create nothing.' },
+		...CONFIG_OPTIONS,
+		DRYRUN,
 		{ short: 'p', long: 'paused', help: 'Leave the domain paused.' },
 		{ short: 'c', long: 'console_autoconnect', help: "Attach to the domain's console." },
 	],
@@ -36,6 +44,14 @@ export const CREATE: Command = {
 }
 
 async function runCreate(context: CommandContext, args: ParsedArguments): Promise<number> {
+	const values = readConfiguration(context, args)
+	if (values === undefined) return 0
+	const client = await context.connect()
+	return runStarted(context, client, args, (paused) => client.create({ values, paused }))
+}
+
+/** The checked variables of the configuration that the words name; undefined when it was only to be printed. Prints warnings. */
+export function readConfiguration(context: CommandContext, args: ParsedArguments): ConfigValues | undefined {
 	const quiet = args.options.has('quiet')
 	const { file, overrides } = splitWords(args)
 	const path = findConfig(context, file, String(args.options.get('path') ?? '.:/etc/xen'))
@@ -45,14 +61,23 @@ async function runCreate(context: CommandContext, args: ParsedArguments): Promis
 	if (!quiet) for (const warning of warnings) context.complain(`Warning: ${warning}`)
 	if (args.options.has('dryrun')) {
 		context.print(prettySxp(configSxp(config)))
-		return 0
+		return undefined
 	}
-	const client = await context.connect()
-	const plain = Object.fromEntries([...values].map(([key, { value }]) => [key, value]))
+	return Object.fromEntries([...values].map(([key, { value }]) => [key, value]))
+}
+
+/** Starts a domain as -p, -c and -q say, and follows its console with -c. Returns the exit status. */
+export async function runStarted(
+	context: CommandContext,
+	client: XendClient,
+	args: ParsedArguments,
+	start: (paused: boolean) => Promise<CreateReply>,
+): Promise<number> {
+	const quiet = args.options.has('quiet')
 	const paused = args.options.has('paused')
 	const watched = args.options.has('console_autoconnect')
 	// With its console the domain starts once somebody listens: however short its life, nothing of it is missed.
-	const { domain } = await client.create({ values: plain, paused: paused || watched })
+	const { domain } = await start(paused || watched)
 	if (!quiet) context.print(`Started domain ${domain.name} (id=${domain.domid})`)
 	if (!watched) return 0
 	const unpause = () => (paused ? Promise.resolve() : client.unpause(String(domain.domid)))

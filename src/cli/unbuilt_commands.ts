@@ -1,7 +1,6 @@
 import { UserError } from '../base/errors.ts'
 import type { Command } from './command.ts'
 
-const NO_MANAGED = 'domains are not kept while they do not run'
 const NO_DISKS = 'block devices are not supported yet'
 const NO_NETWORK = 'network devices are not supported yet'
 const NO_VNET = 'virtual networks across hosts are not supported'
@@ -15,27 +14,17 @@ const NO_TOOL = 'it is not built yet'
 /** xm's other commands: known by name, and each says in one sentence why it can't act. */
 const ROWS: readonly (readonly [name: string, args: string, help: string, why: string])[] = [
 	['vncviewer', '[--[vncviewer-]autopass] <Domain>', "View a domain's graphical display.", 'there is no graphical display'],
-	['new', '<ConfigFile> [options] [vars]', 'Keep a domain for later starts.', NO_MANAGED],
-	['delete', '<DomainName>', 'Forget a kept domain.', NO_MANAGED],
-	['start', '<DomainName>', 'Start a kept domain.', NO_MANAGED],
-	['suspend', '<DomainName>', 'Suspend a kept domain.', NO_MANAGED],
-	['resume', '<DomainName>', 'Resume a kept domain.', NO_MANAGED],
 	['dump-core', '[-L|--live] [-C|--crash] [-R|--reset] <Domain> [Filename]', "Write a domain's memory to a core file.", NO_TOOL],
 	['mem-max', '<Domain> <Mem>', 'Set the most memory a domain may have.', "a domain's memory cannot be changed yet"],
 	['mem-set', '<Domain> <Mem>', "Set a domain's memory.", "a domain's memory cannot be changed yet"],
 	['migrate', '<Domain> <Host>', 'Move a domain to another host.', NO_SAVE],
-	['rename', '<Domain> <NewDomainName>', 'Give a domain another name.', NO_TOOL],
-	['reset', '<Domain>', 'Reset a domain.', NO_TOOL],
 	['restore', '<CheckpointFile> [-p]', 'Bring back a saved domain.', NO_SAVE],
 	['save', '[-c] <Domain> <CheckpointFile>', 'Save a domain to a file.', NO_SAVE],
 	['sysrq', '<Domain> <letter>', 'Send a sysrq to a domain.', NO_TOOL],
 	['trigger', '<Domain> <nmi|reset|init|s3resume|power> [<VCPU>]', 'Send a trigger to a domain.', NO_TOOL],
 	['top', '', 'Watch the host and its domains.', NO_TOOL],
-	['uptime', '[-s] [Domain, ...]', 'Show how long domains have run.', NO_TOOL],
-	['vcpu-list', '[Domain, ...]', "List domains' virtual processors.", NO_TOOL],
 	['vcpu-pin', '<Domain> <VCPU|all> <CPUs|all>', 'Set which CPUs a virtual processor may use.', NO_SCHEDULER],
 	['vcpu-set', '<Domain> <vCPUs>', 'Set how many virtual processors a domain uses.', 'a domain has one virtual processor for now'],
-	['log', '', "Print the daemon's log.", NO_TOOL],
 	['serve', '', "Offer the daemon's interface over stdio.", NO_TOOL],
 	['sched-credit', '[-d <Domain> [-w[=WEIGHT]|-c[=CAP]]]', "Show or set the credit scheduler's parameters.", NO_SCHEDULER],
 	['sched-sedf', '<Domain> [options]', "Show or set the SEDF scheduler's parameters.", NO_SCHEDULER],

@@ -2,20 +2,28 @@ import type { ConfigValues } from '../toolstack/config.ts'
 import type { DomainInfo, LiveDomainInfo } from '../toolstack/domain_record.ts'
 import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
 import type { Sxp } from '../toolstack/sxp.ts'
+import type { VcpuState } from '../xenctrl/interface.ts'
 
 /**
  * The daemon's API: HTTP and JSON over the Unix socket of the run directory.
  *
  *   GET  /v1/daemon                                        DaemonInfo
  *   POST /v1/daemon/stop         StopRequest               {}
+ *   GET  /v1/daemon/log                                    {log}: what the newest of its log files has
+ *   GET  /v1/daemon/settings                               HostInfo
  *   GET  /v1/host                                          HostInfo
+ *   GET  /v1/vcpus                                         DomainVcpus[], domain 0 first
  *   GET  /v1/hypervisor/log[?clear=1]                      {log}
  *   POST /v1/hypervisor/debug-keys                        DebugKeysRequest   {}; what they wrote is in the log then
  *   GET  /v1/events                                        DomainEvent, one JSON a line; {"type":"listening"} first
  *   GET  /v1/domains[?long=1]                              DomainInfo[] or DomainDetail[]; domain 0 first
  *   POST /v1/domains             CreateRequest             CreateReply
+ *   POST /v1/definitions         DefineRequest             DefineReply: a managed domain, halted
  *   GET  /v1/domains/REF                                   DomainDetail; REF is a name or a number
- *   POST /v1/domains/REF/pause, unpause, destroy           {}
+ *   POST /v1/domains/REF/pause, unpause, destroy, reset    {}
+ *   POST /v1/domains/REF/delete, suspend, resume           {}; managed domains
+ *   POST /v1/domains/REF/start   StartRequest              CreateReply; managed domains
+ *   POST /v1/domains/REF/rename  RenameRequest             {}
  *   POST /v1/domains/REF/shutdown ShutdownBody             {}
  *   GET  /v1/domains/REF/console  Upgrade                  see console_frames.ts; by number also for a while after the domain's end
  *
@@ -46,10 +54,28 @@ export interface DomainDetail extends DomainInfo {
 	readonly sxp: Sxp
 }
 
-export interface CreateRequest {
-	readonly values: ConfigValues
+/** The lines of `xm vcpu-list` of one domain. */
+export interface DomainVcpus {
+	readonly name: string
+	/** Null for a managed domain that is halted: its vCPUs are those it is configured to have. */
+	readonly domid: number | null
+	readonly vcpus: readonly VcpuState[]
+}
+
+export interface StartRequest {
 	readonly paused?: boolean
 }
+
+export interface DefineRequest {
+	readonly values: ConfigValues
+}
+
+export interface DefineReply {
+	readonly domain: DomainInfo
+	readonly warnings: string[]
+}
+
+export interface CreateRequest extends DefineRequest, StartRequest {}
 
 export interface CreateReply {
 	readonly domain: LiveDomainInfo
@@ -62,6 +88,10 @@ export interface DebugKeysRequest {
 }
 
 export const MAX_DEBUG_KEYS = 64
+
+export interface RenameRequest {
+	readonly name: string
+}
 
 export interface ShutdownBody {
 	readonly request: ShutdownRequest

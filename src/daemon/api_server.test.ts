@@ -163,3 +163,12 @@ test('stop destroys the domains if it is told to', async () => {
 	await xend.daemon.ended
 	assert.equal(xend.xen.last.destroyed, true)
 })
+
+test('a daemon that is told to stop ends though its hypervisor is lost before its domains have stopped', async () => {
+	await using xend = await TestDaemon.start()
+	await xend.client.create({ values: { ...web, on_xend_stop: 'shutdown' } })
+	await xend.client.stop()
+	await until('the guest is asked', () => xend.xen.last.requests.length === 1)
+	xend.loseHypervisor()
+	await xend.daemon.ended
+})

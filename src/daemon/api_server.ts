@@ -5,17 +5,31 @@ import { type DomainInfo, domainSxp } from '../toolstack/domain_record.ts'
 import { isDomain0, type Lifecycle, NoSuchDomain } from '../toolstack/lifecycle.ts'
 import type { Sxp } from '../toolstack/sxp.ts'
 import { NoDomain } from '../xenctrl/interface.ts'
-import { API_VERSION, type ApiFailure, type CreateReply, type DaemonInfo, type DomainDetail, type StopRequest } from './api.ts'
+import {
+	API_VERSION,
+	type ApiFailure,
+	type CreateReply,
+	type DaemonInfo,
+	type DomainDetail,
+	type DomainVcpus,
+	type HostInfo,
+	type StopRequest,
+} from './api.ts'
 import { CONSOLE_PROTOCOL } from './console_frames.ts'
 import { serveConsole } from './console_server.ts'
 import type { DomainConsoles } from './domain_consoles.ts'
-import { domain0, hostInfo } from './host_info.ts'
-import { checkCreate, checkDebugKeys, checkShutdown, checkStop } from './requests.ts'
+import { operate } from './domain_operations.ts'
+import { domain0, domain0Vcpus, hostInfo } from './host_info.ts'
+import { checkCreate, checkDebugKeys, checkDefine, checkStop } from './requests.ts'
 
 export interface ApiHost {
 	readonly lifecycle: Lifecycle
 	readonly consoles: DomainConsoles
 	readonly version: string
+	/** The newest of the daemon's log files. */
+	readLog(): Promise<string>
+	/** The daemon's settings, as `xm info -c` lists them. */
+	readonly settings: HostInfo
 	/** Seconds since 1970. */
 	readonly startTime_s: number
 	/** Ends the daemon, once the reply is out. */
@@ -64,24 +78,32 @@ async function dispatch(host: ApiHost, call: string, rest: string[], query: URLS
 	const [reference, verb] = rest
 	switch (call) {
 		case 'GET daemon':
-			return daemonInfo(host)
+			if (reference === undefined) return daemonInfo(host)
+			if (reference === 'log') return { log: await host.readLog() }
+			if (reference === 'settings') return host.settings
+			break
 		case 'POST daemon':
 			if (reference === 'stop') return stop(host, checkStop(body))
 			break
 		case 'GET host':
-			return hostInfo(await (await lifecycle.attached()).xen.info())
+			return hostInfo(await lifecycle.ask(({ xen }) => xen.info()))
 		case 'GET hypervisor':
-			if (reference === 'log') return { log: await (await lifecycle.attached()).xen.log(query.get('clear') === '1') }
+			if (reference === 'log') return { log: await lifecycle.ask(({ xen }) => xen.log(query.get('clear') === '1')) }
 			break
 		case 'POST hypervisor':
 			if (reference === 'debug-keys') return debugKeys(lifecycle, body)
 			break
+		case 'GET vcpus':
+			return vcpus(host)
 		case 'GET domains':
 			if (reference !== undefined) return detail(host, reference)
 			return query.get('long') === '1' ? details(host) : (await details(host)).map(({ sxp: _, ...info }) => info)
 		case 'POST domains':
 			if (reference === undefined) return create(lifecycle, body)
-			if (verb !== undefined) return act(lifecycle, reference, verb, body)
+			if (verb !== undefined) return operate(lifecycle, reference, verb, body)
+			break
+		case 'POST definitions':
+			return lifecycle.define(checkDefine(body).values)
 	}
 	throw new UserError(`there is no call ${call} ${rest.join('/')}`, { code: 'no-such-call' })
 }
@@ -91,26 +113,16 @@ async function create(lifecycle: Lifecycle, body: unknown): Promise<CreateReply>
 	return lifecycle.create(values, { paused: paused === true })
 }
 
-async function act(lifecycle: Lifecycle, reference: string, verb: string, body: unknown): Promise<object> {
-	if (verb === 'pause') await lifecycle.pause(reference)
-	else if (verb === 'unpause') await lifecycle.unpause(reference)
-	else if (verb === 'destroy') await lifecycle.destroy(reference)
-	else if (verb === 'shutdown') await lifecycle.shutdown(reference, checkShutdown(body).request)
-	else throw new UserError(`there is no operation '${verb}' on a domain`, { code: 'no-such-call' })
-	return {}
-}
-
 async function debugKeys(lifecycle: Lifecycle, body: unknown): Promise<object> {
 	const { keys } = checkDebugKeys(body)
-	const { xen } = await lifecycle.attached()
-	await xen.debugKeys(keys)
+	await lifecycle.ask(({ xen }) => xen.debugKeys(keys))
 	return {}
 }
 
 async function daemonInfo({ lifecycle, version }: ApiHost): Promise<DaemonInfo> {
-	const { xen } = await lifecycle.attached()
 	const domains = (await lifecycle.list()).filter(({ info }) => info.domid !== null).length
-	return { api: API_VERSION, pid: process.pid, version, domains, hypervisorPid: (await xen.info()).pid }
+	const { pid: hypervisorPid } = await lifecycle.ask(({ xen }) => xen.info())
+	return { api: API_VERSION, pid: process.pid, version, domains, hypervisorPid }
 }
 
 async function stop(host: ApiHost, { ifIdle, domains = 'stop' }: StopRequest): Promise<object> {
@@ -129,12 +141,22 @@ async function detail(host: ApiHost, reference: string): Promise<DomainDetail> {
 
 /** Domain 0, then every other. */
 async function details({ lifecycle, startTime_s }: ApiHost): Promise<DomainDetail[]> {
-	const { xen } = await lifecycle.attached()
-	const [listed, { dom0Time_s }] = await Promise.all([lifecycle.list(), xen.info()])
+	const [listed, { dom0Time_s }] = await Promise.all([lifecycle.list(), lifecycle.ask(({ xen }) => xen.info())])
 	const infos = listed.map(({ info }) => info)
 	const own = domain0(infos, startTime_s, dom0Time_s)
 	const others = listed.map(({ info, entry, state }) => ({ ...info, sxp: entry === undefined ? [] : domainSxp(entry, state) }))
 	return [{ ...own, sxp: domain0Sxp(own) }, ...others]
+}
+
+/** Domain 0's, then every other's. */
+async function vcpus({ lifecycle }: ApiHost): Promise<DomainVcpus[]> {
+	const [listed, { dom0Time_s }] = await Promise.all([lifecycle.list(), lifecycle.ask(({ xen }) => xen.info())])
+	const others = listed.map(({ info: { name, domid, vcpus }, state }) => ({
+		name,
+		domid,
+		vcpus: state?.vcpuStates ?? Array.from({ length: vcpus }, () => ({ online: false, running: false, blocked: false, cpuTime_s: 0 })),
+	}))
+	return [domain0Vcpus(dom0Time_s), ...others]
 }
 
 function domain0Sxp(info: DomainInfo): Sxp {

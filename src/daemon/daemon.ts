@@ -6,6 +6,7 @@ import { UserError } from '../base/errors.ts'
 import { Lifecycle } from '../toolstack/lifecycle.ts'
 import type { Log } from '../toolstack/lifecycle_events.ts'
 import type { RecordStore } from '../toolstack/record_store.ts'
+import type { HostInfo } from './api.ts'
 import { createApiServer } from './api_server.ts'
 import { DomainConsoles } from './domain_consoles.ts'
 import { freeMemory_kib } from './host_info.ts'
@@ -17,6 +18,10 @@ export interface DaemonOptions {
 	readonly records: RecordStore
 	readonly version: string
 	readonly log: Log
+	/** The newest of its log files, for `xm log`. */
+	readonly readLog?: () => Promise<string>
+	/** For `xm info -c`. */
+	readonly settings?: HostInfo
 	/** Without domains and callers for this long, it ends by itself. */
 	readonly idleExit_s?: number
 }
@@ -59,6 +64,8 @@ export class Daemon {
 			lifecycle: this.lifecycle,
 			consoles: new DomainConsoles(this.lifecycle),
 			version: options.version,
+			readLog: options.readLog ?? (() => Promise.resolve('')),
+			settings: options.settings ?? [],
 			startTime_s: Date.now() / 1000,
 			stop: (domains) => void this.end('asked to stop', { domains }),
 			touched: (openRequests) => {
@@ -92,12 +99,20 @@ export class Daemon {
 		const fate = { leave: 'runs on', stop: 'stops or runs on', destroy: 'is destroyed' }[domains]
 		this.options.log('info', `xend ends: ${why}.${count === 0 ? '' : ` Domains: ${count}, each ${fate}.`}`)
 		server.close()
-		if (domains === 'stop') await lifecycle.stopWithXend()
-		if (domains === 'destroy') await lifecycle.destroyAll()
+		await Promise.race([this.settleDomains(domains), this.link?.lost])
 		server.closeIdleConnections()
 		await this.link?.close({ stop: true })
 		setImmediate(() => server.closeAllConnections())
 		this.resolveEnded()
+	}
+
+	private async settleDomains(domains: EndOptions['domains']): Promise<void> {
+		try {
+			if (domains === 'stop') await this.lifecycle.stopWithXend()
+			if (domains === 'destroy') await this.lifecycle.destroyAll()
+		} catch (error) {
+			this.options.log('error', `Not every domain is dealt with: ${error instanceof Error ? error.message : String(error)}`)
+		}
 	}
 
 	private async attach(): Promise<HostLink> {

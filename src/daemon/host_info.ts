@@ -3,7 +3,7 @@ import { availableParallelism, cpus, freemem, hostname, machine, release, totalm
 import type { DomainInfo } from '../toolstack/domain_record.ts'
 import { DOMAIN_0 } from '../toolstack/lifecycle.ts'
 import type { HypervisorInfo } from '../xen/hypervisor.ts'
-import type { HostInfo } from './api.ts'
+import type { DomainVcpus, HostInfo } from './api.ts'
 
 const MIB = 1024 * 1024
 
@@ -25,7 +25,6 @@ export function freeMemory_kib(): number {
 export function domain0(domains: readonly DomainInfo[], startTime_s: number, hypervisor_s: number): DomainInfo {
 	const total_mib = Math.floor(totalmem() / MIB)
 	const held_mib = domains.reduce((sum, { domid, maxmem_mib }) => sum + (domid === null ? 0 : maxmem_mib), 0)
-	const used_us = process.threadCpuUsage()
 	return {
 		name: DOMAIN_0,
 		domid: 0,
@@ -34,10 +33,29 @@ export function domain0(domains: readonly DomainInfo[], startTime_s: number, hyp
 		maxmem_mib: total_mib,
 		vcpus: availableParallelism(),
 		state: 'r-----',
-		cpuTime_s: (used_us.user + used_us.system) / 1e6 + hypervisor_s,
+		cpuTime_s: daemonTime_s() + hypervisor_s,
 		startTime_s,
 		restartCount: 0,
 	}
+}
+
+/** All that domain 0 has used is put down to its first processor: which of the host's it was is not known. */
+export function domain0Vcpus(hypervisor_s: number): DomainVcpus {
+	const count = availableParallelism()
+	const own_s = daemonTime_s() + hypervisor_s
+	const vcpus = Array.from({ length: count }, (_, n) => ({
+		online: true,
+		running: n === 0,
+		blocked: n > 0,
+		cpuTime_s: n === 0 ? own_s : 0,
+	}))
+	return { name: DOMAIN_0, domid: 0, vcpus }
+}
+
+/** What this thread has used. */
+function daemonTime_s(): number {
+	const { user, system } = process.threadCpuUsage()
+	return (user + system) / 1e6
 }
 
 /** The lines of `xm info` in xend's order. */

@@ -1,17 +1,40 @@
 import { UserError } from '../base/errors.ts'
 import type { ConfigValue } from '../toolstack/config_parser.ts'
-import { type CreateRequest, type DebugKeysRequest, MAX_DEBUG_KEYS, type ShutdownBody, type StopRequest } from './api.ts'
+import {
+	type CreateRequest,
+	type DebugKeysRequest,
+	type DefineRequest,
+	MAX_DEBUG_KEYS,
+	type RenameRequest,
+	type ShutdownBody,
+	type StartRequest,
+	type StopRequest,
+} from './api.ts'
 
 /** The API's request bodies, checked from what came over the socket. Each throws UserError with code 'bad-request'. */
 
 export function checkCreate(body: unknown): CreateRequest {
-	const { values, paused } = object(body)
-	const checked = object(values)
-	for (const [key, value] of Object.entries(checked)) {
+	return { ...checkDefine(body), ...checkStart(body) }
+}
+
+export function checkDefine(body: unknown): DefineRequest {
+	const values = object(object(body).values)
+	for (const [key, value] of Object.entries(values)) {
 		if (!isConfigValue(value, 0)) throw bad(`values.${key} must be a string, a number, a boolean or a list of these`)
 	}
+	return { values: values as Record<string, ConfigValue> }
+}
+
+export function checkStart(body: unknown): StartRequest {
+	const { paused } = object(body)
 	if (paused !== undefined && typeof paused !== 'boolean') throw bad('paused must be true or false')
-	return { values: checked as Record<string, ConfigValue>, ...(paused === undefined ? {} : { paused }) }
+	return paused === undefined ? {} : { paused }
+}
+
+export function checkRename(body: unknown): RenameRequest {
+	const { name } = object(body)
+	if (typeof name !== 'string') throw bad('name must be a string')
+	return { name }
 }
 
 export function checkShutdown(body: unknown): ShutdownBody {

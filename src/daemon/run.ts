@@ -1,4 +1,5 @@
 import { mkdirSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RecordFiles } from '../platform/node/record_files.ts'
 import { Daemon } from './daemon.ts'
@@ -7,6 +8,7 @@ import type { OpenHost } from './hypervisor_host.ts'
 import { takeLock } from './lock.ts'
 import { openLog } from './log.ts'
 import { openRunDir, type RunDir } from './rundir.ts'
+import { daemonSettings } from './settings.ts'
 
 /** A daemon process from its first line to its last: never returns. `opener` makes its way to a hypervisor. */
 export async function runDaemon(opener: (rundir: RunDir) => OpenHost): Promise<never> {
@@ -26,7 +28,15 @@ export async function runDaemon(opener: (rundir: RunDir) => OpenHost): Promise<n
 		process.exit(1)
 	}
 	const records = new RecordFiles({ managed: join(rundir.state, 'domains'), others: rundir.records })
-	const daemon = new Daemon({ socket: rundir.socket, open: opener(rundir), records, version, log })
+	const daemon = new Daemon({
+		socket: rundir.socket,
+		open: opener(rundir),
+		records,
+		version,
+		log,
+		readLog: () => readFile(rundir.log, 'utf8'),
+		settings: daemonSettings(rundir),
+	})
 	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.end(`got ${signal}`, { domains: 'stop' }))
 	process.on('SIGHUP', () => {})
 	await daemon.listen()

@@ -2,7 +2,19 @@ import { request as httpRequest } from 'node:http'
 import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../base/errors.ts'
-import type { ApiFailure, CreateReply, CreateRequest, DaemonInfo, DomainDetail, HostInfo, StopRequest } from '../daemon/api.ts'
+import type {
+	ApiFailure,
+	CreateReply,
+	CreateRequest,
+	DaemonInfo,
+	DefineReply,
+	DefineRequest,
+	DomainDetail,
+	DomainVcpus,
+	HostInfo,
+	StartRequest,
+	StopRequest,
+} from '../daemon/api.ts'
 import { CONSOLE_PROTOCOL } from '../daemon/console_frames.ts'
 import { isAlive } from '../daemon/process_state.ts'
 import type { DomainInfo } from '../toolstack/domain_record.ts'
@@ -41,6 +53,12 @@ export class XendClient {
 			await new Promise((resolve) => setTimeout(resolve, 10))
 		}
 	}
+	async daemonLog(): Promise<string> {
+		return (await this.call<{ log: string }>('GET', '/v1/daemon/log')).log
+	}
+	daemonSettings(): Promise<HostInfo> {
+		return this.call('GET', '/v1/daemon/settings')
+	}
 	host(): Promise<HostInfo> {
 		return this.call('GET', '/v1/host')
 	}
@@ -50,6 +68,9 @@ export class XendClient {
 	/** What the keys stand for is in the hypervisor's log then. */
 	async debugKeys(keys: string): Promise<void> {
 		await this.call('POST', '/v1/hypervisor/debug-keys', { keys })
+	}
+	vcpus(): Promise<DomainVcpus[]> {
+		return this.call('GET', '/v1/vcpus')
 	}
 	list(): Promise<DomainInfo[]> {
 		return this.call('GET', '/v1/domains')
@@ -64,11 +85,36 @@ export class XendClient {
 	create(request: CreateRequest): Promise<CreateReply> {
 		return this.call('POST', '/v1/domains', request)
 	}
+	/** A managed domain, halted; one of that name that is halted gets the new configuration. */
+	define(request: DefineRequest): Promise<DefineReply> {
+		return this.call('POST', '/v1/definitions', request)
+	}
+	/** Removes a managed domain that is halted. */
+	undefine(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'delete'))
+	}
+	/** Starts a managed domain that is halted. */
+	start(reference: string, request: StartRequest = {}): Promise<CreateReply> {
+		return this.call('POST', domainPath(reference, 'start'), request)
+	}
+	suspend(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'suspend'))
+	}
+	resume(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'resume'))
+	}
+	rename(reference: string, name: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'rename'), { name })
+	}
 	pause(reference: string): Promise<void> {
 		return this.call('POST', domainPath(reference, 'pause'))
 	}
 	unpause(reference: string): Promise<void> {
 		return this.call('POST', domainPath(reference, 'unpause'))
+	}
+	/** Ends the guest at once and builds the domain anew. */
+	reset(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'reset'))
 	}
 	destroy(reference: string): Promise<void> {
 		return this.call('POST', domainPath(reference, 'destroy'))

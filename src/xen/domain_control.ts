@@ -29,6 +29,15 @@ const DEATH_ms = 1000
 /** How long a vCPU may take to tell of itself. */
 const SILENCE_ms = 2000
 
+/** XEN_DOMCTL_getvcpuinfo. */
+export interface VcpuInfo {
+	readonly online: boolean
+	readonly running: boolean
+	readonly blocked: boolean
+	/** In RUNSTATE_running. */
+	readonly cpuTime_ns: number
+}
+
 /** XEN_DOMCTL_getdomaininfo. The flags are those of `xm list`. */
 export interface DomainInfo {
 	readonly running: boolean
@@ -41,6 +50,7 @@ export interface DomainInfo {
 	readonly cpuTime_ns: number
 	readonly vcpus: number
 	readonly onlineVcpus: number
+	readonly vcpuStates: readonly VcpuInfo[]
 	readonly currentFrames: number
 	readonly maxFrames: number
 }
@@ -165,22 +175,33 @@ export class DomainControl {
 	info(): DomainInfo {
 		const now = this.host.clock.monotonic_ns()
 		const { vcpus } = this.domain.description
-		const states = Array.from({ length: vcpus }, (_, vcpu) => readRunstate(this.domain, vcpu, now))
+		const states = Array.from({ length: vcpus }, (_, vcpu) => this.vcpuInfo(vcpu, now))
 		const reason = this.shutdownReason
 		const paused = this.load(CB_PAUSE_COUNT) !== 0
 		const active = !paused && reason === undefined && this.death === undefined
 		return {
-			running: active && states.some((vcpu) => vcpu.state === RUNSTATE_running),
-			blocked: active && states.every((vcpu) => vcpu.state === RUNSTATE_blocked),
+			running: active && states.some((vcpu) => vcpu.running),
+			blocked: active && states.every((vcpu) => vcpu.blocked),
 			paused,
 			shutdown: reason !== undefined,
 			crashed: reason === SHUTDOWN_crash,
 			dying: this.death !== undefined,
-			cpuTime_ns: states.reduce((sum, vcpu) => sum + (vcpu.times_ns[RUNSTATE_running] as number), 0),
+			cpuTime_ns: states.reduce((sum, vcpu) => sum + vcpu.cpuTime_ns, 0),
 			vcpus,
-			onlineVcpus: states.filter((_, vcpu) => Atomics.load(this.words, vcpuWord(this.domain, vcpu, VS_ONLINE)) !== 0).length,
+			onlineVcpus: states.filter((vcpu) => vcpu.online).length,
+			vcpuStates: states,
 			currentFrames: this.load(CB_CURRENT_FRAMES),
 			maxFrames: this.load(CB_FRAME_LIMIT),
+		}
+	}
+
+	private vcpuInfo(vcpu: number, now_ns: number): VcpuInfo {
+		const { state, times_ns } = readRunstate(this.domain, vcpu, now_ns)
+		return {
+			online: Atomics.load(this.words, vcpuWord(this.domain, vcpu, VS_ONLINE)) !== 0,
+			running: state === RUNSTATE_running,
+			blocked: state === RUNSTATE_blocked,
+			cpuTime_ns: times_ns[RUNSTATE_running] as number,
 		}
 	}
 

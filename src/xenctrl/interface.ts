@@ -11,7 +11,7 @@ import type { HypervisorInfo } from '../xen/hypervisor.ts'
  * Both ends of the socket must have the same, as with XEN_DOMCTL_INTERFACE_VERSION: it counts up with every change that an end of the
  * version before would misunderstand.
  */
-export const XENCTRL_INTERFACE_VERSION = 1
+export const XENCTRL_INTERFACE_VERSION = 2
 
 /** What a console keeps of its output. */
 export const CONSOLE_LIMIT_BYTES = 1024 * 1024
@@ -41,6 +41,14 @@ export interface DomainEnd {
 	readonly detail?: string | undefined
 }
 
+/** XEN_DOMCTL_getvcpuinfo. */
+export interface VcpuState {
+	readonly online: boolean
+	readonly running: boolean
+	readonly blocked: boolean
+	readonly cpuTime_s: number
+}
+
 /** XEN_DOMCTL_getdomaininfo: the six flags of `xm list`, in its order, and figures. */
 export interface DomainState {
 	readonly domid: number
@@ -55,8 +63,12 @@ export interface DomainState {
 	readonly end: DomainEnd | undefined
 	readonly cpuTime_s: number
 	readonly memory_kib: number
+	/** What it may have at most; XEN_DOMCTL_max_mem. */
+	readonly maxMemory_kib: number
 	readonly vcpus: number
 	readonly onlineVcpus: number
+	/** By number. */
+	readonly vcpuStates: readonly VcpuState[]
 	/** Where the builder has put the rings of store and console: the guest's frames and its ports, unbound and waiting for dom0. */
 	readonly storeMfn: number
 	readonly storePort: number

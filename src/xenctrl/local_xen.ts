@@ -171,7 +171,8 @@ export class LocalXen implements XenControl {
 	}
 
 	private state({ control, uuid, vcpus, end, storeMfn, storePort, consoleMfn, consolePort }: LiveDomain): DomainState {
-		const { running, blocked, paused, shutdown, crashed, dying, cpuTime_ns, currentFrames, onlineVcpus } = control.info()
+		const { running, blocked, paused, shutdown, crashed, dying, cpuTime_ns, currentFrames, maxFrames, onlineVcpus, vcpuStates } =
+			control.info()
 		const flags = { running, blocked, paused, shutdown, crashed, dying }
 		return {
 			domid: control.domid,
@@ -180,9 +181,15 @@ export class LocalXen implements XenControl {
 			end,
 			cpuTime_s: cpuTime_ns / 1e9,
 			memory_kib: currentFrames * KIB_PER_FRAME,
+			maxMemory_kib: maxFrames * KIB_PER_FRAME,
 			vcpus,
 			// The first processor is online from the start, in Xen's terms; here its thread must come up first.
 			onlineVcpus: Math.max(1, onlineVcpus),
+			vcpuStates: vcpuStates.map(({ cpuTime_ns, online, ...vcpu }, n) => ({
+				...vcpu,
+				online: online || n === 0,
+				cpuTime_s: cpuTime_ns / 1e9,
+			})),
 			storeMfn,
 			storePort,
 			consoleMfn,

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { FakeXen, settle } from '../../tests/support/fake_domains.ts'
 import { dialer } from '../../tests/support/pipe.ts'
 import { encodeJson } from './frames.ts'
-import { HypervisorGone, NoDomain, type XenEvent } from './interface.ts'
+import { HypervisorGone, NoDomain, XENCTRL_INTERFACE_VERSION, type XenEvent } from './interface.ts'
 import { RemoteXen } from './remote_xen.ts'
 import { type Dial, WIRE_HELLO } from './wire.ts'
 import { XenServer } from './xen_server.ts'
@@ -74,7 +74,10 @@ test('another version of the interface is refused by both ends with a sentence t
 			write: () => channel.write(encodeJson(WIRE_HELLO, { interface: 7, role: 'toolstack', open: { kind: 'control' } })),
 		}
 	}
-	await assert.rejects(RemoteXen.connect(newer, 'toolstack'), /the running hypervisor has interface version 1, this toolstack version 7: /)
+	await assert.rejects(
+		RemoteXen.connect(newer, 'toolstack'),
+		new RegExp(`running hypervisor has interface version ${XENCTRL_INTERFACE_VERSION}, this toolstack version 7: `),
+	)
 	const older: Dial = async (events) => ({
 		write: () => {
 			setImmediate(() => events.onData(encodeJson(WIRE_HELLO, { interface: 0, bootId: '', pid: 1 })))
@@ -84,7 +87,10 @@ test('another version of the interface is refused by both ends with a sentence t
 		resume() {},
 		close() {},
 	})
-	await assert.rejects(RemoteXen.connect(older, 'toolstack'), /the running hypervisor has interface version 0, this toolstack version 1: /)
+	await assert.rejects(
+		RemoteXen.connect(older, 'toolstack'),
+		new RegExp(`running hypervisor has interface version 0, this toolstack version ${XENCTRL_INTERFACE_VERSION}: `),
+	)
 })
 
 test('a second toolstack is greeted when the first is gone and what it had asked for is done', async () => {

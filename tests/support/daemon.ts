@@ -10,13 +10,14 @@ import { XendClient } from '../../src/sdk/client.ts'
 import { MemoryRecords } from '../../src/toolstack/record_store.ts'
 import { FakeXen } from './fake_domains.ts'
 
-export function fakeHost(xen: FakeXen): OpenHost {
-	return async () => ({ ...xen.connect(), lost: new Promise<void>(() => {}), close: async () => {} })
+export function fakeHost(xen: FakeXen, lost: Promise<void> = new Promise<void>(() => {})): OpenHost {
+	return async () => ({ ...xen.connect(), lost, close: async () => {} })
 }
 
 /** A daemon in this process over domains without guests, on a socket in a directory of its own. */
 export class TestDaemon implements AsyncDisposable {
 	readonly xen = new FakeXen()
+	private readonly lost = Promise.withResolvers<void>()
 	readonly directory = mkdtempSync(join(tmpdir(), 'xenotype-test-'))
 	readonly client = new XendClient(join(this.directory, 'xend.sock'))
 	readonly daemon: Daemon
@@ -27,8 +28,10 @@ export class TestDaemon implements AsyncDisposable {
 			version: '0.0.0',
 			log: () => {},
 			idleExit_s,
-			open: fakeHost(this.xen),
+			open: fakeHost(this.xen, this.lost.promise),
 			records: new MemoryRecords(),
+			readLog: async () => 'a line\n',
+			settings: [['console-limit', '1024']],
 		})
 	}
 
@@ -36,6 +39,11 @@ export class TestDaemon implements AsyncDisposable {
 		const test = new TestDaemon(idleExit_s)
 		await test.daemon.listen()
 		return test
+	}
+
+	/** As when the hypervisor's process is killed. */
+	loseHypervisor(): void {
+		this.lost.resolve()
 	}
 
 	/** Runs `xm WORDS...` against this daemon. `whileRunning` acts once the command has begun. */

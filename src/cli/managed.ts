@@ -1,0 +1,69 @@
+/** Domains that xend keeps while they do not run. */
+import { UserError } from '../base/errors.ts'
+import type { XendClient } from '../sdk/client.ts'
+import type { Command } from './command.ts'
+import { CONFIG_OPTIONS, DRYRUN, readConfiguration, runStarted } from './create.ts'
+import { UsageError } from './options.ts'
+
+export const NEW: Command = {
+	name: 'new',
+	args: '<ConfigFile> [options] [vars]',
+	help: 'Keep a domain for later starts.',
+	options: [...CONFIG_OPTIONS, DRYRUN],
+	usageOnFault: false,
+	async run(context, args) {
+		const values = readConfiguration(context, args)
+		if (values === undefined) return 0
+		const { domain } = await (await context.connect()).define({ values })
+		if (!args.options.has('quiet')) context.print(`Defined domain ${domain.name}`)
+		return 0
+	},
+}
+
+export const START: Command = {
+	name: 'start',
+	args: '<DomainName>',
+	help: 'Start a kept domain.',
+	options: [
+		{ short: 'p', long: 'paused', help: 'Leave the domain paused.' },
+		{ short: 'c', long: 'console_autoconnect', help: "Attach to the domain's console." },
+		{ short: '', long: 'vncviewer', help: 'View its graphical display: there is none.' },
+		{ short: '', long: 'vncviewer-autopass', help: 'The same, with its password.' },
+	],
+	arity: [1, 4],
+	usageOnFault: true,
+	async run(context, args) {
+		const [reference, ...more] = args.positional
+		if (reference === undefined || more.length > 0) throw new UsageError('No domain given')
+		for (const option of ['vncviewer', 'vncviewer-autopass']) {
+			if (args.options.has(option)) throw new UserError(`'xm start --${option}' cannot act: there is no graphical display.`)
+		}
+		const client = await context.connect()
+		return runStarted(context, client, args, (paused) => client.start(reference, { paused }))
+	},
+}
+
+export const DELETE = managed('delete', 'Forget a kept domain.', (client, name) => client.undefine(name))
+export const SUSPEND = managed('suspend', 'Suspend a kept domain to its file.', (client, name) => client.suspend(name))
+export const RESUME: Command = {
+	...managed('resume', 'Resume a suspended domain.', (client, name) => client.resume(name)),
+	options: [{ short: 'p', long: 'paused', help: 'Leave the domain paused.' }],
+	arity: [1, 2],
+}
+
+function managed(name: string, help: string, act: (client: XendClient, domain: string) => Promise<void>): Command {
+	return {
+		name,
+		args: '<DomainName>',
+		help,
+		options: [],
+		arity: [1, 1],
+		usageOnFault: true,
+		async run(context, args) {
+			const [domain] = args.positional
+			if (domain === undefined) throw new UsageError('No domain given')
+			await act(await context.connect(), domain)
+			return 0
+		},
+	}
+}
