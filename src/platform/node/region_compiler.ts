@@ -31,7 +31,11 @@ export class WorkerCompiler implements RegionCompiler {
 	}
 
 	request(request: CompileRequest): void {
-		this.post({ type: 'request', request })
+		const pages = [...request.snapshot.pages.values()]
+		this.post(
+			{ type: 'request', request },
+			pages.map(({ bytes }) => bytes.buffer as ArrayBuffer).filter((buffer) => buffer.byteLength > 0),
+		)
 	}
 
 	hotter(id: number, heat: number): void {
@@ -54,7 +58,7 @@ export class WorkerCompiler implements RegionCompiler {
 		return undefined
 	}
 
-	private post(message: CompilerMessage): void {
-		this.connection.port.postMessage(message)
+	private post(message: CompilerMessage, transfer: readonly ArrayBuffer[] = []): void {
+		this.connection.port.postMessage(message, transfer)
 	}
 }

@@ -4,7 +4,7 @@ import type { DiscoverOptions } from './discover.ts'
 
 /** One page of code as it was when the snapshot was taken. */
 export interface CodePage {
-	/** A copy of its PAGE_SIZE bytes. */
+	/** A copy of its PAGE_SIZE bytes; none when only its entry points were asked for. */
 	readonly bytes: Uint8Array
 	/** Offsets in the page that 64-bit code had been entered at, of those that matter to the region. */
 	readonly entries: readonly number[]
@@ -48,7 +48,7 @@ export class SnapshotPages implements CodePages {
 		const known = this.addresses.get(number)
 		if (known !== undefined) return known
 		const page = this.snapshot.pages.get(number)
-		if (page === undefined || this.addresses.size === MAX_SNAPSHOT_PAGES) return undefined
+		if (page === undefined || page.bytes.length === 0 || this.addresses.size === MAX_SNAPSHOT_PAGES) return undefined
 		const at = this.next
 		this.next += PAGE_SIZE
 		this.u8.set(page.bytes, at)

@@ -4,6 +4,8 @@ import type { CodePages } from './code_reader.ts'
 import { type CodePage, type CodeSnapshot, MAX_SNAPSHOT_PAGES } from './code_snapshot.ts'
 import type { DiscoverOptions } from './discover.ts'
 
+const UNREAD = new Uint8Array()
+
 /**
  * The code around a linear address as it is now, on the vCPU's thread: pages are found through its page tables, in the present mode, without setting off a fault.
  * Remembers what it was asked, so that a snapshot answers the same questions alike.
@@ -11,6 +13,8 @@ import type { DiscoverOptions } from './discover.ts'
 export class LiveCode implements CodePages {
 	/** Frame of each page that was asked for; -1: cannot be fetched. */
 	readonly frames = new Map<number, number>()
+	/** Pages whose bytes were asked for. */
+	private readonly read = new Set<number>()
 	private readonly machine: MachineMemory
 	private readonly core: RegionExports
 	/** Linear address of page 0. */
@@ -35,6 +39,7 @@ export class LiveCode implements CodePages {
 
 	addressOf(page: number): number | undefined {
 		const mfn = this.frameOf(page)
+		if (mfn >= 0) this.read.add(page)
 		return mfn < 0 ? undefined : this.machine.frameAddress(mfn)
 	}
 
@@ -51,7 +56,11 @@ export class LiveCode implements CodePages {
 	snapshot(entry: number, options: DiscoverOptions): CodeSnapshot {
 		const pages = new Map<number, CodePage>()
 		for (const [page, mfn] of this.frames)
-			if (mfn >= 0) pages.set(page, { bytes: this.machine.framePage(mfn).slice(), entries: this.entries.get(page) ?? [] })
+			if (mfn >= 0)
+				pages.set(page, {
+					bytes: this.read.has(page) ? this.machine.framePage(mfn).slice() : UNREAD,
+					entries: this.entries.get(page) ?? [],
+				})
 		return { entry, pages, options }
 	}
 }

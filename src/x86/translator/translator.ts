@@ -145,7 +145,7 @@ export class Translator {
 		const cachedPages = count === 1 ? this.cachedPages(physical) : undefined
 		if (!isHot && cachedPages === undefined) return
 		const code = this.codeHere(physical)
-		for (const page of cachedPages ?? []) code.frameOf(page)
+		for (const page of cachedPages ?? []) code.addressOf(page)
 		if (this.isWrittenOften(physical) || this.reinstall(physical, code)) return
 		this.request(physical, code, count, !isHot)
 	}
