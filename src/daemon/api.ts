@@ -1,102 +1,160 @@
-import type { ConfigValues } from '../toolstack/config.ts'
-import type { DomainInfo, LiveDomainInfo } from '../toolstack/domain_record.ts'
-import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
-import type { Sxp } from '../toolstack/sxp.ts'
-import type { VcpuState } from '../xenctrl/interface.ts'
+import * as v from 'valibot'
+import { EVENT_SCHEMAS } from './event_schemas.ts'
 
 /**
- * The daemon's API: HTTP and JSON over the Unix socket of the run directory.
- *
- *   GET  /v1/daemon                                        DaemonInfo
- *   POST /v1/daemon/stop         StopRequest               {}
- *   GET  /v1/daemon/log                                    {log}: what the newest of its log files has
- *   GET  /v1/daemon/settings                               HostInfo
- *   GET  /v1/host                                          HostInfo
- *   GET  /v1/vcpus                                         DomainVcpus[], domain 0 first
- *   GET  /v1/hypervisor/log[?clear=1]                      {log}
- *   POST /v1/hypervisor/debug-keys                        DebugKeysRequest   {}; what they wrote is in the log then
- *   GET  /v1/events                                        DomainEvent, one JSON a line; {"type":"listening"} first
- *   GET  /v1/domains[?long=1]                              DomainInfo[] or DomainDetail[]; domain 0 first
- *   POST /v1/domains             CreateRequest             CreateReply
- *   POST /v1/definitions         DefineRequest             DefineReply: a managed domain, halted
- *   GET  /v1/domains/REF                                   DomainDetail; REF is a name or a number
- *   POST /v1/domains/REF/pause, unpause, destroy, reset    {}
- *   POST /v1/domains/REF/delete, suspend, resume           {}; managed domains
- *   POST /v1/domains/REF/start   StartRequest              CreateReply; managed domains
- *   POST /v1/domains/REF/rename  RenameRequest             {}
- *   POST /v1/domains/REF/shutdown ShutdownBody             {}
- *   GET  /v1/domains/REF/console  Upgrade                  see console_frames.ts; by number also for a while after the domain's end
- *
- * A failure is ApiFailure with status 400 (the request), 404 (no such domain), 409 (name taken, busy) or 500 (ours).
+ * What the daemon's API carries: HTTP and JSON over the Unix socket of the run directory. routes.ts has the calls. Requests are checked
+ * against these schemas, the OpenAPI document is made from them, and the types follow from them.
  */
 export const API_VERSION = 1
 
-export interface DaemonInfo {
-	readonly api: number
-	readonly pid: number
-	readonly version: string
-	/** Those that the hypervisor has. */
-	readonly domains: number
-	readonly hypervisorPid: number
-}
-
-export interface StopRequest {
-	/** Stop only when no domain is left; otherwise nothing happens and the call fails with 409. */
-	readonly ifIdle?: boolean
-	/** Domains run on, unless their on_xend_stop says otherwise ('stop', the default), or are destroyed. */
-	readonly domains?: 'stop' | 'destroy'
-}
-
-/** The lines of `xm info`, in order. */
-export type HostInfo = readonly (readonly [name: string, value: string])[]
-
-export interface DomainDetail extends DomainInfo {
-	readonly sxp: Sxp
-}
-
-/** The lines of `xm vcpu-list` of one domain. */
-export interface DomainVcpus {
-	readonly name: string
-	/** Null for a managed domain that is halted: its vCPUs are those it is configured to have. */
-	readonly domid: number | null
-	readonly vcpus: readonly VcpuState[]
-}
-
-export interface StartRequest {
-	readonly paused?: boolean
-}
-
-export interface DefineRequest {
-	readonly values: ConfigValues
-}
-
-export interface DefineReply {
-	readonly domain: DomainInfo
-	readonly warnings: string[]
-}
-
-export interface CreateRequest extends DefineRequest, StartRequest {}
-
-export interface CreateReply {
-	readonly domain: LiveDomainInfo
-	readonly warnings: string[]
-}
-
-export interface DebugKeysRequest {
-	/** At most MAX_DEBUG_KEYS of them, each a key of xen/debug_keys.ts; others mean nothing. */
-	readonly keys: string
-}
-
 export const MAX_DEBUG_KEYS = 64
 
-export interface RenameRequest {
-	readonly name: string
-}
+const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe(schema, v.description(text))
+const natural = v.pipe(v.number(), v.integer(), v.minValue(0))
+const amount = v.pipe(v.number(), v.minValue(0))
+const domid = described(natural, 'The number of a domain in the hypervisor.')
+const domidOrNull = described(v.nullable(natural), 'Null for a managed domain that is halted.')
 
-export interface ShutdownBody {
-	readonly request: ShutdownRequest
-}
+export type ConfigJson = string | number | boolean | null | ConfigJson[]
+export const CONFIG_VALUE: v.GenericSchema<ConfigJson> = v.lazy(() =>
+	v.union(
+		[v.string(), v.number(), v.boolean(), v.null(), v.array(CONFIG_VALUE)],
+		'must be a string, a number, a boolean, null or a list of these',
+	),
+)
 
-export interface ApiFailure {
-	readonly error: { readonly code: string; readonly message: string; readonly exitCode: number }
+export type SxpJson = string | number | readonly SxpJson[]
+/** An S-expression as xend wrote them. */
+export const SXP: v.GenericSchema<SxpJson> = v.lazy(() => v.union([v.string(), v.number(), v.array(SXP)]))
+
+const NAMED_LINES = v.array(v.tuple([v.string(), v.string()]))
+
+export const NOTHING = v.object({})
+
+export const LOG_TEXT = v.object({ log: v.string() })
+
+export const DAEMON_INFO = v.object({
+	api: described(natural, 'The version of this API.'),
+	pid: natural,
+	version: v.string(),
+	domains: described(natural, 'Those that the hypervisor has.'),
+	hypervisorPid: natural,
+})
+export type DaemonInfo = v.InferOutput<typeof DAEMON_INFO>
+
+export const STOP_REQUEST = v.strictObject({
+	ifIdle: v.exactOptional(
+		described(v.boolean(), 'Stop only when no domain is left; otherwise nothing happens and the call fails with 409.'),
+	),
+	domains: v.exactOptional(
+		described(
+			v.picklist(['stop', 'destroy']),
+			"Domains run on, unless their on_xend_stop says otherwise ('stop', the default), or are destroyed.",
+		),
+	),
+})
+export type StopRequest = Readonly<v.InferOutput<typeof STOP_REQUEST>>
+
+export const HOST_INFO = described(NAMED_LINES, 'The lines of `xm info`, or of `xm info -c`, in order: name and value.')
+export type HostInfo = readonly (readonly [name: string, value: string])[]
+
+export const DOMAIN_INFO = v.object({
+	name: v.string(),
+	domid: domidOrNull,
+	uuid: v.string(),
+	memory_mib: amount,
+	maxmem_mib: amount,
+	vcpus: natural,
+	state: described(v.string(), "Six characters: r b p s c d, or '-'; empty for a managed domain that is halted."),
+	cpuTime_s: amount,
+	startTime_s: described(amount, 'Seconds since 1970; 0 before the first start.'),
+	restartCount: described(natural, 'How many times an exit action has restarted it.'),
+})
+
+export const DOMAIN_DETAIL = v.object({
+	...DOMAIN_INFO.entries,
+	sxp: described(SXP, 'What `xm list --long` prints, as nested lists.'),
+})
+export type DomainDetail = v.InferOutput<typeof DOMAIN_DETAIL>
+
+export const LIVE_DOMAIN_INFO = v.object({ ...DOMAIN_INFO.entries, domid })
+
+export const DOMAIN_VCPUS = v.object({
+	name: v.string(),
+	domid: domidOrNull,
+	vcpus: v.array(v.object({ online: v.boolean(), running: v.boolean(), blocked: v.boolean(), cpuTime_s: amount })),
+})
+/** The lines of `xm vcpu-list` of one domain. */
+export type DomainVcpus = v.InferOutput<typeof DOMAIN_VCPUS>
+
+export const START_REQUEST = v.strictObject({
+	paused: v.exactOptional(described(v.boolean(), 'Leave it paused; false is the default.')),
+})
+export type StartRequest = Readonly<v.InferOutput<typeof START_REQUEST>>
+
+export const DEFINE_REQUEST = v.strictObject({
+	values: described(v.record(v.string(), CONFIG_VALUE), "A domain configuration file's variables: man xmdomain.cfg."),
+})
+export type DefineRequest = Readonly<v.InferOutput<typeof DEFINE_REQUEST>>
+
+const WARNINGS = described(v.array(v.string()), 'Sentences about variables that have no effect here.')
+
+export const DEFINE_REPLY = v.object({ domain: DOMAIN_INFO, warnings: WARNINGS })
+export type DefineReply = v.InferOutput<typeof DEFINE_REPLY>
+
+export const CREATE_REQUEST = v.strictObject({ ...DEFINE_REQUEST.entries, ...START_REQUEST.entries })
+export type CreateRequest = Readonly<v.InferOutput<typeof CREATE_REQUEST>>
+
+export const CREATE_REPLY = v.object({ domain: LIVE_DOMAIN_INFO, warnings: WARNINGS })
+export type CreateReply = v.InferOutput<typeof CREATE_REPLY>
+
+export const DEBUG_KEYS_REQUEST = v.strictObject({
+	keys: described(v.pipe(v.string(), v.maxLength(MAX_DEBUG_KEYS)), 'Each a key of `xm debug-keys h`; others mean nothing.'),
+})
+export type DebugKeysRequest = v.InferOutput<typeof DEBUG_KEYS_REQUEST>
+
+export const RENAME_REQUEST = v.strictObject({ name: v.string() })
+export type RenameRequest = v.InferOutput<typeof RENAME_REQUEST>
+
+export const SHUTDOWN_REQUEST = v.strictObject({
+	request: described(v.picklist(['poweroff', 'halt', 'reboot']), 'What the guest is asked for, through control/shutdown.'),
+})
+export type ShutdownBody = v.InferOutput<typeof SHUTDOWN_REQUEST>
+
+export const API_FAILURE = v.object({
+	error: v.object({
+		code: described(v.string(), 'Stable, for programs.'),
+		message: described(v.string(), 'One sentence, for people.'),
+		exitCode: described(natural, 'What xm exits with.'),
+	}),
+})
+export type ApiFailure = v.InferOutput<typeof API_FAILURE>
+
+export const API_EVENT = v.variant('type', EVENT_SCHEMAS)
+/** A line of the event stream. */
+export type ApiEvent = v.InferOutput<typeof API_EVENT>
+
+/** The OpenAPI document's components, by name. */
+export const NAMED_SCHEMAS = {
+	ApiFailure: API_FAILURE,
+	ConfigValue: CONFIG_VALUE,
+	CreateReply: CREATE_REPLY,
+	CreateRequest: CREATE_REQUEST,
+	DaemonInfo: DAEMON_INFO,
+	DebugKeysRequest: DEBUG_KEYS_REQUEST,
+	DefineReply: DEFINE_REPLY,
+	DefineRequest: DEFINE_REQUEST,
+	DomainDetail: DOMAIN_DETAIL,
+	DomainInfo: DOMAIN_INFO,
+	DomainVcpus: DOMAIN_VCPUS,
+	Event: API_EVENT,
+	HostInfo: HOST_INFO,
+	LiveDomainInfo: LIVE_DOMAIN_INFO,
+	LogText: LOG_TEXT,
+	Nothing: NOTHING,
+	RenameRequest: RENAME_REQUEST,
+	ShutdownRequest: SHUTDOWN_REQUEST,
+	StartRequest: START_REQUEST,
+	StopRequest: STOP_REQUEST,
+	Sxp: SXP,
 }

@@ -1,0 +1,58 @@
+import { type DomainInfo, domainSxp } from '../toolstack/domain_record.ts'
+import { isDomain0, NoSuchDomain } from '../toolstack/lifecycle.ts'
+import type { Sxp } from '../toolstack/sxp.ts'
+import type { DomainDetail, DomainVcpus } from './api.ts'
+import type { ApiHost } from './api_host.ts'
+import { domain0, domain0Vcpus } from './host_info.ts'
+
+/** Domain 0, then every other. */
+export async function domainDetails({ lifecycle, startTime_s }: ApiHost): Promise<DomainDetail[]> {
+	const [listed, { dom0Time_s }] = await Promise.all([lifecycle.list(), lifecycle.ask(({ xen }) => xen.info())])
+	const infos = listed.map(({ info }) => info)
+	const own = domain0(infos, startTime_s, dom0Time_s)
+	const others = listed.map(({ info, entry, state }) => ({ ...info, sxp: entry === undefined ? [] : domainSxp(entry, state) }))
+	return [{ ...own, sxp: domain0Sxp(own) }, ...others]
+}
+
+/** Throws NoSuchDomain. */
+export async function domainDetail(host: ApiHost, reference: string): Promise<DomainDetail> {
+	const entry = isDomain0(reference) ? undefined : host.lifecycle.find(reference)
+	const found = (await domainDetails(host)).find(({ uuid, domid }) => (entry === undefined ? domid === 0 : uuid === entry.uuid))
+	if (found === undefined) throw new NoSuchDomain(reference)
+	return found
+}
+
+/** Domain 0's, then every other's. */
+export async function domainVcpus({ lifecycle }: ApiHost): Promise<DomainVcpus[]> {
+	const [listed, { dom0Time_s }] = await Promise.all([lifecycle.list(), lifecycle.ask(({ xen }) => xen.info())])
+	const others = listed.map(({ info: { name, domid, vcpus }, state }) => ({
+		name,
+		domid,
+		vcpus: [
+			...(state?.vcpuStates ?? Array.from({ length: vcpus }, () => ({ online: false, running: false, blocked: false, cpuTime_s: 0 }))),
+		],
+	}))
+	return [domain0Vcpus(dom0Time_s), ...others]
+}
+
+function domain0Sxp(info: DomainInfo): Sxp {
+	return [
+		'domain',
+		['domid', 0],
+		['on_crash', 'restart'],
+		['uuid', info.uuid],
+		['bootloader_args', ''],
+		['vcpus', info.vcpus],
+		['name', info.name],
+		['on_poweroff', 'destroy'],
+		['on_reboot', 'restart'],
+		['bootloader', ''],
+		['maxmem', info.maxmem_mib],
+		['memory', info.memory_mib],
+		['cpu_time', info.cpuTime_s.toFixed(9)],
+		['online_vcpus', info.vcpus],
+		['image', ['linux', ['kernel', '']]],
+		['status', 2],
+		['state', info.state],
+	]
+}
