@@ -12,11 +12,12 @@ const CONVERSION = {
 	overrideRef: ({ referenceId }: { referenceId: string }) => `#/components/schemas/${referenceId}`,
 } as const
 
-const FAILURES: Readonly<Record<string, string>> = {
-	400: 'The request is wrong, or what it asks for can not be done.',
-	404: 'There is no such domain or call.',
-	409: 'The name is taken, or something is in the way.',
-	500: 'A fault of ours.',
+/** By status: the name of the component, and what it means. */
+const FAILURES: Readonly<Record<string, readonly [name: string, description: string]>> = {
+	400: ['Refused', 'The request is wrong, or what it asks for can not be done.'],
+	404: ['NotFound', 'There is no such domain or call.'],
+	409: ['Conflict', 'The name is taken, or something is in the way.'],
+	500: ['Fault', 'A fault of ours.'],
 }
 
 /** The API as an OpenAPI 3.1 document. */
@@ -33,7 +34,7 @@ export function openApi(version: string): Json {
 		},
 		servers: [{ url: `http://localhost/v${API_VERSION}` }],
 		paths,
-		components: { schemas: toJsonSchemaDefs(NAMED_SCHEMAS, CONVERSION) },
+		components: { schemas: toJsonSchemaDefs(NAMED_SCHEMAS, CONVERSION), responses: failureResponses() },
 	}
 }
 
@@ -55,9 +56,13 @@ function success(route: Route): Json {
 	return { 200: { description: 'A line each.', content: { 'application/x-ndjson': { schema: schemaOf(NAMED_SCHEMAS.Event) } } } }
 }
 
-function failures({ path, kind }: Route): Json {
-	const statuses = path.includes('{domain}') || kind === 'call' ? Object.keys(FAILURES) : ['400', '500']
-	return Object.fromEntries(statuses.map((status) => [status, { description: FAILURES[status], content: json(API_FAILURE) }]))
+function failures({ kind }: Route): Json {
+	const statuses = kind === 'events' ? ['400', '500'] : Object.keys(FAILURES)
+	return Object.fromEntries(statuses.map((status) => [status, { $ref: `#/components/responses/${FAILURES[status]![0]}` }]))
+}
+
+function failureResponses(): Json {
+	return Object.fromEntries(Object.values(FAILURES).map(([name, description]) => [name, { description, content: json(API_FAILURE) }]))
 }
 
 function pathParameters({ path }: Route): Json[] {

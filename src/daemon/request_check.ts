@@ -7,6 +7,7 @@ const MAX_DEPTH = 32
 /** What a schema makes of what came over the socket. Throws UserError with code 'bad-request' that names the field, its value and what is allowed. */
 export function checkInput<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> {
 	if (isDeeperThan(value, MAX_DEPTH)) throw bad(`there are more than ${MAX_DEPTH} levels of lists and objects`)
+	if (Array.isArray(value) && 'entries' in schema) throw bad(`the body = ${show(value)}: it must be an object`)
 	const { success, output, issues } = v.safeParse(schema, value, { abortEarly: true })
 	if (success) return output
 	throw bad(sentence(schema, issues[0]))

@@ -8,6 +8,7 @@ import { Daemon } from '../../src/daemon/daemon.ts'
 import type { OpenHost } from '../../src/daemon/hypervisor_host.ts'
 import { XendClient } from '../../src/sdk/client.ts'
 import { MemoryRecords } from '../../src/toolstack/record_store.ts'
+import { checkReplies } from './checked_replies.ts'
 import { FakeXen } from './fake_domains.ts'
 
 export function fakeHost(xen: FakeXen, lost: Promise<void> = new Promise<void>(() => {})): OpenHost {
@@ -36,6 +37,7 @@ export class TestDaemon implements AsyncDisposable {
 	}
 
 	static async start(idleExit_s = 3600): Promise<TestDaemon> {
+		checkReplies()
 		const test = new TestDaemon(idleExit_s)
 		await test.daemon.listen()
 		return test
