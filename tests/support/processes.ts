@@ -1,5 +1,6 @@
 /** The processes of a private xend, to be killed. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { isAlive } from '../../src/daemon/process_state.ts'
 import type { RunDir } from '../../src/daemon/rundir.ts'
 import type { XendClient } from '../../src/sdk/client.ts'
 import { connect } from '../../src/sdk/connect.ts'
@@ -12,15 +13,7 @@ export async function kill(pid: number): Promise<void> {
 	} catch {
 		return
 	}
-	while (isRunning(pid)) await delay(5)
-}
-
-function isRunning(pid: number): boolean {
-	try {
-		return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
-	} catch {
-		return false
-	}
+	while (isAlive(pid)) await delay(5)
 }
 
 /** A client of the run directory's xend, which is started when it is not there. */
@@ -35,7 +28,7 @@ export function xenstoredPid({ xenstored }: RunDir): number | undefined {
 /** Every process that was started for this run directory. */
 export function processesOf({ path }: RunDir): string[] {
 	return readdirSync('/proc')
-		.filter((name) => /^\d+$/.test(name) && isRunning(Number(name)))
+		.filter((name) => /^\d+$/.test(name) && isAlive(Number(name)))
 		.flatMap((pid) => {
 			try {
 				const program = /src\/daemon\/(\w+)\.ts/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.[1]
