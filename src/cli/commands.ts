@@ -8,8 +8,10 @@ import { DEBUG_KEYS, DMESG, INFO, LOG } from './host.ts'
 import { LIST, UPTIME, VCPU_LIST } from './list.ts'
 import { lookUp } from './lookup.ts'
 import { DELETE, NEW, RESUME, START, SUSPEND } from './managed.ts'
+import { MEM_MAX, MEM_SET } from './memory.ts'
 import { type ParsedArguments, UsageError } from './options.ts'
 import { REBOOT, SHUTDOWN } from './shutdown.ts'
+import { DUMP_CORE, SYSRQ, TRIGGER } from './signals.ts'
 import { UNBUILT_COMMANDS } from './unbuilt_commands.ts'
 
 const CONSOLE: Command = {
@@ -98,6 +100,7 @@ const BUILT: readonly Command[] = [
 	DMESG,
 	DEBUG_KEYS,
 	DELETE,
+	DUMP_CORE,
 	onDomain('domid', '<DomainName>', "Print a domain's number.", async (context, client, name) => {
 		context.print(String((await client.domain(name)).domid ?? 'None'))
 	}),
@@ -108,6 +111,8 @@ const BUILT: readonly Command[] = [
 	INFO,
 	LIST,
 	LOG,
+	MEM_MAX,
+	MEM_SET,
 	NEW,
 	onDomain('pause', '<Domain>', "Stop a domain's processors.", (_context, client, reference) => client.pause(reference)),
 	REBOOT,
@@ -117,6 +122,8 @@ const BUILT: readonly Command[] = [
 	SHUTDOWN,
 	START,
 	SUSPEND,
+	SYSRQ,
+	TRIGGER,
 	UPTIME,
 	VCPU_LIST,
 	onDomain('unpause', '<Domain>', "Let a domain's processors run again.", (_context, client, reference) => client.unpause(reference)),

@@ -4,13 +4,14 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { CreateReply } from '../daemon/api.ts'
 import type { XendClient } from '../sdk/client.ts'
-import { ConfigValueError, type ConfigValues, checkConfig, overrideValue } from '../toolstack/config.ts'
+import { ConfigValueError, type ConfigValues, checkConfig, type DomainConfig, overrideValue } from '../toolstack/config.ts'
 import { type Assignment, ConfigError, type ConfigHost, type ConfigValue, parseConfig } from '../toolstack/config_parser.ts'
 import { configSxp } from '../toolstack/domain_record.ts'
 import { prettySxp } from '../toolstack/sxp.ts'
 import type { Command, CommandContext } from './command.ts'
 import { attachConsole, describeEnd, endedWell } from './console.ts'
 import { type OptionSpec, type ParsedArguments, splitOnce, UsageError } from './options.ts'
+import { whileWaiting } from './progress.ts'
 
 const PATH_VARIABLES = ['kernel', 'ramdisk']
 
@@ -53,17 +54,29 @@ async function runCreate(context: CommandContext, args: ParsedArguments): Promis
 /** The checked variables of the configuration that the words name; undefined when it was only to be printed. Prints warnings. */
 export function readConfiguration(context: CommandContext, args: ParsedArguments): ConfigValues | undefined {
 	const quiet = args.options.has('quiet')
-	const { file, overrides } = splitWords(args)
-	const path = findConfig(context, file, String(args.options.get('path') ?? '.:/etc/xen'))
-	if (!quiet) context.print(`Using config file "${path}".`)
-	const values = readValues(context, path, overrides)
-	const { config, warnings } = checked(path, values)
-	if (!quiet) for (const warning of warnings) context.complain(`Warning: ${warning}`)
+	const { config, values } = loadConfiguration(context, args, (path) => {
+		if (!quiet) context.print(`Using config file "${path}".`)
+	})
 	if (args.options.has('dryrun')) {
 		context.print(prettySxp(configSxp(config)))
 		return undefined
 	}
-	return Object.fromEntries([...values].map(([key, { value }]) => [key, value]))
+	return values
+}
+
+/** The same without xm's words: `announce` is told the file's path before it is read. Prints warnings, unless it is to be quiet. */
+export function loadConfiguration(
+	context: CommandContext,
+	args: ParsedArguments,
+	announce: (path: string) => void,
+): { readonly config: DomainConfig; readonly values: ConfigValues } {
+	const { file, overrides } = splitWords(args)
+	const path = findConfig(context, file, String(args.options.get('path') ?? '.:/etc/xen'))
+	announce(path)
+	const values = readValues(context, path, overrides)
+	const { config, warnings } = checked(path, values)
+	if (!args.options.has('quiet')) for (const warning of warnings) context.complain(`Warning: ${warning}`)
+	return { config, values: Object.fromEntries([...values].map(([key, { value }]) => [key, value])) }
 }
 
 /** Starts a domain as -p, -c and -q say, and follows its console with -c. Returns the exit status. */
@@ -77,7 +90,7 @@ export async function runStarted(
 	const paused = args.options.has('paused')
 	const watched = args.options.has('console_autoconnect')
 	// With its console the domain starts once somebody listens: however short its life, nothing of it is missed.
-	const { domain } = await start(paused || watched)
+	const { domain } = await whileWaiting(context, quiet ? undefined : 'building the domain', start(paused || watched))
 	if (!quiet) context.print(`Started domain ${domain.name} (id=${domain.domid})`)
 	if (!watched) return 0
 	const unpause = () => (paused ? Promise.resolve() : client.unpause(String(domain.domid)))

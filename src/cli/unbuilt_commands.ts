@@ -14,14 +14,9 @@ const NO_TOOL = 'it is not built yet'
 /** xm's other commands: known by name, and each says in one sentence why it can't act. */
 const ROWS: readonly (readonly [name: string, args: string, help: string, why: string])[] = [
 	['vncviewer', '[--[vncviewer-]autopass] <Domain>', "View a domain's graphical display.", 'there is no graphical display'],
-	['dump-core', '[-L|--live] [-C|--crash] [-R|--reset] <Domain> [Filename]', "Write a domain's memory to a core file.", NO_TOOL],
-	['mem-max', '<Domain> <Mem>', 'Set the most memory a domain may have.', "a domain's memory cannot be changed yet"],
-	['mem-set', '<Domain> <Mem>', "Set a domain's memory.", "a domain's memory cannot be changed yet"],
 	['migrate', '<Domain> <Host>', 'Move a domain to another host.', NO_SAVE],
 	['restore', '<CheckpointFile> [-p]', 'Bring back a saved domain.', NO_SAVE],
 	['save', '[-c] <Domain> <CheckpointFile>', 'Save a domain to a file.', NO_SAVE],
-	['sysrq', '<Domain> <letter>', 'Send a sysrq to a domain.', NO_TOOL],
-	['trigger', '<Domain> <nmi|reset|init|s3resume|power> [<VCPU>]', 'Send a trigger to a domain.', NO_TOOL],
 	['top', '', 'Watch the host and its domains.', NO_TOOL],
 	['vcpu-pin', '<Domain> <VCPU|all> <CPUs|all>', 'Set which CPUs a virtual processor may use.', NO_SCHEDULER],
 	['vcpu-set', '<Domain> <vCPUs>', 'Set how many virtual processors a domain uses.', 'a domain has one virtual processor for now'],

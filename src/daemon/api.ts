@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { TRIGGERS } from '../xenctrl/interface.ts'
 import { EVENT_SCHEMAS } from './event_schemas.ts'
 
 /**
@@ -113,6 +114,53 @@ export const DEBUG_KEYS_REQUEST = v.strictObject({
 })
 export type DebugKeysRequest = v.InferOutput<typeof DEBUG_KEYS_REQUEST>
 
+const mib = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
+
+export const MEMORY_REQUEST = v.strictObject({ mib: described(mib, 'In MiB.') })
+export type MemoryRequest = v.InferOutput<typeof MEMORY_REQUEST>
+
+export const SYSRQ_REQUEST = v.strictObject({
+	letter: described(v.pipe(v.string(), v.regex(/^[\x21-\x7e]$/, 'must be one character')), 'The key that goes with Alt-SysRq.'),
+})
+export type SysrqRequest = v.InferOutput<typeof SYSRQ_REQUEST>
+
+export const TRIGGER_REQUEST = v.strictObject({
+	trigger: v.picklist(TRIGGERS),
+	vcpu: v.exactOptional(described(natural, 'The first without it.')),
+})
+export type TriggerRequest = Readonly<v.InferOutput<typeof TRIGGER_REQUEST>>
+
+export const DUMP_CORE_REQUEST = v.strictObject({
+	path: v.exactOptional(
+		described(v.pipe(v.string(), v.regex(/^\/[^\0]*$/, 'must be absolute')), 'By default a new file in the directory for cores.'),
+	),
+	live: v.exactOptional(described(v.boolean(), 'The guest runs on meanwhile.')),
+	afterwards: v.exactOptional(described(v.picklist(['destroy', 'reset']), 'What becomes of the domain.')),
+})
+export type DumpCoreRequest = Readonly<v.InferOutput<typeof DUMP_CORE_REQUEST>>
+
+export const DUMP_CORE_REPLY = v.object({ path: v.string(), size_bytes: natural })
+export type DumpCoreReply = v.InferOutput<typeof DUMP_CORE_REPLY>
+
+export const STATISTICS = v.object({
+	version: described(v.string(), "The hypervisor's."),
+	time_s: described(amount, 'When they were taken, on a clock that only counts up.'),
+	host: v.object({ memory_kib: amount, freeMemory_kib: amount, cpus: natural, cpu_mhz: natural }),
+	domains: v.array(
+		v.object({
+			name: v.string(),
+			domid,
+			state: v.string(),
+			cpuTime_s: amount,
+			memory_kib: amount,
+			maxMemory_kib: described(v.nullable(amount), 'Null where there is no limit.'),
+			vcpus: v.array(v.object({ online: v.boolean(), cpuTime_s: amount })),
+		}),
+	),
+})
+/** What `xm top` shows: domains that are there, domain 0 first. */
+export type Statistics = v.InferOutput<typeof STATISTICS>
+
 export const RENAME_REQUEST = v.strictObject({ name: v.string() })
 export type RenameRequest = v.InferOutput<typeof RENAME_REQUEST>
 
@@ -147,14 +195,20 @@ export const NAMED_SCHEMAS = {
 	DomainDetail: DOMAIN_DETAIL,
 	DomainInfo: DOMAIN_INFO,
 	DomainVcpus: DOMAIN_VCPUS,
+	DumpCoreReply: DUMP_CORE_REPLY,
+	DumpCoreRequest: DUMP_CORE_REQUEST,
 	Event: API_EVENT,
 	HostInfo: HOST_INFO,
 	LiveDomainInfo: LIVE_DOMAIN_INFO,
 	LogText: LOG_TEXT,
+	MemoryRequest: MEMORY_REQUEST,
 	Nothing: NOTHING,
 	RenameRequest: RENAME_REQUEST,
 	ShutdownRequest: SHUTDOWN_REQUEST,
 	StartRequest: START_REQUEST,
+	Statistics: STATISTICS,
 	StopRequest: STOP_REQUEST,
 	Sxp: SXP,
+	SysrqRequest: SYSRQ_REQUEST,
+	TriggerRequest: TRIGGER_REQUEST,
 }

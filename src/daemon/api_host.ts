@@ -11,6 +11,8 @@ export interface ApiHost {
 	readLog(): Promise<string>
 	/** The daemon's settings, as `xm info -c` lists them. */
 	readonly settings: HostInfo
+	/** Where a core goes when nobody says so, in a directory that is there. */
+	corePath(domain: { readonly name: string; readonly domid: number }): Promise<string>
 	/** Seconds since 1970. */
 	readonly startTime_s: number
 	/** Ends the daemon, once the reply is out. */

@@ -12,6 +12,11 @@ import { DomainConsoles } from './domain_consoles.ts'
 import { freeMemory_kib } from './host_info.ts'
 import type { HostLink, OpenHost } from './hypervisor_host.ts'
 
+interface CoreOf {
+	readonly name: string
+	readonly domid: number
+}
+
 export interface DaemonOptions {
 	readonly socket: string
 	readonly open: OpenHost
@@ -20,6 +25,8 @@ export interface DaemonOptions {
 	readonly log: Log
 	/** The newest of its log files, for `xm log`. */
 	readonly readLog?: () => Promise<string>
+	/** Where a core of a domain goes when nobody says so. Without it there are no cores but those whose place is named. */
+	readonly corePath?: (domain: CoreOf) => Promise<string>
 	/** For `xm info -c`. */
 	readonly settings?: HostInfo
 	/** Without domains and callers for this long, it ends by itself. */
@@ -57,6 +64,10 @@ export class Daemon {
 			now_s: () => Date.now() / 1000,
 			freeMemory_kib,
 			dom0Memory_kib: Math.floor(totalmem() / 1024),
+			dumpCore: async (domain) => {
+				const { xen } = await this.lifecycle.attached()
+				await xen.dumpCore(domain.domid, await this.corePath(domain), false)
+			},
 			log: options.log,
 		})
 		this.lifecycle.onEvent(() => this.rearmIdle())
@@ -66,6 +77,7 @@ export class Daemon {
 			version: options.version,
 			readLog: options.readLog ?? (() => Promise.resolve('')),
 			settings: options.settings ?? [],
+			corePath: (domain) => this.corePath(domain),
 			startTime_s: Date.now() / 1000,
 			stop: (domains) => void this.end('asked to stop', { domains }),
 			touched: (openRequests) => {
@@ -113,6 +125,12 @@ export class Daemon {
 		} catch (error) {
 			this.options.log('error', `Not every domain is dealt with: ${error instanceof Error ? error.message : String(error)}`)
 		}
+	}
+
+	private async corePath(domain: CoreOf): Promise<string> {
+		const { corePath } = this.options
+		if (corePath === undefined) throw new UserError('a core has no place here unless it is given one', { code: 'no-file' })
+		return corePath(domain)
 	}
 
 	private async attach(): Promise<HostLink> {

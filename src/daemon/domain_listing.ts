@@ -1,9 +1,10 @@
+import { totalmem } from 'node:os'
 import { type DomainInfo, domainSxp } from '../toolstack/domain_record.ts'
 import { isDomain0, NoSuchDomain } from '../toolstack/lifecycle.ts'
 import type { Sxp } from '../toolstack/sxp.ts'
-import type { DomainDetail, DomainVcpus } from './api.ts'
+import type { DomainDetail, DomainVcpus, Statistics } from './api.ts'
 import type { ApiHost } from './api_host.ts'
-import { domain0, domain0Vcpus } from './host_info.ts'
+import { domain0, domain0Vcpus, freeMemory_kib } from './host_info.ts'
 
 /** Domain 0, then every other. */
 export async function domainDetails({ lifecycle, startTime_s }: ApiHost): Promise<DomainDetail[]> {
@@ -55,4 +56,33 @@ function domain0Sxp(info: DomainInfo): Sxp {
 		['status', 2],
 		['state', info.state],
 	]
+}
+
+/** What the host and its domains use, all taken at once. */
+export async function statistics({ lifecycle }: ApiHost): Promise<Statistics> {
+	const [listed, xen] = await Promise.all([lifecycle.list(), lifecycle.ask(({ xen }) => xen.info())])
+	const present = listed.flatMap(({ info, state }) => (state === undefined ? [] : [{ info, state }]))
+	const own = domain0(
+		present.map(({ info }) => info),
+		0,
+		xen.dom0Time_s,
+	)
+	const others = present.map(({ info: { name, state: flags, cpuTime_s }, state: { domid, memory_kib, maxMemory_kib, vcpuStates } }) => ({
+		name,
+		domid,
+		state: flags,
+		cpuTime_s,
+		memory_kib,
+		maxMemory_kib,
+		vcpus: vcpuStates.map(({ online, cpuTime_s }) => ({ online, cpuTime_s })),
+	}))
+	const { name, state, cpuTime_s, memory_mib } = own
+	const vcpus = domain0Vcpus(xen.dom0Time_s).vcpus.map(({ online, cpuTime_s }) => ({ online, cpuTime_s }))
+	const host = { memory_kib: Math.floor(totalmem() / 1024), freeMemory_kib: Math.floor(freeMemory_kib()), cpus: vcpus.length }
+	return {
+		version: `${xen.xen_major}.${xen.xen_minor}${xen.xen_extra}`,
+		time_s: performance.now() / 1000,
+		host: { ...host, cpu_mhz: Math.round(xen.cpu_khz / 1000) },
+		domains: [{ name, domid: 0, state, cpuTime_s, memory_kib: memory_mib * 1024, maxMemory_kib: null, vcpus }, ...others],
+	}
 }

@@ -4,6 +4,7 @@ import { hostClock } from '../base/clock.ts'
 import { UserError } from '../base/errors.ts'
 import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
 import { loadCore } from '../platform/node/load_core.ts'
+import { createFile } from '../platform/node/output_file.ts'
 import { regionCacheDirectory } from '../platform/node/region_cache.ts'
 import { nodeVcpuThreads } from '../platform/node/vcpu_thread.ts'
 import { listenXen } from '../platform/node/xenctrl_socket.ts'
@@ -45,6 +46,7 @@ export async function runHypervisor(): Promise<never> {
 	const xen = new LocalXen({
 		hypervisor,
 		readImage,
+		createFile,
 		bootId,
 		pid: process.pid,
 		dom0Time_s,

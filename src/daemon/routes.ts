@@ -1,9 +1,10 @@
 import * as v from 'valibot'
 import { UserError } from '../base/errors.ts'
+import { dumpCore, sendSysrq, sendTrigger, setMaxMemory, setMemory } from '../toolstack/guest_requests.ts'
 import type { Lifecycle } from '../toolstack/lifecycle.ts'
 import * as api from './api.ts'
 import type { ApiHost } from './api_host.ts'
-import { domainDetail, domainDetails, domainVcpus } from './domain_listing.ts'
+import { domainDetail, domainDetails, domainVcpus, statistics } from './domain_listing.ts'
 import { hostInfo } from './host_info.ts'
 
 interface RouteText {
@@ -139,6 +140,12 @@ export const ROUTES: readonly Route[] = [
 		reply: v.array(api.DOMAIN_VCPUS),
 		handle: (host) => domainVcpus(host),
 	}),
+	call('GET', '/statistics', {
+		name: 'statistics',
+		summary: 'What the host and its domains use, all taken at once.',
+		reply: api.STATISTICS,
+		handle: (host) => statistics(host),
+	}),
 	call('GET', '/hypervisor/log', {
 		name: 'hypervisorLog',
 		summary: "The hypervisor's log; with clear=1 it is empty then.",
@@ -218,6 +225,42 @@ export const ROUTES: readonly Route[] = [
 			return {}
 		},
 	}),
+	call('POST', '/domains/{domain}/memory', {
+		name: 'setMemory',
+		summary: 'What the guest is to use from now on: its balloon driver gives memory back, or takes it.',
+		body: api.MEMORY_REQUEST,
+		reply: api.NOTHING,
+		handle: ({ lifecycle }, { domain, body }) => nothing(setMemory(lifecycle, domain, body.mib)),
+	}),
+	call('POST', '/domains/{domain}/max-memory', {
+		name: 'setMaxMemory',
+		summary: 'The most that it may have.',
+		body: api.MEMORY_REQUEST,
+		reply: api.NOTHING,
+		handle: ({ lifecycle }, { domain, body }) => nothing(setMaxMemory(lifecycle, domain, body.mib)),
+	}),
+	call('POST', '/domains/{domain}/sysrq', {
+		name: 'sendSysrq',
+		summary: 'Presses Alt-SysRq and a key in the guest.',
+		body: api.SYSRQ_REQUEST,
+		reply: api.NOTHING,
+		handle: ({ lifecycle }, { domain, body }) => nothing(sendSysrq(lifecycle, domain, body.letter)),
+	}),
+	call('POST', '/domains/{domain}/trigger', {
+		name: 'sendTrigger',
+		summary: 'Sends an interrupt that cannot be masked, or another trigger.',
+		body: api.TRIGGER_REQUEST,
+		reply: api.NOTHING,
+		handle: ({ lifecycle }, { domain, body: { trigger, vcpu = 0 } }) => nothing(sendTrigger(lifecycle, domain, trigger, vcpu)),
+	}),
+	call('POST', '/domains/{domain}/dump-core', {
+		name: 'dumpCore',
+		summary: 'Writes a core of it; answers when the file is whole.',
+		body: api.DUMP_CORE_REQUEST,
+		reply: api.DUMP_CORE_REPLY,
+		handle: ({ lifecycle, corePath }, { domain, body: { path, live = false, afterwards } }) =>
+			dumpCore(lifecycle, domain, async (of) => ({ path: path ?? (await corePath(of)), live, afterwards })),
+	}),
 	call('POST', '/domains/{domain}/shutdown', {
 		name: 'shutdownDomain',
 		summary: 'Asks the guest to end; an event tells when it has.',
@@ -237,6 +280,11 @@ export const ROUTES: readonly Route[] = [
 		query: NO_QUERY,
 	},
 ]
+
+async function nothing(work: Promise<unknown>): Promise<Record<string, never>> {
+	await work
+	return {}
+}
 
 function lines(info: api.HostInfo): [string, string][] {
 	return info.map(([name, value]) => [name, value])

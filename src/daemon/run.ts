@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RecordFiles } from '../platform/node/record_files.ts'
+import { newCorePath } from './core_path.ts'
 import { Daemon } from './daemon.ts'
 import { endOnFault } from './fault.ts'
 import type { OpenHost } from './hypervisor_host.ts'
@@ -35,6 +36,7 @@ export async function runDaemon(opener: (rundir: RunDir) => OpenHost): Promise<n
 		version,
 		log,
 		readLog: () => readFile(rundir.log, 'utf8'),
+		corePath: (domain) => newCorePath(join(rundir.state, 'dump'), domain),
 		settings: daemonSettings(rundir),
 	})
 	for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void daemon.end(`got ${signal}`, { domains: 'stop' }))

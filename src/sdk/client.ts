@@ -11,9 +11,13 @@ import type {
 	DefineRequest,
 	DomainDetail,
 	DomainVcpus,
+	DumpCoreReply,
+	DumpCoreRequest,
 	HostInfo,
 	StartRequest,
+	Statistics,
 	StopRequest,
+	TriggerRequest,
 } from '../daemon/api.ts'
 import { CONSOLE_PROTOCOL } from '../daemon/console_frames.ts'
 import { isAlive } from '../daemon/process_state.ts'
@@ -69,6 +73,9 @@ export class XendClient {
 	async debugKeys(keys: string): Promise<void> {
 		await this.call('POST', '/v1/hypervisor/debug-keys', { keys })
 	}
+	statistics(): Promise<Statistics> {
+		return this.call('GET', '/v1/statistics')
+	}
 	vcpus(): Promise<DomainVcpus[]> {
 		return this.call('GET', '/v1/vcpus')
 	}
@@ -105,6 +112,23 @@ export class XendClient {
 	}
 	rename(reference: string, name: string): Promise<void> {
 		return this.call('POST', domainPath(reference, 'rename'), { name })
+	}
+	/** What the guest is to use from now on: its balloon driver gives memory back, or takes it. */
+	setMemory(reference: string, mib: number): Promise<void> {
+		return this.call('POST', domainPath(reference, 'memory'), { mib })
+	}
+	setMaxMemory(reference: string, mib: number): Promise<void> {
+		return this.call('POST', domainPath(reference, 'max-memory'), { mib })
+	}
+	sysrq(reference: string, letter: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'sysrq'), { letter })
+	}
+	trigger(reference: string, request: TriggerRequest): Promise<void> {
+		return this.call('POST', domainPath(reference, 'trigger'), request)
+	}
+	/** Resolves when the file is whole. */
+	dumpCore(reference: string, request: DumpCoreRequest = {}): Promise<DumpCoreReply> {
+		return this.call('POST', domainPath(reference, 'dump-core'), request)
 	}
 	pause(reference: string): Promise<void> {
 		return this.call('POST', domainPath(reference, 'pause'))

@@ -319,7 +319,7 @@ export class Lifecycle {
 	}
 
 	/** Runs an operation on the domain that `reference` meant when it was looked up. */
-	private async onDomain(entry: Entry, reference: string, work: (host: Host) => Promise<void>): Promise<void> {
+	async onDomain(entry: Entry, reference: string, work: (host: Host) => Promise<void>): Promise<void> {
 		const domid = domidOf(entry.record)
 		const byNumber = entry.config.name !== reference
 		const host = await this.host.promise

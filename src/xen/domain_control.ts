@@ -1,7 +1,9 @@
 import { SHUTDOWN_crash } from '../abi/sched.ts'
 import { RUNSTATE_blocked, RUNSTATE_running } from '../abi/vcpu.ts'
+import { vcpu_guest_context } from '../abi/xen.ts'
 import type { Clock } from '../base/clock.ts'
 import { InternalError } from '../base/errors.ts'
+import { DEBUG_CONTEXT } from './debug_report.ts'
 import type { Domain } from './domain.ts'
 import { allocUnbound } from './event_channel.ts'
 import type { BackendPort, BackendPorts } from './event_router.ts'
@@ -15,6 +17,7 @@ import {
 	CB_PAUSE_COUNT,
 	controlWord,
 	VS_DEBUG,
+	VS_NMI_PENDING,
 	VS_ONLINE,
 	VS_PARKED,
 	VS_VIRQ_REQUESTS,
@@ -159,6 +162,27 @@ export class DomainControl {
 		const lines = await Promise.race([answer, silent, ...this.endings.map((ending) => ending.then(() => []))])
 		silence.cancel()
 		return lines
+	}
+
+	/** Each vCPU's struct vcpu_guest_context; zeroes for one that does not answer. */
+	async contexts(): Promise<Uint8Array[]> {
+		const [digits = ''] = await this.debugReport(DEBUG_CONTEXT)
+		const bytes = new Uint8Array(vcpu_guest_context.size)
+		if (digits.length === bytes.length * 2) bytes.forEach((_, n) => void (bytes[n] = Number.parseInt(digits.slice(n * 2, n * 2 + 2), 16)))
+		return [bytes]
+	}
+
+	/** XEN_DOMCTL_max_mem, in frames: at most those of its machine, which are the result when that is fewer. */
+	setFrameLimit(frames: number): number {
+		const allowed = Math.min(frames, this.domain.layout.ramFrames)
+		Atomics.store(this.words, this.control(CB_FRAME_LIMIT), allowed)
+		return allowed
+	}
+
+	/** The vCPU's guest takes an NMI when it next can. */
+	sendNmi(vcpu: number): void {
+		Atomics.store(this.words, vcpuWord(this.domain, vcpu, VS_NMI_PENDING), 1)
+		wakeVcpu(this.domain, vcpu)
 	}
 
 	/** SHUTDOWN_*, or undefined while the domain runs. */

@@ -84,6 +84,10 @@ export interface XenInfo extends HypervisorInfo {
 	readonly dom0Time_s: number
 }
 
+/** XEN_DOMCTL_SENDTRIGGER_*. */
+export const TRIGGERS = ['nmi', 'reset', 'init', 'power', 's3resume'] as const
+export type Trigger = (typeof TRIGGERS)[number]
+
 /** As VIRQ_DOM_EXC tells dom0, with the domain. */
 export type XenEvent =
 	| { readonly type: 'shutdown'; readonly domid: number; readonly uuid: string; readonly end: DomainEnd }
@@ -102,6 +106,15 @@ export interface XenControl {
 	destroy(domain: DomainRef): Promise<number | null>
 	/** XEN_DOMCTL_setdomainhandle. */
 	setUuid(domain: DomainRef, uuid: string): Promise<void>
+	/** XEN_DOMCTL_max_mem. Throws UserError above what its machine was made with. */
+	setMaxMemory(domain: DomainRef, kib: number): Promise<void>
+	/** XEN_DOMCTL_sendtrigger. Throws UserError for a trigger that is not for a paravirtual domain, and for a vCPU that it does not have. */
+	sendTrigger(domain: DomainRef, trigger: Trigger, vcpu: number): Promise<void>
+	/**
+	 * Writes a core (xen/dump_core.ts) to a file of the hypervisor's host that must not be there yet; the domain does not run meanwhile, unless `live`.
+	 * Leaves no file when it fails. Returns the bytes written.
+	 */
+	dumpCore(domain: DomainRef, path: string, live: boolean): Promise<number>
 	/**
 	 * Joins a domain's console: what is kept of the past, then what comes, from the session's first resume() on. For a while this goes
 	 * for domains that are gone, too.

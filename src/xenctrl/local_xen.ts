@@ -1,6 +1,7 @@
 import { UserError } from '../base/errors.ts'
 import { PAGE_SIZE } from '../x86/machine_memory.ts'
 import type { DomainControl } from '../xen/domain_control.ts'
+import { coreFile } from '../xen/dump_core.ts'
 import type { Hypervisor } from '../xen/hypervisor.ts'
 import { shutdownReasonName } from '../xen/shutdown.ts'
 import { ConsoleReading } from './console_reading.ts'
@@ -14,6 +15,7 @@ import {
 	type DomainState,
 	NoDomain,
 	type ShutdownReason,
+	type Trigger,
 	type XenControl,
 	type XenEvent,
 	type XenInfo,
@@ -22,6 +24,22 @@ import { KeptConsoles } from './kept_consoles.ts'
 
 const KIB_PER_FRAME = PAGE_SIZE / 1024
 
+/** A file that is being written; nobody sees it before finish(). */
+export interface OutputFile {
+	write(bytes: Uint8Array): Promise<void>
+	finish(): Promise<void>
+	abandon(): Promise<void>
+}
+
+/** do_domctl's answers to triggers that a paravirtual domain has no use for, as xend quoted them. */
+const TRIGGER_REFUSALS: Readonly<Record<Trigger, string | undefined>> = {
+	nmi: undefined,
+	reset: "(38, 'Function not implemented')",
+	init: "(38, 'Function not implemented')",
+	power: "(22, 'Invalid argument')",
+	s3resume: "(22, 'Invalid argument')",
+}
+
 export interface LocalXenOptions {
 	readonly hypervisor: Hypervisor
 	readonly readImage: ReadImage
@@ -29,6 +47,8 @@ export interface LocalXenOptions {
 	/** 0 where there are no processes. */
 	readonly pid?: number
 	readonly dom0Time_s?: () => number
+	/** Where there are files. Throws UserError when it can't be made. */
+	readonly createFile?: (path: string) => Promise<OutputFile>
 	/** Called when the last domain is gone and stopIfIdle() was asked for. */
 	readonly stop?: () => void
 }
@@ -108,6 +128,49 @@ export class LocalXen implements XenControl {
 		const other = this.lookUp(uuid)
 		if (other !== undefined && other !== domain) throw new UserError(`domain ${other.control.domid} has the uuid ${uuid} already`)
 		domain.uuid = uuid
+	}
+
+	async setMaxMemory(ref: DomainRef, kib: number): Promise<void> {
+		const { control } = this.find(ref)
+		const frames = Math.floor(kib / KIB_PER_FRAME)
+		const most = control.domain.layout.ramFrames
+		if (frames > most) {
+			const text = `a running domain's memory can't grow beyond what its machine was made with, ${(most * KIB_PER_FRAME) / 1024} MiB`
+			throw new UserError(`${text}: ${Math.round(kib / 1024)} MiB are possible when it is started anew`, { code: 'too-large' })
+		}
+		control.setFrameLimit(frames)
+	}
+
+	async sendTrigger(ref: DomainRef, trigger: Trigger, vcpu: number): Promise<void> {
+		const { control, vcpus } = this.find(ref)
+		if (!Number.isInteger(vcpu) || vcpu < 0 || vcpu >= vcpus) throw new UserError(`(3, 'No such process'): the domain has no VCPU ${vcpu}`)
+		const refusal = TRIGGER_REFUSALS[trigger]
+		if (refusal !== undefined) throw new UserError(`${refusal}: the trigger '${trigger}' is not for paravirtual domains`)
+		control.sendNmi(vcpu)
+	}
+
+	async dumpCore(ref: DomainRef, path: string, live: boolean): Promise<number> {
+		const { createFile } = this.options
+		if (createFile === undefined) throw new UserError('a core cannot be written: this hypervisor has no files', { code: 'no-files' })
+		const { control } = this.find(ref)
+		if (!live) await control.pause()
+		try {
+			const file = await createFile(path)
+			try {
+				let size_bytes = 0
+				for (const piece of coreFile(control.domain, await control.contexts())) {
+					await file.write(piece)
+					size_bytes += piece.length
+				}
+				await file.finish()
+				return size_bytes
+			} catch (error) {
+				await file.abandon()
+				throw error
+			}
+		} finally {
+			if (!live) control.unpause()
+		}
 	}
 
 	async openConsole(domid: number, reader: ConsoleReader): Promise<ConsoleSession> {

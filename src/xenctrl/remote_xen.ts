@@ -6,6 +6,7 @@ import {
 	type DomainSpec,
 	type DomainState,
 	HypervisorGone,
+	type Trigger,
 	XENCTRL_INTERFACE_VERSION,
 	type XenControl,
 	type XenEvent,
@@ -100,6 +101,15 @@ export class RemoteXen implements XenControl {
 	}
 	async setUuid(domain: DomainRef, uuid: string): Promise<void> {
 		await this.call('setUuid', domain, uuid)
+	}
+	async setMaxMemory(domain: DomainRef, kib: number): Promise<void> {
+		await this.call('setMaxMemory', domain, kib)
+	}
+	async sendTrigger(domain: DomainRef, trigger: Trigger, vcpu: number): Promise<void> {
+		await this.call('sendTrigger', domain, trigger, vcpu)
+	}
+	dumpCore(domain: DomainRef, path: string, live: boolean): Promise<number> {
+		return this.call('dumpCore', domain, path, live)
 	}
 	log(clear: boolean): Promise<string> {
 		return this.call('log', clear)

@@ -33,6 +33,7 @@ export class TestDaemon implements AsyncDisposable {
 			records: new MemoryRecords(),
 			readLog: async () => 'a line\n',
 			settings: [['console-limit', '1024']],
+			corePath: async ({ name, domid }) => `/cores/${name}.${domid}.core`,
 		})
 	}
 

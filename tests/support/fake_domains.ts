@@ -10,6 +10,7 @@ import {
 	type DomainSpec,
 	type DomainState,
 	NoDomain,
+	type Trigger,
 	type XenControl,
 	type XenEvent,
 	type XenInfo,
@@ -34,12 +35,16 @@ export class FakeDomain {
 	private typedBefore = ''
 	/** What was asked of it through control/shutdown. */
 	readonly requests: string[] = []
+	maxMemory_kib: number
+	readonly triggers: string[] = []
+	readonly cores: { readonly path: string; readonly live: boolean }[] = []
 
 	constructor(xen: FakeXen, domid: number, spec: DomainSpec) {
 		this.xen = xen
 		this.domid = domid
 		this.spec = spec
 		this.uuid = spec.uuid
+		this.maxMemory_kib = spec.maxMemory_kib
 		const page = new Uint8Array(new SharedArrayBuffer(4096))
 		this.console = new ConsoleBackend({ page, notify: () => {} }, { history_bytes: 4096 })
 		this.guest = new ConsoleFrontend({ page, notify: () => this.console.onEvent() })
@@ -85,7 +90,7 @@ export class FakeDomain {
 			end: this.ending,
 			cpuTime_s: 1.5,
 			memory_kib: this.spec.memory_kib,
-			maxMemory_kib: this.spec.maxMemory_kib,
+			maxMemory_kib: this.maxMemory_kib,
 			vcpus: this.spec.vcpus,
 			onlineVcpus: this.spec.vcpus,
 			vcpuStates: [{ online: true, running: false, blocked: !this.paused, cpuTime_s: 1.5 }],
@@ -191,6 +196,16 @@ export class FakeXen implements XenControl {
 	}
 	async setUuid(ref: DomainRef, uuid: string): Promise<void> {
 		this.find(ref).uuid = uuid
+	}
+	async setMaxMemory(ref: DomainRef, kib: number): Promise<void> {
+		this.find(ref).maxMemory_kib = kib
+	}
+	async sendTrigger(ref: DomainRef, trigger: Trigger, vcpu: number): Promise<void> {
+		this.find(ref).triggers.push(`${trigger} ${vcpu}`)
+	}
+	async dumpCore(ref: DomainRef, path: string, live: boolean): Promise<number> {
+		this.find(ref).cores.push({ path, live })
+		return 4096
 	}
 	async openConsole(domid: number, reader: ConsoleReader): Promise<ConsoleSession> {
 		const console = this.lookUp(domid)?.console ?? this.kept.get(domid)

@@ -1,0 +1,29 @@
+import { open, rename, rm } from 'node:fs/promises'
+import { UserError } from '../../base/errors.ts'
+import type { OutputFile } from '../../xenctrl/local_xen.ts'
+
+/** A file that its owner alone may read, under the name `PATH-incomplete` until it is whole. Throws UserError when it can't be written. */
+export async function createFile(path: string): Promise<OutputFile> {
+	const incomplete = `${path}-incomplete`
+	const attempt = async <T>(work: Promise<T>): Promise<T> => {
+		try {
+			return await work
+		} catch (error) {
+			throw new UserError(`Cannot write file ${path}: ${(error as NodeJS.ErrnoException).code}`, { code: 'no-file', cause: error })
+		}
+	}
+	const file = await attempt(open(incomplete, 'w', 0o600))
+	return {
+		async write(bytes) {
+			await attempt(file.writeFile(bytes))
+		},
+		async finish() {
+			await attempt(file.close())
+			await attempt(rename(incomplete, path))
+		},
+		async abandon() {
+			await file.close().catch(() => {})
+			await rm(incomplete, { force: true })
+		},
+	}
+}
