@@ -3,7 +3,7 @@ import { type ConsoleEnd, encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from
 import type { XendClient } from '../sdk/client.ts'
 import type { CommandContext } from './command.ts'
 
-/** Ctrl-], as xenconsole has it. */
+/** Ctrl-], as xenconsole has it, unless the caller names another. */
 const DETACH = 0x1d
 
 export type ConsoleOutcome = { readonly detached: true } | { readonly detached: false; readonly end: ConsoleEnd }
@@ -17,6 +17,7 @@ export async function attachConsole(
 	client: XendClient,
 	reference: string,
 	onAttached: () => Promise<void> = () => Promise.resolve(),
+	detachOn = DETACH,
 ): Promise<ConsoleOutcome> {
 	const { stdin, stdout } = context
 	const socket = await client.console(reference)
@@ -34,7 +35,7 @@ export async function attachConsole(
 		}
 		const detach = () => finish(() => resolve({ detached: true }))
 		const onInput = (chunk: Uint8Array) => {
-			const at = terminal ? chunk.indexOf(DETACH) : -1
+			const at = terminal ? chunk.indexOf(detachOn) : -1
 			const typed = at < 0 ? chunk : chunk.subarray(0, at)
 			if (typed.length > 0) socket.write(encodeFrame(FRAME_DATA, typed))
 			if (at >= 0) detach()

@@ -33,7 +33,7 @@ function helpRow(command: Command): string {
 	return [` ${command.name.padEnd(20)} ${first.padEnd(50)}`, ...rest.map((line) => ' '.repeat(22) + line)].join('\n')
 }
 
-function optionRow(option: OptionSpec): string {
+export function optionRow(option: OptionSpec): string {
 	const short = option.short === '' ? '' : `-${option.short}${option.value === undefined ? '' : ` ${option.value}`}`
 	const long = option.long === '' ? '' : `--${option.long}${option.value === undefined ? '' : `=${option.value}`}`
 	const names = [short, long].filter((name) => name !== '').join(', ')

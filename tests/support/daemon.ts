@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import type { CommandContext } from '../../src/cli/command.ts'
 import { runXm } from '../../src/cli/main.ts'
+import { runXl } from '../../src/cli/xl/personality.ts'
 import { Daemon } from '../../src/daemon/daemon.ts'
 import type { OpenHost } from '../../src/daemon/hypervisor_host.ts'
 import { XendClient } from '../../src/sdk/client.ts'
@@ -50,10 +51,19 @@ export class TestDaemon implements AsyncDisposable {
 	}
 
 	/** Runs `xm WORDS...` against this daemon. `whileRunning` acts once the command has begun. */
-	async xm(
+	xm(words: readonly string[], whileRunning?: () => void | Promise<void>): Promise<Outcome> {
+		return this.run(runXm, words, whileRunning)
+	}
+
+	xl(words: readonly string[], whileRunning?: () => void | Promise<void>): Promise<Outcome> {
+		return this.run(runXl, words, whileRunning)
+	}
+
+	private async run(
+		program: typeof runXm,
 		words: readonly string[],
 		whileRunning: () => void | Promise<void> = () => {},
-	): Promise<{ status: number; out: string; err: string }> {
+	): Promise<Outcome> {
 		const out = new Collector()
 		const err = new Collector()
 		const context: CommandContext = {
@@ -66,7 +76,7 @@ export class TestDaemon implements AsyncDisposable {
 			print: (line) => void out.write(`${line}\n`),
 			complain: (line) => void err.write(`${line}\n`),
 		}
-		const running = runXm(words, context)
+		const running = program(words, context)
 		await whileRunning()
 		return { status: await running, out: out.text, err: err.text }
 	}
@@ -75,6 +85,12 @@ export class TestDaemon implements AsyncDisposable {
 		await this.daemon.end('the test is over', { domains: 'destroy' })
 		rmSync(this.directory, { recursive: true })
 	}
+}
+
+interface Outcome {
+	readonly status: number
+	readonly out: string
+	readonly err: string
 }
 
 class Collector extends Writable {
