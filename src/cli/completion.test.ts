@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { COMMANDS } from './commands.ts'
 import { completionScript, SHELLS } from './completion.ts'
+import { XL_COMMANDS } from './xl/commands.ts'
 
 /** What bash offers for words of which the last is being typed. */
 function offers(...words: string[]): string[] {
@@ -25,7 +26,8 @@ test('bash completes subcommands, options, domains and files', () => {
 
 test('every shell here accepts its script', (t) => {
 	for (const shell of SHELLS) {
-		const { error, status, stderr } = spawnSync(shell, ['-n'], { input: completionScript(shell, 'xm', COMMANDS), encoding: 'utf8' })
+		const input = completionScript(shell, 'xm', COMMANDS) + completionScript(shell, 'xl', XL_COMMANDS)
+		const { error, status, stderr } = spawnSync(shell, ['-n'], { input, encoding: 'utf8' })
 		if (error !== undefined) t.diagnostic(`${shell} is not installed`)
 		else assert.deepEqual([shell, status, stderr], [shell, 0, ''])
 	}
@@ -33,7 +35,9 @@ test('every shell here accepts its script', (t) => {
 
 test('every script knows every subcommand', () => {
 	for (const shell of SHELLS) {
-		const script = completionScript(shell, 'xm', COMMANDS)
-		for (const { name } of COMMANDS) assert(script.includes(name), `${shell} ${name}`)
+		for (const [program, commands] of [['xm', COMMANDS] as const, ['xl', XL_COMMANDS] as const]) {
+			const script = completionScript(shell, program, commands)
+			for (const { name } of commands) assert(script.includes(name), `${shell} ${program} ${name}`)
+		}
 	}
 })

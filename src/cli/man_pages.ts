@@ -21,28 +21,76 @@ function section(command: Command): string {
 	return `${item(`${command.name} ${command.args}`.trimEnd(), command.help, ...(command.refusal === undefined ? [] : [`It cannot act: ${command.refusal}.`]))}${inner}`
 }
 
-/** xm(1), from the table of commands that the parser and the help use. */
-export function xmPage(commands: readonly Command[], version: string): string {
-	return `.TH XM 1 "" "Xenotype ${version}" "Xenotype"
+const ENVIRONMENT = [
+	item('XENOTYPE_RUNDIR', 'The directory with sockets, locks and logs. Without it $XDG_RUNTIME_DIR/xenotype, else /tmp/xenotype-<uid>.'),
+	item('XENOTYPE_STATEDIR', "Where managed domains' records are kept. Without it $XDG_STATE_HOME/xenotype, else ~/.local/state/xenotype."),
+]
+
+interface ProgramPage {
+	readonly program: string
+	readonly synopsis: string
+	readonly description: readonly string[]
+	readonly exit: readonly string[]
+	readonly seeAlso: string
+}
+
+function programPage(page: ProgramPage, commands: readonly Command[], version: string): string {
+	const { program, synopsis, description, exit, seeAlso } = page
+	return `.TH ${program.toUpperCase()} 1 "" "Xenotype ${version}" "Xenotype"
 .SH NAME
-xm \\- control Xen domains
+${program} \\- control Xen domains
 .SH SYNOPSIS
-\\fBxm\\fR \\fIsubcommand\\fR [\\fIargs\\fR]
+${synopsis}
 .SH DESCRIPTION
-${paragraph('xm creates, lists, watches and ends domains. It asks the daemon xend to do it, and starts xend when that is not running.')}
-${paragraph('A <Domain> is a name or a number. A subcommand may be shortened to any beginning, of two letters at least, that no other has.')}
+${description.map((text) => paragraph(text)).join('\n')}
 .SH SUBCOMMANDS
 ${commands.map(section).join('\n')}
 .SH EXIT STATUS
-${[item('0', 'It is done.'), item('1', 'It could not be done, or the words make no sense: the reason is on the standard error.'), item('3', 'There is no such domain.')].join('\n')}
+${exit.join('\n')}
 .SH ENVIRONMENT
-${[
-	item('XENOTYPE_RUNDIR', 'The directory with sockets, locks and logs. Without it $XDG_RUNTIME_DIR/xenotype, else /tmp/xenotype-<uid>.'),
-	item('XENOTYPE_STATEDIR', "Where managed domains' records are kept. Without it $XDG_STATE_HOME/xenotype, else ~/.local/state/xenotype."),
-].join('\n')}
+${ENVIRONMENT.join('\n')}
 .SH SEE ALSO
-\\fBxmdomain.cfg\\fR(5)
+${seeAlso}
 `
+}
+
+/** xm(1), from the table of commands that the parser and the help use. */
+export function xmPage(commands: readonly Command[], version: string): string {
+	const page: ProgramPage = {
+		program: 'xm',
+		synopsis: '\\fBxm\\fR \\fIsubcommand\\fR [\\fIargs\\fR]',
+		description: [
+			'xm creates, lists, watches and ends domains. It asks the daemon xend to do it, and starts xend when that is not running.',
+			'A <Domain> is a name or a number. A subcommand may be shortened to any beginning, of two letters at least, that no other has.',
+		],
+		exit: [
+			item('0', 'It is done.'),
+			item('1', 'It could not be done, or the words make no sense: the reason is on the standard error.'),
+			item('3', 'There is no such domain.'),
+		],
+		seeAlso: '\\fBxl\\fR(1), \\fBxmdomain.cfg\\fR(5)',
+	}
+	return programPage(page, commands, version)
+}
+
+/** xl(1), from xl's table. */
+export function xlPage(commands: readonly Command[], version: string): string {
+	const page: ProgramPage = {
+		program: 'xl',
+		synopsis: '\\fBxl\\fR [\\fB\\-vftTN\\fR] \\fIsubcommand\\fR [\\fIargs\\fR]',
+		description: [
+			'xl is xm with the commands and the outputs of the toolstack of Xen 4: it asks the same daemon for the same domains.',
+			'A <Domain> is a name or a number. A subcommand may be shortened to any beginning that no other has.',
+			'Before the subcommand, -N makes create print what it would create, as JSON; -v, -f, -t and -T are accepted and change nothing.',
+		],
+		exit: [
+			item('0', 'It is done.'),
+			item('1', 'It could not be done: the reason is on the standard error.'),
+			item('2', 'The words make no sense.'),
+		],
+		seeAlso: '\\fBxm\\fR(1), \\fBxmdomain.cfg\\fR(5)',
+	}
+	return programPage(page, commands, version)
 }
 
 const EFFECTS: Readonly<Record<ConfigKey['effect'], string>> = {
