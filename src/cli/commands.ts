@@ -12,6 +12,7 @@ import { MEM_MAX, MEM_SET } from './memory.ts'
 import { type ParsedArguments, UsageError } from './options.ts'
 import { REBOOT, SHUTDOWN } from './shutdown.ts'
 import { DUMP_CORE, SYSRQ, TRIGGER } from './signals.ts'
+import { TOP } from './top.ts'
 import { UNBUILT_COMMANDS } from './unbuilt_commands.ts'
 
 const CONSOLE: Command = {
@@ -123,6 +124,7 @@ const BUILT: readonly Command[] = [
 	START,
 	SUSPEND,
 	SYSRQ,
+	TOP,
 	TRIGGER,
 	UPTIME,
 	VCPU_LIST,

@@ -17,7 +17,6 @@ const ROWS: readonly (readonly [name: string, args: string, help: string, why: s
 	['migrate', '<Domain> <Host>', 'Move a domain to another host.', NO_SAVE],
 	['restore', '<CheckpointFile> [-p]', 'Bring back a saved domain.', NO_SAVE],
 	['save', '[-c] <Domain> <CheckpointFile>', 'Save a domain to a file.', NO_SAVE],
-	['top', '', 'Watch the host and its domains.', NO_TOOL],
 	['vcpu-pin', '<Domain> <VCPU|all> <CPUs|all>', 'Set which CPUs a virtual processor may use.', NO_SCHEDULER],
 	['vcpu-set', '<Domain> <vCPUs>', 'Set how many virtual processors a domain uses.', 'a domain has one virtual processor for now'],
 	['serve', '', "Offer the daemon's interface over stdio.", NO_TOOL],

@@ -1,0 +1,77 @@
+import { UserError } from '../base/errors.ts'
+import type { Statistics } from '../daemon/api.ts'
+import type { XendClient } from '../sdk/client.ts'
+import { type Command, type CommandContext, JSON_OPTION } from './command.ts'
+import type { ParsedArguments } from './options.ts'
+import { liveTop } from './top_live.ts'
+import { type TopView, topRows, topTable } from './top_screen.ts'
+
+const DELAY_S = 3
+
+export const TOP: Command = {
+	name: 'top',
+	args: '[options]',
+	help: 'Watch the host and its domains.',
+	options: [
+		{ short: 'd', long: 'delay', value: 'SECONDS', help: 'Between updates (default 3).' },
+		{ short: 'n', long: 'networks', help: "Show domains' networks." },
+		{ short: 'x', long: 'vbds', help: "Show domains' block devices." },
+		{ short: 'r', long: 'repeat-header', help: 'Repeat the heading above each domain.' },
+		{ short: 'v', long: 'vcpus', help: "Show domains' virtual processors." },
+		{ short: 'b', long: 'batch', help: 'Print, without a terminal.' },
+		{ short: 'i', long: 'iterations', value: 'ITERATIONS', help: 'Updates before it ends.' },
+		{ short: 'f', long: 'full-name', help: 'Do not cut names.' },
+		{ ...JSON_OPTION, help: 'As JSON, a line for each update; implies -b.' },
+	],
+	usageOnFault: true,
+	async run(context, args) {
+		const delay_s = positive(args, 'delay') ?? DELAY_S
+		const iterations = positive(args, 'iterations') ?? Number.POSITIVE_INFINITY
+		const view: TopView = {
+			sortColumn: 0,
+			vcpus: args.options.has('vcpus'),
+			networks: args.options.has('networks'),
+			vbds: args.options.has('vbds'),
+			repeatHeader: args.options.has('repeat-header'),
+			fullName: args.options.has('full-name'),
+		}
+		const json = args.options.has('json')
+		const batch = json || args.options.has('batch')
+		if (!batch && (context.stdout.isTTY !== true || context.stdin.isTTY !== true)) {
+			throw new UserError('xm top shows its screen on a terminal; without one use xm top -b')
+		}
+		const client = await context.connect()
+		if (!batch) return liveTop(context, client, { view, delay_s, iterations })
+		await batchTop(context, client, { view, delay_s, iterations, json })
+		return 0
+	},
+}
+
+interface Batch {
+	readonly view: TopView
+	readonly delay_s: number
+	readonly iterations: number
+	readonly json: boolean
+}
+
+async function batchTop(context: CommandContext, client: XendClient, { view, delay_s, iterations, json }: Batch): Promise<void> {
+	let before: Statistics | undefined
+	for (let n = 0; n < iterations; n++) {
+		if (n > 0) await new Promise((resolve) => setTimeout(resolve, delay_s * 1000))
+		const now = await client.statistics()
+		const rows = topRows(now, before, view.sortColumn)
+		if (json) {
+			const domains = rows.map(({ domain, ...shares }) => ({ ...domain, ...shares }))
+			context.print(JSON.stringify({ ...now, domains }))
+		} else for (const line of topTable(rows, view)) context.print(line)
+		before = now
+	}
+}
+
+function positive(args: ParsedArguments, name: string): number | undefined {
+	const text = args.options.get(name)
+	if (text === undefined) return undefined
+	const value = Number(text)
+	if (!/^\d{1,6}$/.test(String(text)) || value < 1) throw new UserError(`--${name}=${text} is not valid: it must be a whole number above 0`)
+	return value
+}
