@@ -6,13 +6,15 @@ import { setFlagsFromString } from 'node:v8'
 const OPTIMISED = ['--no-liftoff', '--no-wasm-lazy-compilation']
 /** The quick compiler only: without counting, and without compiling again by itself. */
 const BASELINE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up', '--no-wasm-lazy-compilation']
+/** Needed whenever such a function is called, not only when it is made: V8 forgets the bytecode of functions that rest, and parses them again. */
+const NATIVES = ['--allow-natives-syntax']
 
 function withFlags<T>(flags: readonly string[], body: () => T): T {
 	for (const flag of flags) setFlagsFromString(flag)
 	try {
 		return body()
 	} finally {
-		for (const flag of flags) setFlagsFromString(flag.replace('--no-', '--'))
+		for (const flag of flags) setFlagsFromString(flag.startsWith('--no-') ? flag.replace('--no-', '--') : flag.replace('--', '--no-'))
 	}
 }
 
@@ -41,16 +43,13 @@ interface NativeCode {
 
 /** V8 has no interface for this in JavaScript but those that its own tests use. Undefined where they are missing. */
 function nativeCode(): NativeCode | undefined {
-	setFlagsFromString('--allow-natives-syntax')
 	try {
-		return {
+		return withFlags(NATIVES, () => ({
 			serialize: new Function('module', 'return %SerializeWasmModule(module)') as NativeCode['serialize'],
 			deserialize: new Function('native', 'wasm', 'return %DeserializeWasmModule(native, wasm)') as NativeCode['deserialize'],
-		}
+		}))
 	} catch {
 		return undefined
-	} finally {
-		setFlagsFromString('--no-allow-natives-syntax')
 	}
 }
 
@@ -58,7 +57,7 @@ const native = nativeCode()
 
 /** The machine code of a module of compileOptimised(); undefined where V8 does not give it away. */
 export function machineCodeOf(module: WebAssembly.Module): Uint8Array | undefined {
-	return native && withFlags(OPTIMISED, () => new Uint8Array(native.serialize(module)))
+	return native && withFlags([...OPTIMISED, ...NATIVES], () => new Uint8Array(native.serialize(module)))
 }
 
 /**
@@ -68,5 +67,5 @@ export function machineCodeOf(module: WebAssembly.Module): Uint8Array | undefine
 export function moduleOf(machineCode: Uint8Array, wasm: Uint8Array): WebAssembly.Module | undefined {
 	if (native === undefined) return undefined
 	const bytes = machineCode.slice().buffer
-	return withFlags(OPTIMISED, () => native.deserialize(bytes, marked(wasm)))
+	return withFlags([...OPTIMISED, ...NATIVES], () => native.deserialize(bytes, marked(wasm)))
 }
