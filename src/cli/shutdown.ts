@@ -1,6 +1,5 @@
-import type { XendClient } from '../sdk/client.ts'
+import type { DomainEvent, XendClient } from '../sdk/client.ts'
 import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
-import type { DomainEvent } from '../toolstack/lifecycle.ts'
 import type { Command, CommandContext } from './command.ts'
 import { type OptionSpec, type ParsedArguments, UsageError } from './options.ts'
 

@@ -71,6 +71,7 @@ export const DOMAIN_INFO = v.object({
 	startTime_s: described(amount, 'Seconds since 1970; 0 before the first start.'),
 	restartCount: described(natural, 'How many times an exit action has restarted it.'),
 })
+export type DomainInfo = v.InferOutput<typeof DOMAIN_INFO>
 
 export const DOMAIN_DETAIL = v.object({
 	...DOMAIN_INFO.entries,

@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { request } from 'node:http'
 import { test } from 'node:test'
 import { TestDaemon, until } from '../../tests/support/daemon.ts'
-import type { DomainEvent } from '../toolstack/lifecycle.ts'
+import type { DomainEvent } from '../sdk/client.ts'
 import { type ConsoleEnd, encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from './console_frames.ts'
 
 const web = { name: 'web', kernel: '/k' }

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../base/errors.ts'
 import type {
+	ApiEvent,
 	ApiFailure,
 	CreateReply,
 	CreateRequest,
@@ -10,10 +11,12 @@ import type {
 	DefineReply,
 	DefineRequest,
 	DomainDetail,
+	DomainInfo,
 	DomainVcpus,
 	DumpCoreReply,
 	DumpCoreRequest,
 	HostInfo,
+	ShutdownBody,
 	StartRequest,
 	Statistics,
 	StopRequest,
@@ -21,9 +24,11 @@ import type {
 } from '../daemon/api.ts'
 import { CONSOLE_PROTOCOL } from '../daemon/console_frames.ts'
 import { isAlive } from '../daemon/process_state.ts'
-import type { DomainInfo } from '../toolstack/domain_record.ts'
-import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
-import type { DomainEvent } from '../toolstack/lifecycle.ts'
+
+/** A line of the event stream but for the first. */
+export type DomainEvent = Exclude<ApiEvent, { type: 'listening' }>
+
+export type EventStream = AsyncIterable<DomainEvent> & AsyncDisposable & { readonly since: number }
 
 /** The daemon can't be reached: nobody listens on its socket. */
 export class DaemonUnreachable extends UserError {
@@ -143,28 +148,41 @@ export class XendClient {
 	destroy(reference: string): Promise<void> {
 		return this.call('POST', domainPath(reference, 'destroy'))
 	}
-	shutdown(reference: string, request: ShutdownRequest): Promise<void> {
+	shutdown(reference: string, request: ShutdownBody['request']): Promise<void> {
 		return this.call('POST', domainPath(reference, 'shutdown'), { request })
 	}
 
-	/** Lifecycle events from now on: they are being collected once the promise resolves. */
-	async events(): Promise<AsyncIterable<DomainEvent> & AsyncDisposable> {
+	/**
+	 * What happens to domains from now on, or after the event numbered `since`: collected from when the promise resolves. The `since` of
+	 * what it resolves with is the number after which it begins. It ends when it is disposed of, and throws when the daemon is gone.
+	 */
+	async events(since?: number): Promise<EventStream> {
 		const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
-			const request = httpRequest({ socketPath: this.socketPath, path: '/v1/events' }, resolve)
+			const path = `/v1/events${since === undefined ? '' : `?since=${since}`}`
+			const request = httpRequest({ socketPath: this.socketPath, path, agent: false }, resolve)
 			request.on('error', (error) => reject(connectionError(error)))
 			request.end()
 		})
-		const lines = createInterface({ input: response })[Symbol.asyncIterator]()
-		await lines.next()
-		async function* events(): AsyncGenerator<DomainEvent> {
+		if (response.statusCode !== 200) throw failureOf(await readAll(response))
+		const reader = createInterface({ input: response })
+		const lines = reader[Symbol.asyncIterator]()
+		// However the stream ends: nobody is to wait for a line that can't come.
+		response.on('error', () => {}).on('close', () => reader.close())
+		let closed = false
+		const first = await lines.next()
+		if (first.done) throw crashed()
+		async function* events(): AsyncGenerator<DomainEvent, undefined> {
 			for (;;) {
-				const line = await lines.next()
-				if (line.done) return
+				const line = await lines.next().catch(() => undefined)
+				if (closed) return undefined
+				if (line === undefined || line.done) throw new UserError('the connection to xend was lost', { code: 'unreachable' })
 				yield JSON.parse(line.value) as DomainEvent
 			}
 		}
 		return Object.assign(events(), {
+			since: (JSON.parse(first.value) as ApiEvent).seq,
 			[Symbol.asyncDispose]: async () => {
+				closed = true
 				response.destroy()
 			},
 		})

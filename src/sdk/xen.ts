@@ -1,0 +1,114 @@
+import { resolve } from 'node:path'
+import type { ConfigJson, DomainInfo, HostInfo } from '../daemon/api.ts'
+import type { DomainEvent, XendClient } from './client.ts'
+import { type ConnectOptions, connect as connectClient } from './connect.ts'
+import { Domain } from './domain.ts'
+import { hasCode } from './errors.ts'
+
+type ExitAction = 'destroy' | 'restart' | 'preserve' | 'rename-restart'
+
+/** A domain configuration's variables: those most used, by type, and any other of man xmdomain.cfg. */
+export interface DomainVariables {
+	readonly name: string
+	/** Paths on the host; a relative one is taken from the working directory. */
+	readonly kernel: string
+	readonly ramdisk?: string | undefined
+	/** MiB. */
+	readonly memory?: number
+	readonly vcpus?: number
+	readonly root?: string
+	/** More of the kernel's command line. */
+	readonly extra?: string
+	readonly on_poweroff?: ExitAction
+	readonly on_reboot?: ExitAction
+	readonly on_crash?: ExitAction | 'coredump-destroy' | 'coredump-restart'
+	readonly [variable: string]: ConfigJson | undefined
+}
+
+export interface EventOptions {
+	/** Begin with the event after this number: one that an earlier stream gave. */
+	readonly since?: number
+}
+
+/** How long an event stream looks for a daemon after its own has ended. */
+const RECONNECT_MS = 10_000
+const RECONNECT_POLL_MS = 100
+
+/** A client of this user's daemon, which is started when it is not running. */
+export async function connect(options: ConnectOptions = {}): Promise<Xen> {
+	return new Xen((await connectClient(options)).client)
+}
+
+/** The host's domains. Calls reject with XenError. */
+export class Xen {
+	/** One method a call of the API. */
+	readonly client: XendClient
+
+	constructor(client: XendClient) {
+		this.client = client
+	}
+
+	/** Creates a domain, and starts it unless `paused`. */
+	async create(variables: DomainVariables, { paused = false }: { readonly paused?: boolean } = {}): Promise<Domain> {
+		const values: Record<string, ConfigJson> = {}
+		for (const [name, value] of Object.entries(variables)) if (value !== undefined) values[name] = value
+		for (const name of ['kernel', 'ramdisk']) if (typeof values[name] === 'string') values[name] = resolve(values[name])
+		const { domain, warnings } = await this.client.create({ values, paused })
+		return new Domain(this.client, domain, true, warnings)
+	}
+
+	/** One that there is, by name or number. It outlives the object. */
+	async domain(reference: string | number): Promise<Domain> {
+		return new Domain(this.client, await this.client.domain(String(reference)), false)
+	}
+
+	/** Domain 0, then every other. */
+	list(): Promise<DomainInfo[]> {
+		return this.client.list()
+	}
+
+	/** What the host and its hypervisor are: the lines of `xm info`. */
+	info(): Promise<HostInfo> {
+		return this.client.host()
+	}
+
+	/**
+	 * What happens to domains from now on, or since a number: collected from when the promise resolves. A stream outlives its daemon when
+	 * another takes its place within ten seconds; 'lost' says that there may have been events which nobody tells.
+	 */
+	async events({ since }: EventOptions = {}): Promise<AsyncGenerator<DomainEvent, undefined> & AsyncDisposable> {
+		let stream = await this.client.events(since)
+		let closed = false
+		const { client } = this
+		async function* follow(): AsyncGenerator<DomainEvent, undefined> {
+			for (let seen = stream.since; ; ) {
+				try {
+					for await (const event of stream) {
+						seen = event.seq
+						yield event
+					}
+				} catch (error) {
+					if (!hasCode(error, 'unreachable')) throw error
+				}
+				if (closed) return undefined
+				stream = await reconnect(client, seen)
+			}
+		}
+		const close = async () => {
+			closed = true
+			await stream[Symbol.asyncDispose]()
+		}
+		return Object.assign(follow(), { [Symbol.asyncDispose]: close })
+	}
+}
+
+async function reconnect(client: XendClient, since: number): ReturnType<XendClient['events']> {
+	for (const deadline_ms = Date.now() + RECONNECT_MS; ; ) {
+		try {
+			return await client.events(since)
+		} catch (error) {
+			if (!hasCode(error, 'unreachable') || Date.now() > deadline_ms) throw error
+		}
+		await new Promise((resolve) => setTimeout(resolve, RECONNECT_POLL_MS))
+	}
+}
