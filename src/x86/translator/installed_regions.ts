@@ -28,6 +28,8 @@ export interface SeenRegion {
 	readonly isOptimised: boolean
 	/** How often. */
 	readonly heat: number
+	/** Of the guest. */
+	readonly instructions: number
 }
 
 /** A region that has a function in the table and its data in the vCPU's area. */
@@ -41,6 +43,7 @@ interface Resident {
 	readonly data: number
 	readonly dataBytes: number
 	readonly wasmBytes: number
+	readonly instructions: number
 	/** Of the request that it is the answer to. */
 	readonly id: number
 	isOptimised: boolean
@@ -120,9 +123,9 @@ export class InstalledRegions {
 		const index = this.indices.pop()!
 		cpu.machine.u8.set(region.data, at)
 		core.table.set(index, this.instantiate(region.module, at))
-		const { pages, code, wasmBytes, isOptimised } = region
+		const { pages, code, wasmBytes, instructions, isOptimised } = region
 		const size = { dataBytes: region.data.length, wasmBytes }
-		const resident = { physical, pages, code, index, data: at, ...size, id, isOptimised, seen: this.now, heat: 1 }
+		const resident = { physical, pages, code, index, data: at, ...size, instructions, id, isOptimised, seen: this.now, heat: 1 }
 		this.wasmBytes += wasmBytes
 		this.byIndex.set(index, resident)
 		this.byId.set(id, resident)

@@ -4,24 +4,21 @@ import { PAGE_SIZE, VCPU_AREA_SIZE } from '../machine_memory.ts'
 import { CodeReader } from './code_reader.ts'
 import { type CompiledRegion, type CompileReply, LocalCompiler, type RegionCompiler } from './compiler.ts'
 import { type DiscoverOptions, discover } from './discover.ts'
-import { InstalledRegions, type RegionLimits } from './installed_regions.ts'
+import { Heat, worthBuilding, worthImproving } from './heat.ts'
+import { InstalledRegions, type RegionLimits, type SeenRegion } from './installed_regions.ts'
 import { pageOf } from './instruction.ts'
 import { LiveCode } from './live_code.ts'
 import { type BuildingRoom, ROOM_BYTES } from './region_builder.ts'
 import type { RegionTrace } from './region_trace.ts'
 import type { Target } from './translate.ts'
 
-/** Samples at one entry point before it is translated. */
-const HOT = 2
-/** The same where a dispatcher of the frame goes already: the way back into its region is short. */
-const HOT_INSIDE = 64
-/** The same after the compiler has found nothing to translate. */
+/** Samples at an address that has been refused before it is looked at again. */
 const HOT_REFUSED = 1000
 /** Regions of one frame that writes may drop before the frame is left to the interpreter. */
 const MAX_DROPS = 16
 /** Requests that the compiler has not answered yet. */
-const MAX_PENDING = 400
-/** Addresses that are remembered for being sampled or dispatched to. */
+const MAX_PENDING = 64
+/** Addresses that are remembered for being dispatched to. */
 const MAX_ADDRESSES = 1 << 16
 const OPTIONS: DiscoverOptions = {}
 const LIMITS: RegionLimits = { regions: 6000, wasmBytes: 16 << 20 }
@@ -71,7 +68,7 @@ function translationTarget(cpu: Cpu): Target {
  * Finds hot code by sampling and has it run as WebAssembly. One for a vCPU, on its thread.
  *
  * Whoever runs the vCPU calls sample() when run() has spent its budget: RIP is then the target of a taken branch, a loop's head more often than not. What is met
- * HOT times is given to a compiler as a snapshot (code_snapshot.ts), which may take its time; its entry point is made to call the region when that has come.
+ * often enough (heat.ts) is given to a compiler as a snapshot (code_snapshot.ts), which may take its time; its entry point is made to call the region when that has come.
  *
  * Rules:
  * - A region is found through a record of its frame; dropping the frame's code drops the way in. The lines of all its instructions are protected like decoded code.
@@ -101,7 +98,7 @@ export class Translator {
 	private readonly local: LocalCompiler
 	private readonly compiler: RegionCompiler
 	private readonly installed: InstalledRegions
-	private readonly samples = new Map<number, number>()
+	private readonly cold = new Heat()
 	private readonly pending = new Map<number, Pending>()
 	private readonly pendingAt = new Map<number, number>()
 	private readonly drops = new Map<number, number>()
@@ -135,13 +132,11 @@ export class Translator {
 		const physical = this.core.codeAddressPhysical() >>> 0
 		if (physical === 0xffffffff) return
 		const seen = this.installed.see(physical)
-		if (seen !== undefined) return seen.isOptimised ? undefined : this.tell(seen.id, seen.heat)
+		if (seen !== undefined) return seen.isOptimised ? undefined : this.improve(seen)
 		const id = this.pendingAt.get(physical)
 		if (id !== undefined) return this.heat(id)
-		const count = (this.samples.get(physical) ?? 0) + 1
-		if (this.samples.size > MAX_ADDRESSES) this.samples.clear()
-		this.samples.set(physical, count)
-		const isHot = count >= (this.inside.has(physical) ? HOT_INSIDE : HOT)
+		const count = this.cold.add(physical, this.inside.has(physical))
+		const isHot = this.cold.isDue(physical)
 		const cachedPages = count === 1 ? this.cachedPages(physical) : undefined
 		if (!isHot && cachedPages === undefined) return
 		const code = this.codeHere(physical)
@@ -167,7 +162,7 @@ export class Translator {
 		const code = this.codeHere(physical)
 		if (this.reinstall(physical, code)) return true
 		const found = this.look(physical, code, options)
-		const region = found ? this.local.compile(code.snapshot(physical % PAGE_SIZE, options), this.target) : undefined
+		const region = found !== undefined ? this.local.compile(code.snapshot(physical % PAGE_SIZE, options), this.target) : undefined
 		if (region === undefined) this.counts.refused++
 		return region !== undefined && this.take(physical, code, this.nextId++, region)
 	}
@@ -178,10 +173,10 @@ export class Translator {
 		return new LiveCode(cpu.machine, core, cpu.rip - (physical % PAGE_SIZE))
 	}
 
-	/** Has the code looked at all that a region at the physical address needs. False when nothing there can be translated. */
-	private look(physical: number, code: LiveCode, options: DiscoverOptions): boolean {
+	/** Has the code looked at all that a region at the physical address needs. Its instructions; undefined when nothing there can be translated. */
+	private look(physical: number, code: LiveCode, options: DiscoverOptions): number | undefined {
 		const { core, memory, at } = this.room
-		return discover(physical % PAGE_SIZE, new CodeReader(core, memory, at, code), options) !== undefined
+		return discover(physical % PAGE_SIZE, new CodeReader(core, memory, at, code), options)?.instructions
 	}
 
 	private isWrittenOften(physical: number): boolean {
@@ -194,7 +189,7 @@ export class Translator {
 
 	private reinstall(physical: number, code: LiveCode): boolean {
 		if (!this.installed.reinstall(physical, (page) => code.frameOf(page))) return false
-		this.samples.delete(physical)
+		this.cold.forget(physical)
 		this.counts.reused++
 		this.trace?.({ type: 'reused', physical })
 		return true
@@ -203,7 +198,10 @@ export class Translator {
 	private request(physical: number, code: LiveCode, heat: number, cachedOnly: boolean): void {
 		if (this.pending.size >= MAX_PENDING) return
 		const started = performance.now()
-		if (!cachedOnly && !this.look(physical, code, OPTIONS)) return this.refuse(physical)
+		if (!cachedOnly && !this.isWorthIt(physical, code, heat)) {
+			this.counts.blocked_ms += performance.now() - started
+			return
+		}
 		const id = this.nextId++
 		this.pending.set(id, { physical, code, heat, cachedOnly })
 		this.pendingAt.set(physical, id)
@@ -214,14 +212,29 @@ export class Translator {
 		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
 	}
 
-	private heat(id: number): void {
-		const pending = this.pending.get(id)!
-		this.tell(id, ++pending.heat)
+	/** Has the code looked at. What is too large for its heat waits. */
+	private isWorthIt(physical: number, code: LiveCode, heat: number): boolean {
+		const instructions = this.look(physical, code, OPTIONS)
+		if (instructions === undefined) {
+			this.refuse(physical)
+			return false
+		}
+		const worth = worthBuilding(instructions, this.pending.size)
+		if (heat < worth) this.cold.postpone(physical, worth)
+		return heat >= worth
 	}
 
-	/** Tells the compiler, at every doubling, that the code of a request is met again. */
-	private tell(id: number, heat: number): void {
-		if ((heat & (heat - 1)) === 0) this.compiler.hotter(id, heat)
+	/** What waits has been met again; the compiler is told at every doubling. */
+	private heat(id: number): void {
+		const { heat } = this.pending.get(id)!
+		this.pending.get(id)!.heat = heat + 1
+		if (isPowerOfTwo(heat + 1)) this.compiler.hotter(id, heat + 1)
+	}
+
+	/** What runs has been met again: the compiler is told when that makes it worth compiling better, and at every doubling from there. */
+	private improve({ id, heat, instructions }: SeenRegion): void {
+		const times = heat / worthImproving(instructions)
+		if (isPowerOfTwo(times)) this.compiler.hotter(id, heat)
 	}
 
 	private accept(reply: CompileReply): void {
@@ -244,7 +257,7 @@ export class Translator {
 		this.pendingAt.delete(physical)
 		if (region !== undefined) {
 			this.take(physical, code, id, region)
-			this.samples.delete(physical)
+			this.cold.forget(physical)
 		} else if (cachedOnly) counts.cacheMisses++
 		else this.refuse(physical)
 	}
@@ -252,7 +265,7 @@ export class Translator {
 	private refuse(physical: number): void {
 		this.counts.refused++
 		this.trace?.({ type: 'refused', physical })
-		this.samples.set(physical, HOT - HOT_REFUSED)
+		this.cold.postpone(physical, HOT_REFUSED)
 	}
 
 	/** Takes a region in. True when its entry point runs it now. */
@@ -280,6 +293,11 @@ export class Translator {
 		counts.blocked_ms += performance.now() - started
 		return addition === 'installed'
 	}
+}
+
+/** Of a whole number of at least 1; no other number is one. */
+function isPowerOfTwo(n: number): boolean {
+	return Number.isInteger(n) && (n & (n - 1)) === 0 && n > 0
 }
 
 export interface TranslatorOptions {

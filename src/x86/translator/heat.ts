@@ -1,0 +1,70 @@
+/**
+ * When translating pays. A sample stands for a budget of guest instructions: a quarter of a millisecond in the interpreter, a tenth of that in a region. Making a
+ * region takes some 30 µs for each instruction, compiling it once more, better, some 80; both happen on another thread, which several vCPUs may share.
+ */
+
+/** Samples at an address before it is looked at. */
+const HOT = 2
+/** The same where a dispatcher of the frame goes already: the way back into its region is short. */
+const HOT_INSIDE = 64
+/** Instructions of a region that one sample pays for. */
+const BUILT_BY_A_SAMPLE = 32
+/** The same for the better compiler, in samples of the region itself. */
+const IMPROVED_BY_A_SAMPLE = 16
+const HOT_REGION = 3
+/** Requests without an answer that double what is asked for. */
+const DOUBLING = 12
+/** Addresses that are remembered. */
+const MAX_ADDRESSES = 1 << 16
+
+/** Samples that a region of that many instructions must have had to be worth making, while so many requests have no answer. */
+export function worthBuilding(instructions: number, pending: number): number {
+	return Math.ceil((HOT + instructions / BUILT_BY_A_SAMPLE) * (1 + pending / DOUBLING))
+}
+
+/** Samples that a region must have had to be worth compiling once more. */
+export function worthImproving(instructions: number): number {
+	return HOT_REGION + Math.floor(instructions / IMPROVED_BY_A_SAMPLE)
+}
+
+interface Spot {
+	samples: number
+	/** Samples at which it is looked at. */
+	due: number
+}
+
+/** How often code has been met that is not translated, by physical address. What is not met again is forgotten, and what is left counts half, when there is too much. */
+export class Heat {
+	private readonly spots = new Map<number, Spot>()
+
+	/** Counts a sample; how many there have been. */
+	add(physical: number, isInside: boolean): number {
+		const spot = this.spots.get(physical)
+		if (spot !== undefined) return ++spot.samples
+		if (this.spots.size >= MAX_ADDRESSES) this.decay()
+		this.spots.set(physical, { samples: 1, due: isInside ? HOT_INSIDE : HOT })
+		return 1
+	}
+
+	isDue(physical: number): boolean {
+		const spot = this.spots.get(physical)
+		return spot !== undefined && spot.samples >= spot.due
+	}
+
+	/** It is not to be looked at before that many samples. */
+	postpone(physical: number, samples: number): void {
+		const spot = this.spots.get(physical)
+		if (spot !== undefined) spot.due = samples
+	}
+
+	forget(physical: number): void {
+		this.spots.delete(physical)
+	}
+
+	private decay(): void {
+		for (const [physical, spot] of this.spots) {
+			spot.samples >>= 1
+			if (spot.samples === 0) this.spots.delete(physical)
+		}
+	}
+}
