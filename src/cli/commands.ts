@@ -10,6 +10,8 @@ import { lookUp } from './lookup.ts'
 import { DELETE, NEW, RESUME, START, SUSPEND } from './managed.ts'
 import { MEM_MAX, MEM_SET } from './memory.ts'
 import { type ParsedArguments, UsageError } from './options.ts'
+import { SERVE } from './serve.ts'
+import { SHELL } from './shell.ts'
 import { REBOOT, SHUTDOWN } from './shutdown.ts'
 import { DUMP_CORE, SYSRQ, TRIGGER } from './signals.ts'
 import { TOP } from './top.ts'
@@ -120,6 +122,8 @@ const BUILT: readonly Command[] = [
 	RENAME,
 	onDomain('reset', '<Domain>', 'End a domain at once and start it anew.', (_context, client, reference) => client.reset(reference)),
 	RESUME,
+	SERVE,
+	SHELL,
 	SHUTDOWN,
 	START,
 	SUSPEND,

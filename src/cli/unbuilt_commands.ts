@@ -9,7 +9,6 @@ const NO_SCSI = 'SCSI pass-through is not supported'
 const NO_LABELS = 'security labels and policies are not supported yet'
 const NO_SAVE = 'a domain cannot be saved yet'
 const NO_SCHEDULER = 'domains are scheduled by the host'
-const NO_TOOL = 'it is not built yet'
 
 /** xm's other commands: known by name, and each says in one sentence why it can't act. */
 const ROWS: readonly (readonly [name: string, args: string, help: string, why: string])[] = [
@@ -19,7 +18,6 @@ const ROWS: readonly (readonly [name: string, args: string, help: string, why: s
 	['save', '[-c] <Domain> <CheckpointFile>', 'Save a domain to a file.', NO_SAVE],
 	['vcpu-pin', '<Domain> <VCPU|all> <CPUs|all>', 'Set which CPUs a virtual processor may use.', NO_SCHEDULER],
 	['vcpu-set', '<Domain> <vCPUs>', 'Set how many virtual processors a domain uses.', 'a domain has one virtual processor for now'],
-	['serve', '', "Offer the daemon's interface over stdio.", NO_TOOL],
 	['sched-credit', '[-d <Domain> [-w[=WEIGHT]|-c[=CAP]]]', "Show or set the credit scheduler's parameters.", NO_SCHEDULER],
 	['sched-sedf', '<Domain> [options]', "Show or set the SEDF scheduler's parameters.", NO_SCHEDULER],
 	['block-attach', '<Domain> <BackDev> <FrontDev> <Mode> [BackDomain]', 'Add a block device to a domain.', NO_DISKS],
@@ -63,7 +61,6 @@ const ROWS: readonly (readonly [name: string, args: string, help: string, why: s
 	['makepolicy', '<policy>', 'Compile a policy.', NO_LABELS],
 	['loadpolicy', '<policy.bin>', 'Load a compiled policy.', NO_LABELS],
 	['cfgbootpolicy', '<policy> [boot-title]', 'Load a policy when the host starts.', NO_LABELS],
-	['shell', '', 'Launch an interactive shell.', NO_TOOL],
 ]
 
 export const UNBUILT_COMMANDS: readonly Command[] = ROWS.map(([name, args, help, why]) => ({

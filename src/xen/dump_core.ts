@@ -1,8 +1,8 @@
 /**
- * A core of a domain as libxc writes it: docs/misc/dump-core-format.txt of Xen's sources, version (0, 1). An ELF file with sections and
- * no segments:
+ * A core of a domain as libxc writes it: docs/misc/dump-core-format.txt of Xen's sources, version (0, 1). An ELF file with sections, and one
+ * segment besides, without which gdb takes no core; with two, crash would take it for one of kdump:
  *
- *   ELF header | section headers | .note.Xen | .xen_prstatus | .xen_shared_info | (to a page) .xen_pages | .xen_p2m | .shstrtab
+ *   ELF header | program header | section headers | .note.Xen | .xen_prstatus | .xen_shared_info | (to a page) .xen_pages | .xen_p2m | .shstrtab
  */
 
 import * as V from '../abi/version.ts'
@@ -24,6 +24,12 @@ const VIRT_START = 0xffff_8000_0000_0000n
 
 const ELF_HEADER_SIZE = 64
 const SECTION_HEADER_SIZE = 64
+const PROGRAM_HEADER_SIZE = 56
+/** The headers of sections come behind the program header, aligned. */
+const SECTION_HEADERS = 128
+const PT_LOAD = 1
+/** Where Linux maps all of its memory (Documentation/arch/x86/x86_64/mm.rst); paravirtual kernels do not randomize it. */
+const LINUX_PAGE_OFFSET = 0xffff_8880_0000_0000n
 const SHT_PROGBITS = 1
 const SHT_STRTAB = 3
 const SHT_NOTE = 7
@@ -78,8 +84,9 @@ export function* coreFile(domain: Domain, contexts: readonly Uint8Array[]): Gene
 	const head = new Uint8Array(at('.xen_pages').offset)
 	const view = new DataView(head.buffer)
 	writeElfHeader(view, sections.length)
+	writeProgramHeader(view, at('.xen_pages').offset, pages)
 	for (const [n, { name, ...rest }] of sections.entries()) {
-		writeSectionHeader(view, ELF_HEADER_SIZE + (n + 1) * SECTION_HEADER_SIZE, stringOffset(names, name), rest)
+		writeSectionHeader(view, SECTION_HEADERS + (n + 1) * SECTION_HEADER_SIZE, stringOffset(names, name), rest)
 	}
 	head.set(notes, at('.note.Xen').offset)
 	for (const [n, context] of contexts.entries()) head.set(context, at('.xen_prstatus').offset + n * vcpu_guest_context.size)
@@ -88,11 +95,6 @@ export function* coreFile(domain: Domain, contexts: readonly Uint8Array[]): Gene
 	yield* pageContents(domain, pages)
 	yield p2m(pages)
 	yield strings
-}
-
-/** Bytes of the whole file, to a page or so. */
-export function coreSize(domain: Domain): number {
-	return corePages(domain).length * (PAGE_SIZE + P2M_ENTRY_SIZE)
 }
 
 /** The guest's frames that have a PFN, by PFN: as the machine-to-physical table has it, which Xen and the guest keep together. */
@@ -184,7 +186,7 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 function layOut(sections: readonly Section[]): void {
-	let at = ELF_HEADER_SIZE + (sections.length + 1) * SECTION_HEADER_SIZE
+	let at = SECTION_HEADERS + (sections.length + 1) * SECTION_HEADER_SIZE
 	for (const section of sections) {
 		section.offset = roundUp(at, section.align)
 		at = section.offset + section.size
@@ -198,11 +200,24 @@ function writeElfHeader(view: DataView, sections: number): void {
 	view.setUint16(16, 4, true)
 	view.setUint16(18, 62, true)
 	view.setUint32(20, 1, true)
-	view.setUint32(40, ELF_HEADER_SIZE, true)
+	view.setUint32(32, ELF_HEADER_SIZE, true)
+	view.setUint32(40, SECTION_HEADERS, true)
 	view.setUint16(52, ELF_HEADER_SIZE, true)
+	view.setUint16(54, PROGRAM_HEADER_SIZE, true)
+	view.setUint16(56, 1, true)
 	view.setUint16(58, SECTION_HEADER_SIZE, true)
 	view.setUint16(60, sections + 1, true)
 	view.setUint16(62, sections, true)
+}
+
+/** For gdb: memory from PFN 0 to the first that is missing, where Linux maps it. */
+function writeProgramHeader(view: DataView, offset: number, pages: readonly CorePage[]): void {
+	const gap = pages.findIndex(({ pfn }, n) => pfn !== n)
+	const size = BigInt((gap < 0 ? pages.length : gap) * PAGE_SIZE)
+	view.setUint32(ELF_HEADER_SIZE, PT_LOAD, true)
+	view.setUint32(ELF_HEADER_SIZE + 4, 6, true)
+	const wide = [BigInt(offset), LINUX_PAGE_OFFSET, 0n, size, size, BigInt(PAGE_SIZE)]
+	for (const [n, value] of wide.entries()) view.setBigUint64(ELF_HEADER_SIZE + 8 + n * 8, value, true)
 }
 
 function writeSectionHeader(

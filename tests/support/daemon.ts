@@ -51,23 +51,20 @@ export class TestDaemon implements AsyncDisposable {
 	}
 
 	/** Runs `xm WORDS...` against this daemon. `whileRunning` acts once the command has begun. */
-	xm(words: readonly string[], whileRunning?: () => void | Promise<void>): Promise<Outcome> {
+	xm(words: readonly string[], whileRunning?: WhileRunning): Promise<Outcome> {
 		return this.run(runXm, words, whileRunning)
 	}
 
-	xl(words: readonly string[], whileRunning?: () => void | Promise<void>): Promise<Outcome> {
+	xl(words: readonly string[], whileRunning?: WhileRunning): Promise<Outcome> {
 		return this.run(runXl, words, whileRunning)
 	}
 
-	private async run(
-		program: typeof runXm,
-		words: readonly string[],
-		whileRunning: () => void | Promise<void> = () => {},
-	): Promise<Outcome> {
+	private async run(program: typeof runXm, words: readonly string[], whileRunning: WhileRunning = () => {}): Promise<Outcome> {
 		const out = new Collector()
 		const err = new Collector()
+		const stdin = new PassThrough()
 		const context: CommandContext = {
-			stdin: new PassThrough(),
+			stdin,
 			stdout: out,
 			stderr: err,
 			cwd: this.directory,
@@ -77,7 +74,7 @@ export class TestDaemon implements AsyncDisposable {
 			complain: (line) => void err.write(`${line}\n`),
 		}
 		const running = program(words, context)
-		await whileRunning()
+		await whileRunning({ stdin })
 		return { status: await running, out: out.text, err: err.text }
 	}
 
@@ -92,6 +89,9 @@ interface Outcome {
 	readonly out: string
 	readonly err: string
 }
+
+/** What acts once a command has begun; it can type. */
+type WhileRunning = (running: { readonly stdin: PassThrough }) => void | Promise<void>
 
 class Collector extends Writable {
 	text = ''
