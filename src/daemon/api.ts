@@ -1,10 +1,10 @@
 import * as v from 'valibot'
-import { TRIGGERS } from '../xenctrl/interface.ts'
 import { EVENT_SCHEMAS } from './event_schemas.ts'
 
 /**
  * What the daemon's API carries: HTTP and JSON over the Unix socket of the run directory. routes.ts has the calls. Requests are checked
- * against these schemas, the OpenAPI document is made from them, and the types follow from them.
+ * against these schemas, the OpenAPI document is made from them, and the types follow from them; that they fit the toolstack's is checked
+ * where routes.ts joins them. It must import nothing of other layers: the SDK's package has these types.
  */
 export const API_VERSION = 1
 
@@ -126,7 +126,7 @@ export const SYSRQ_REQUEST = v.strictObject({
 export type SysrqRequest = v.InferOutput<typeof SYSRQ_REQUEST>
 
 export const TRIGGER_REQUEST = v.strictObject({
-	trigger: v.picklist(TRIGGERS),
+	trigger: v.picklist(['nmi', 'reset', 'init', 'power', 's3resume']),
 	vcpu: v.exactOptional(described(natural, 'The first without it.')),
 })
 export type TriggerRequest = Readonly<v.InferOutput<typeof TRIGGER_REQUEST>>

@@ -15,3 +15,10 @@ test("daemonCommand() keeps what the user has set in the environment, but for th
 	assert.equal(env.XENOTYPE_RUNDIR, '/run')
 	assert.equal(env.NODE_COMPILE_CACHE, '/cache/xenotype/compiled')
 })
+
+test('daemonCommand() has the types stripped of what is in an installed package, by one hook', () => {
+	const program = '/home/x/node_modules/xenotype/src/daemon/main.ts'
+	const hook = '--import=file:///home/x/node_modules/xenotype/scripts/strip_types.mjs'
+	assert.deepEqual(daemonCommand(program, '/run', [], {}).args.slice(-2), [hook, program])
+	assert.deepEqual(daemonCommand(program, '/run', [hook], {}).args.slice(-2), [hook, program])
+})

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { cacheDirectory } from '../platform/node/cache_directory.ts'
 
 /** A Node process to start: its arguments and its environment. */
@@ -17,7 +18,7 @@ export interface DaemonCommand {
  * - gc() is there for platform/node/collect_garbage.ts.
  */
 export function daemonCommand(program: string, rundir: string, execArgv: readonly string[], env: NodeJS.ProcessEnv): DaemonCommand {
-	const hooks = execArgv.filter((argument) => argument.startsWith('--import='))
+	const hooks = new Set([...execArgv.filter((argument) => argument.startsWith('--import=')), ...packageHook(program)])
 	return {
 		args: ['--disable-warning=ExperimentalWarning', '--expose-gc', '--max-semi-space-size=1', ...hooks, program],
 		env: {
@@ -28,4 +29,10 @@ export function daemonCommand(program: string, rundir: string, execArgv: readonl
 			XENOTYPE_RUNDIR: rundir,
 		},
 	}
+}
+
+/** In an installed package Node runs no TypeScript by itself. A program that uses the package was not started by ours, and has no hook for it. */
+function packageHook(program: string): string[] {
+	const [, root] = /^(.*\/node_modules\/.*)\/src\//.exec(program) ?? []
+	return root === undefined ? [] : [`--import=${pathToFileURL(join(root, 'scripts/strip_types.mjs')).href}`]
 }

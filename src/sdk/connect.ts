@@ -4,7 +4,8 @@ import { openRunDir, type RunDir } from '../daemon/rundir.ts'
 import { startProcess } from '../daemon/start_process.ts'
 import { DaemonUnreachable, XendClient } from './client.ts'
 
-const DAEMON = fileURLToPath(new URL('../daemon/main.ts', import.meta.url))
+/** From src/sdk, and from dist/sdk in a package. */
+const DAEMON = fileURLToPath(new URL('../../src/daemon/main.ts', import.meta.url))
 
 export interface ConnectOptions {
 	readonly rundir?: RunDir
