@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { request } from 'node:http'
 import { test } from 'node:test'
+import * as v from 'valibot'
 import { TestDaemon, until } from '../../tests/support/daemon.ts'
 import type { DomainEvent } from '../sdk/client.ts'
+import { API_EVENT, API_FAILURE } from './api.ts'
 import { type ConsoleEnd, encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from './console_frames.ts'
 
 const web = { name: 'web', kernel: '/k' }
@@ -66,6 +68,8 @@ test('requests that make no sense get 400 or 404, and the daemon lives on', asyn
 		['/v1/domains', '{"values":{"name":{"a":1}}}', 400],
 		['/v1/domains', `{"values":{"name":"${'x'.repeat(2_000_000)}"}}`, 400],
 		['/v1/domains/web/shutdown', '{"request":"explode"}', 400],
+		['/v1/domains/web/pause', '{"how":"gently"}', 400],
+		['/v1/domains?long=1', '{"values":{}}', 400],
 		['/v1/domains/web/dance', '{}', 404],
 		['/v1/domains/nobody/pause', '{}', 404],
 		['/v2/domains', '{}', 404],
@@ -74,6 +78,7 @@ test('requests that make no sense get 400 or 404, and the daemon lives on', asyn
 	for (const [path, body, status] of cases) {
 		const reply = await post(xend, path, body).catch((error) => ({ status: 400, text: String(error) }))
 		assert.equal(reply.status, status, `${path} ${body.slice(0, 40)}: ${reply.text}`)
+		if (reply.text.startsWith('{')) v.parse(API_FAILURE, JSON.parse(reply.text))
 	}
 	assert.equal((await xend.client.daemon()).domains, 1)
 })
@@ -135,6 +140,7 @@ test('events arrive in order from the moment that events() resolves', async () =
 		seen.map((event) => event.type),
 		['created', 'ended'],
 	)
+	for (const event of seen) assert.deepEqual(v.parse(API_EVENT, event), event)
 })
 
 test('without domains and callers the daemon ends by itself', async () => {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import * as v from 'valibot'
 import { UserError } from '../base/errors.ts'
 import { isDomain0, NoSuchDomain } from '../toolstack/lifecycle.ts'
 import { NoDomain } from '../xenctrl/interface.ts'
@@ -12,6 +13,8 @@ import { streamEvents } from './event_stream.ts'
 import { bad, checkInput } from './request_check.ts'
 import { EVENTS_QUERY, findRoute, noSuchCall } from './routes.ts'
 
+/** The body of a call that needs none. */
+const NO_FIELDS = v.strictObject({})
 const MAX_BODY_BYTES = 1024 * 1024
 const GREETING = `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${CONSOLE_PROTOCOL}\r\n\r\n`
 
@@ -48,7 +51,11 @@ async function answer(host: ApiHost, events: EventHistory, request: IncomingMess
 		return streamEvents(events, response, since === undefined ? undefined : Number(since))
 	}
 	const body = route.method === 'POST' ? await readJson(request) : undefined
-	const input = { domain: decode(domain), query: checkInput(route.query, query), body: route.body && checkInput(route.body, body) }
+	const input = {
+		domain: decode(domain),
+		query: checkInput(route.query, query),
+		body: route.method === 'POST' ? checkInput(route.body ?? NO_FIELDS, body) : undefined,
+	}
 	const reply = await route.handle(host, input)
 	response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(reply))
 }

@@ -1,5 +1,5 @@
 import { toJsonSchema, toJsonSchemaDefs } from '@valibot/to-json-schema'
-import type * as v from 'valibot'
+import * as v from 'valibot'
 import { API_FAILURE, API_VERSION, NAMED_SCHEMAS } from './api.ts'
 import { CONSOLE_PROTOCOL } from './console_frames.ts'
 import { ROUTES, type Route } from './routes.ts'
@@ -45,7 +45,7 @@ function operation(route: Route): Json {
 		operationId: route.name,
 		summary: route.summary,
 		...(parameters.length === 0 ? {} : { parameters }),
-		...(body === undefined ? {} : { requestBody: { content: json(body) } }),
+		...(body === undefined ? {} : { requestBody: { required: !v.is(body, {}), content: json(body) } }),
 		responses: { ...success(route), ...failures(route) },
 	}
 }
