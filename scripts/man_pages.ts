@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { COMMANDS } from '../src/cli/commands.ts'
-import { configPage, xlPage, xmPage } from '../src/cli/man_pages.ts'
+import { configPage, xendConfigPage, xlPage, xmPage } from '../src/cli/man_pages.ts'
 import { XL_COMMANDS } from '../src/cli/xl/commands.ts'
 
 const root = new URL('../', import.meta.url)
@@ -10,6 +10,7 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8
 
 /** Path from the root, and what belongs there. */
 export const MAN_PAGES: readonly (readonly [path: string, text: string])[] = [
+	['man/xend-config.sxp.5', xendConfigPage(version)],
 	['man/xl.1', xlPage(XL_COMMANDS, version)],
 	['man/xm.1', xmPage(COMMANDS, version)],
 	['man/xmdomain.cfg.5', configPage(version)],

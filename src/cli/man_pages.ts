@@ -1,3 +1,4 @@
+import { XEND_CONFIG_KEYS, type XendConfigKey } from '../daemon/xend_config_keys.ts'
 import { CONFIG_KEYS, type ConfigKey } from '../toolstack/config_keys.ts'
 import type { Command } from './command.ts'
 
@@ -23,7 +24,12 @@ function section(command: Command): string {
 
 const ENVIRONMENT = [
 	item('XENOTYPE_RUNDIR', 'The directory with sockets, locks and logs. Without it $XDG_RUNTIME_DIR/xenotype, else /tmp/xenotype-<uid>.'),
+	item('XENOTYPE_XEND', 'A command, such as ssh HOST xm serve: xm asks the daemon behind it. Files that are named are those of that host.'),
 	item('XENOTYPE_STATEDIR', "Where managed domains' records are kept. Without it $XDG_STATE_HOME/xenotype, else ~/.local/state/xenotype."),
+	item(
+		'XENOTYPE_CONFIGDIR',
+		'Where xend looks for xend-config.sxp. Without it $XDG_CONFIG_HOME/xenotype, else ~/.config/xenotype, else /etc/xen.',
+	),
 ]
 
 interface ProgramPage {
@@ -123,5 +129,38 @@ ${paragraph(
 ${keys.map(keySection).join('\n')}
 .SH SEE ALSO
 \\fBxm\\fR(1)
+`
+}
+
+const XEND_KINDS: Readonly<Record<XendConfigKey['kind'], string>> = {
+	string: 'A string.',
+	integer: 'A whole number.',
+	boolean: 'yes or no.',
+	list: 'Any number of strings.',
+}
+
+/** Empty where a file's path decides. */
+const defaultOf = ({ fallback }: XendConfigKey) => (fallback === undefined || fallback === '' ? '' : ` Default: ${fallback}.`)
+
+/** xend-config.sxp(5), from the table that the daemon reads the file by. */
+export function xendConfigPage(version: string): string {
+	const keys = [...XEND_CONFIG_KEYS].sort(([a], [b]) => (a < b ? -1 : 1))
+	const acting = keys.filter(([, { why }]) => why === undefined)
+	const others = keys.filter(([, { why }]) => why !== undefined)
+	return `.TH XEND-CONFIG.SXP 5 "" "Xenotype ${version}" "Xenotype"
+.SH NAME
+xend-config.sxp - settings of the daemon xend
+.SH DESCRIPTION
+${paragraph('xend reads it when it starts. Each entry is a list of a name and its value, like (loglevel INFO); # begins a comment. A name that is not known and a value that means nothing keep xend from starting.')}
+${paragraph('xm info -c prints what holds.')}
+.SH KEYS THAT ACT
+${acting.map(([name, key]) => item(name, `${XEND_KINDS[key.kind]} ${key.help}${defaultOf(key)}`)).join('\n')}
+.SH KEYS WITHOUT EFFECT
+${paragraph('They are accepted. A value other than what holds in any case is warned of, in the log and by xm info -c.')}
+${others.map(([name, { why }]) => item(name, `It has no effect: ${why}.`)).join('\n')}
+.SH FILES
+${paragraph('xend-config.sxp in $XENOTYPE_CONFIGDIR when that is set; else in $XDG_CONFIG_HOME/xenotype (~/.config/xenotype), else in /etc/xen.')}
+.SH SEE ALSO
+\fBxm\fR(1), \fBxmdomain.cfg\fR(5)
 `
 }

@@ -11,6 +11,7 @@ import { createApiServer } from './api_server.ts'
 import { DomainConsoles } from './domain_consoles.ts'
 import { freeMemory_kib } from './host_info.ts'
 import type { HostLink, OpenHost } from './hypervisor_host.ts'
+import type { XendConfig } from './xend_config.ts'
 
 interface CoreOf {
 	readonly name: string
@@ -27,6 +28,8 @@ export interface DaemonOptions {
 	readonly readLog?: () => Promise<string>
 	/** Where a core of a domain goes when nobody says so. Without it there are no cores but those whose place is named. */
 	readonly corePath?: (domain: CoreOf) => Promise<string>
+	/** What xend-config.sxp says of domains. Without it the host keeps no memory back, and a core is written only where on_crash says so. */
+	readonly config?: Pick<XendConfig, 'consoleLimit_bytes' | 'dom0MinMemory_kib' | 'dumpCrashed'>
 	/** For `xm info -c`. */
 	readonly settings?: HostInfo
 	/** Without domains and callers for this long, it ends by itself. */
@@ -62,7 +65,8 @@ export class Daemon {
 			records: options.records,
 			newUuid: randomUUID,
 			now_s: () => Date.now() / 1000,
-			freeMemory_kib,
+			freeMemory_kib: () => Math.max(0, freeMemory_kib() - (options.config?.dom0MinMemory_kib ?? 0)),
+			...(options.config && { consoleLimit_bytes: options.config.consoleLimit_bytes, dumpCrashed: options.config.dumpCrashed }),
 			dom0Memory_kib: Math.floor(totalmem() / 1024),
 			dumpCore: async (domain) => {
 				const { xen } = await this.lifecycle.attached()

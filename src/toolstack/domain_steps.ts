@@ -26,7 +26,12 @@ export function isLost(error: unknown): boolean {
  */
 
 /** Builds the domain, paused, writes its nodes and introduces it to the store. */
-export async function buildDomain(host: Host, config: NamedConfig, now_s: number): Promise<DomainState> {
+export async function buildDomain(
+	host: Host,
+	config: NamedConfig,
+	now_s: number,
+	consoleLimit_bytes: number = CONSOLE_LIMIT_BYTES,
+): Promise<DomainState> {
 	const state = await host.xen.createDomain({
 		uuid: config.uuid,
 		vcpus: config.vcpus,
@@ -35,16 +40,24 @@ export async function buildDomain(host: Host, config: NamedConfig, now_s: number
 		kernel: config.kernel,
 		ramdisk: config.ramdisk,
 		commandLine: commandLine(config),
+		consoleLimit_bytes,
 	})
-	await writeNodes(host, config, state, now_s)
+	await writeNodes(host, config, state, now_s, consoleLimit_bytes)
 	await host.store.introduceDomain(state.domid, state.storeMfn, state.storePort)
 	return state
 }
 
 /** Writes the nodes and introduces the domain, unless the store has them. */
-export async function ensureNodes(host: Host, config: NamedConfig, state: DomainState, startTime_s: number): Promise<void> {
+export async function ensureNodes(
+	host: Host,
+	config: NamedConfig,
+	state: DomainState,
+	startTime_s: number,
+	consoleLimit_bytes: number = CONSOLE_LIMIT_BYTES,
+): Promise<void> {
 	const { domid, storeMfn, storePort } = state
-	if ((await host.store.read(`/local/domain/${domid}/domid`)) === undefined) await writeNodes(host, config, state, startTime_s)
+	if ((await host.store.read(`/local/domain/${domid}/domid`)) === undefined)
+		await writeNodes(host, config, state, startTime_s, consoleLimit_bytes)
 	if (!(await host.store.isDomainIntroduced(domid))) await host.store.introduceDomain(domid, storeMfn, storePort)
 	if ((await host.store.read(`/local/domain/${domid}/name`)) !== config.name) await nameDomain(host, domid, config.uuid, config.name)
 }
@@ -99,7 +112,13 @@ export async function sweepStore({ store }: Host, present: readonly Pick<DomainS
 	for (const uuid of (await store.ls('/vm')) ?? []) if (!uuids.has(uuid)) await store.rm(`/vm/${uuid}`)
 }
 
-function writeNodes({ store }: Host, config: NamedConfig, state: DomainState, startTime_s: number): Promise<void> {
+function writeNodes(
+	{ store }: Host,
+	config: NamedConfig,
+	state: DomainState,
+	startTime_s: number,
+	consoleLimit_bytes: number,
+): Promise<void> {
 	const { domid, storeMfn, storePort, consoleMfn, consolePort } = state
 	return writeDomainTree(store, {
 		domid,
@@ -112,7 +131,7 @@ function writeNodes({ store }: Host, config: NamedConfig, state: DomainState, st
 		storeMfn,
 		consolePort,
 		consoleMfn,
-		consoleLimit_bytes: CONSOLE_LIMIT_BYTES,
+		consoleLimit_bytes,
 		consoleTty: '',
 		kernel: config.kernel,
 		ramdisk: config.ramdisk,

@@ -14,6 +14,8 @@ export interface DomainWorkOptions {
 	/** Seconds since 1970. */
 	readonly now_s: () => number
 	readonly freeMemory_kib: () => number
+	/** What the console of a domain that is built keeps of its output. */
+	readonly consoleLimit_bytes?: number
 	readonly log: Log
 	readonly emit: (event: DomainEvent) => void
 	/** The time of a shutdown that was asked for is over. */
@@ -42,7 +44,7 @@ export class DomainWork {
 		const { paused } = phase
 		let state: DomainState
 		try {
-			state = await buildDomain(host, entry.config, startTime_s)
+			state = await buildDomain(host, entry.config, startTime_s, this.options.consoleLimit_bytes)
 			const live = { is: 'live', domid: state.domid, paused } as const
 			await this.table.save(entry, { phase: live, bootId: host.bootId, startTime_s })
 		} catch (error) {

@@ -10,6 +10,8 @@ export interface ExitActionsOptions {
 	readonly newUuid: () => string
 	/** Seconds since 1970. */
 	readonly now_s: () => number
+	/** Writes the core of every domain that crashes, whatever its on_crash. */
+	readonly dumpCrashed?: boolean
 	/** Writes a domain's memory to a file before a coredump-* action goes on. Until it is given no core is written. */
 	readonly dumpCore?: ((domain: { readonly name: string; readonly domid: number }) => Promise<void>) | undefined
 }
@@ -35,7 +37,9 @@ export class ExitActions {
 		const detail = end.detail === undefined ? '' : ` ${end.detail}`
 		if (end.reason === 'crash') this.work.say('warning', `Domain has crashed: name=${name} id=${domid}.${detail}`, entry)
 		else this.work.say('info', `Domain has shutdown: name=${name} id=${domid} reason=${end.reason}.`, entry)
-		await this.act(host, entry, domid, end, exitAction(entry.config, end))
+		const action = exitAction(entry.config, end)
+		if (this.options.dumpCrashed && end.reason === 'crash' && !action.startsWith('coredump-')) await this.dumpCore(entry, domid)
+		await this.act(host, entry, domid, end, action)
 	}
 
 	private async act(host: Host, entry: Entry, domid: number, end: DomainEnd, action: ExitAction): Promise<void> {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeXen, settle } from '../../tests/support/fake_domains.ts'
-import { type DomainEvent, Lifecycle } from './lifecycle.ts'
+import { type DomainEvent, Lifecycle, type LifecycleOptions } from './lifecycle.ts'
 import { MemoryRecords } from './record_store.ts'
 
-async function setUp() {
+async function setUp(settings: Pick<LifecycleOptions, 'consoleLimit_bytes' | 'dumpCrashed' | 'dumpCore'> = {}) {
 	const xen = new FakeXen()
 	const events: DomainEvent[] = []
 	const logged: string[] = []
@@ -17,6 +17,7 @@ async function setUp() {
 		freeMemory_kib: () => 1024 * 1024,
 		dom0Memory_kib: 1024 * 1024,
 		log: (_level, message) => logged.push(message),
+		...settings,
 	})
 	lifecycle.onEvent((event) => events.push(event))
 	await lifecycle.attach(xen.connect())
@@ -175,4 +176,26 @@ test('destroying a domain whose guest ends at the same moment acts once', async 
 	await destroyed
 	await settle()
 	assert.equal(events.filter((event) => event.type === 'ended').length, 1)
+})
+
+test('a console limit holds for the domains that are built', async () => {
+	const { xen, lifecycle } = await setUp({ consoleLimit_bytes: 65536 })
+	await lifecycle.create(web)
+	assert.equal(xen.last.spec.consoleLimit_bytes, 65536)
+	assert.equal(xen.node('/local/domain/1/console/limit'), '65536')
+})
+
+test('with dumpCrashed every crash leaves one core, and no other end does', async () => {
+	const dumped: string[] = []
+	const { xen, lifecycle } = await setUp({ dumpCrashed: true, dumpCore: async ({ name }) => void dumped.push(name) })
+	for (const [name, on_crash, reason] of [
+		['a', 'destroy', 'crash'],
+		['b', 'coredump-destroy', 'crash'],
+		['c', 'destroy', 'poweroff'],
+	] as const) {
+		await lifecycle.create({ name, kernel: '/k', on_crash })
+		xen.last.end(reason)
+		await settle()
+	}
+	assert.deepEqual(dumped, ['a', 'b'])
 })

@@ -15,6 +15,8 @@ export { DOMAIN_0, type DomainEvent, isDomain0, type LogLevel, NoSuchDomain } fr
 export interface LifecycleOptions extends ExitActionsOptions {
 	readonly records: RecordStore
 	readonly freeMemory_kib: () => number
+	/** What the console of a domain that is built keeps of its output; CONSOLE_LIMIT_BYTES without it. */
+	readonly consoleLimit_bytes?: number
 	/** What dom0 has, for its nodes in XenStore. */
 	readonly dom0Memory_kib: number
 	readonly log: Log

@@ -56,7 +56,7 @@ async function recoverDomain(lifecycle: Lifecycle, host: Host, entry: Entry, sta
 			return state === undefined ? lifecycle.work.lost(entry) : undefined
 		case 'live':
 			if (state === undefined) return lifecycle.work.lost(entry)
-			await ensureNodes(host, entry.config, state, startTime_s)
+			await ensureNodes(host, entry.config, state, startTime_s, lifecycle.options.consoleLimit_bytes)
 			if (state.end !== undefined) return lifecycle.exits.guestEnded(host, entry, state.domid, state.end)
 			if (state.paused !== phase.paused) await (phase.paused ? host.xen.pause(state.domid) : host.xen.unpause(state.domid))
 			lifecycle.work.armShutdown(entry)

@@ -59,7 +59,7 @@ function finish(spec: DomainSpec, control: DomainControl, kernel: Uint8Array, ra
 	for (const image of [kernel, ramdisk]) if (image !== undefined) discard(image)
 	grantReserved(control.domain, GNTTAB_RESERVED_CONSOLE, DOM0, built.consoleMfn)
 	grantReserved(control.domain, GNTTAB_RESERVED_XENSTORE, DOM0, built.storeMfn)
-	const console = serveConsole(control, ports.consolePort)
+	const console = serveConsole(control, ports.consolePort, spec.consoleLimit_bytes ?? CONSOLE_LIMIT_BYTES)
 	const { entry, stackPointer, startInfoVa, l4Mfn, storeMfn, consoleMfn } = built
 	control.start({ entry, stackPointer, startInfoVa, l4Mfn })
 	return { control, console, ...ports, storeMfn, consoleMfn }
@@ -71,12 +71,12 @@ async function image(readImage: ReadImage, what: string, path: string): Promise<
 	return data
 }
 
-function serveConsole(control: DomainControl, port: number): ConsoleBackend {
+function serveConsole(control: DomainControl, port: number, history_bytes: number): ConsoleBackend {
 	// Mapped for as long as the domain lives.
 	const ring = mapGrant(control.domain, GNTTAB_RESERVED_CONSOLE, false)
 	if (typeof ring === 'number') throw new InternalError(`the console's grant of domain ${control.domid} cannot be mapped: ${ring}`)
 	const channel = { page: control.domain.machine.framePage(ring.mfn), notify: () => bound?.notify() }
-	const console = new ConsoleBackend(channel, { history_bytes: CONSOLE_LIMIT_BYTES })
+	const console = new ConsoleBackend(channel, { history_bytes })
 	const bound = control.bindPort(port, () => console.onEvent())
 	return console
 }

@@ -30,6 +30,8 @@ export interface DomainSpec {
 	readonly kernel: string
 	readonly ramdisk?: string | undefined
 	readonly commandLine: string
+	/** What its console keeps of its output; CONSOLE_LIMIT_BYTES without it. */
+	readonly consoleLimit_bytes?: number
 }
 
 /** SHUTDOWN_* of the public sched.h, by xend's names. */
