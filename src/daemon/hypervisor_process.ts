@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { hostClock } from '../base/clock.ts'
-import { UserError } from '../base/errors.ts'
 import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
 import { loadCore } from '../platform/node/load_core.ts'
 import { createFile } from '../platform/node/output_file.ts'
+import { readImage } from '../platform/node/read_image.ts'
 import { regionCacheDirectory } from '../platform/node/region_cache.ts'
 import { nodeVcpuThreads } from '../platform/node/vcpu_thread.ts'
 import { listenXen } from '../platform/node/xenctrl_socket.ts'
@@ -76,16 +75,6 @@ export async function runHypervisor(): Promise<never> {
 	await listener.close()
 	lock[Symbol.dispose]()
 	process.exit(0)
-}
-
-async function readImage(path: string): Promise<Uint8Array | undefined> {
-	try {
-		return await readFile(path)
-	} catch (error) {
-		const { code } = error as NodeJS.ErrnoException
-		if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-		throw new UserError(`Cannot read file ${path}: ${code}`, { code: 'no-image', cause: error })
-	}
 }
 
 /** What this thread has used: the hypervisor's control half and the backends. */
