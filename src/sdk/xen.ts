@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import type { ConfigJson, DomainInfo, HostInfo } from '../daemon/api.ts'
+import { openRunDir } from '../daemon/rundir.ts'
 import type { DomainEvent, XendClient } from './client.ts'
-import { type ConnectOptions, connect as connectClient } from './connect.ts'
+import { connect as connectClient } from './connect.ts'
 import { Domain } from './domain.ts'
 import { hasCode } from './errors.ts'
 
@@ -34,9 +35,18 @@ export interface EventOptions {
 const RECONNECT_MS = 10_000
 const RECONNECT_POLL_MS = 100
 
+export interface XenOptions {
+	/** The run directory, as XENOTYPE_RUNDIR gives it: each has a daemon, a hypervisor and domains of its own. */
+	readonly directory?: string
+	/** Hears why it takes long. */
+	readonly report?: (line: string) => void
+}
+
 /** A client of this user's daemon, which is started when it is not running. */
-export async function connect(options: ConnectOptions = {}): Promise<Xen> {
-	return new Xen((await connectClient(options)).client)
+export async function connect({ directory, report = () => {} }: XenOptions = {}): Promise<Xen> {
+	const rundir = openRunDir(directory === undefined ? process.env : { ...process.env, XENOTYPE_RUNDIR: resolve(directory) })
+	const { client } = await connectClient({ rundir, report })
+	return new Xen(client)
 }
 
 /** The host's domains. Calls reject with XenError. */

@@ -35,8 +35,8 @@ export class InstalledPackage implements Disposable {
 		return path
 	}
 
-	/** What TypeScript has to say of a program, as one who uses the package compiles it; empty when it is right. */
-	typeErrors(program: string): string {
+	/** What TypeScript has to say of programs, as one who uses the package compiles them; empty when they are right. */
+	typeErrors(...programs: string[]): string {
 		const options = [
 			'--noEmit',
 			'--strict',
@@ -50,7 +50,7 @@ export class InstalledPackage implements Disposable {
 			'node',
 		]
 		try {
-			execFileSync(join(root, 'node_modules/.bin/tsc'), [...options, program], { cwd: this.directory, encoding: 'utf8' })
+			execFileSync(join(root, 'node_modules/.bin/tsc'), [...options, ...programs], { cwd: this.directory, encoding: 'utf8' })
 			return ''
 		} catch (error) {
 			return (error as { stdout: string }).stdout
