@@ -35,6 +35,8 @@ export interface Command {
 	readonly raw?: boolean
 	/** Why it cannot act, where its subsystem is not built. */
 	readonly refusal?: string
+	/** What of it cannot act, where the rest does. */
+	readonly limits?: string
 	/** The usage follows an error that the daemon reports. */
 	readonly usageOnFault: boolean
 	/** Returns the exit status. */

@@ -74,7 +74,7 @@ export function xmPage(commands: readonly Command[], version: string): string {
 			item('1', 'It could not be done, or the words make no sense: the reason is on the standard error.'),
 			item('3', 'There is no such domain.'),
 		],
-		seeAlso: '\\fBxl\\fR(1), \\fBxmdomain.cfg\\fR(5)',
+		seeAlso: '\\fBxl\\fR(1), \\fBxmdomain.cfg\\fR(5), \\fBxend\\-config.sxp\\fR(5)',
 	}
 	return programPage(page, commands, version)
 }
@@ -147,9 +147,9 @@ export function xendConfigPage(version: string): string {
 	const keys = [...XEND_CONFIG_KEYS].sort(([a], [b]) => (a < b ? -1 : 1))
 	const acting = keys.filter(([, { why }]) => why === undefined)
 	const others = keys.filter(([, { why }]) => why !== undefined)
-	return `.TH XEND-CONFIG.SXP 5 "" "Xenotype ${version}" "Xenotype"
+	return `.TH XEND\\-CONFIG.SXP 5 "" "Xenotype ${version}" "Xenotype"
 .SH NAME
-xend-config.sxp - settings of the daemon xend
+xend\\-config.sxp \\- settings of the daemon xend
 .SH DESCRIPTION
 ${paragraph('xend reads it when it starts. Each entry is a list of a name and its value, like (loglevel INFO); # begins a comment. A name that is not known and a value that means nothing keep xend from starting.')}
 ${paragraph('xm info -c prints what holds.')}
@@ -161,6 +161,6 @@ ${others.map(([name, { why }]) => item(name, `It has no effect: ${why}.`)).join(
 .SH FILES
 ${paragraph('xend-config.sxp in $XENOTYPE_CONFIGDIR when that is set; else in $XDG_CONFIG_HOME/xenotype (~/.config/xenotype), else in /etc/xen.')}
 .SH SEE ALSO
-\fBxm\fR(1), \fBxmdomain.cfg\fR(5)
+\\fBxm\\fR(1), \\fBxmdomain.cfg\\fR(5)
 `
 }

@@ -1,6 +1,17 @@
 /** What xm and xl share as processes. */
+import { UserError } from '../base/errors.ts'
+import type { XendClient } from '../sdk/client.ts'
 import { connect, connectRunning } from '../sdk/connect.ts'
+import { remoteClient } from '../sdk/remote.ts'
 import type { CommandContext } from './command.ts'
+import { splitWords } from './shell.ts'
+
+/** Of XENOTYPE_XEND, a command such as `ssh HOST xm serve`: the daemon that is behind it is asked instead of this user's own. */
+function remote(): XendClient | undefined {
+	const command = splitWords(process.env.XENOTYPE_XEND ?? '')
+	if (command === undefined) throw new UserError('XENOTYPE_XEND has a quotation that does not end')
+	return command.length === 0 ? undefined : remoteClient(command)
+}
 
 /** Runs a program with this process's words and streams, and ends the process with its status. */
 export async function runProcess(name: string, run: (words: readonly string[], context: CommandContext) => Promise<number>): Promise<void> {
@@ -9,8 +20,8 @@ export async function runProcess(name: string, run: (words: readonly string[], c
 		stdout: process.stdout,
 		stderr: process.stderr,
 		cwd: process.cwd(),
-		connect: async () => (await connect({ report: (line) => context.complain(`${name}: ${line}`) })).client,
-		connectRunning: () => connectRunning(),
+		connect: async () => remote() ?? (await connect({ report: (line) => context.complain(`${name}: ${line}`) })).client,
+		connectRunning: async () => remote() ?? connectRunning(),
 		print: (line) => void process.stdout.write(`${line}\n`),
 		complain: (line) => void process.stderr.write(`${line}\n`),
 	}

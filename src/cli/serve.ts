@@ -15,9 +15,9 @@ export const SERVE: Command = {
 	usageOnFault: true,
 	async run(context) {
 		const { stdin, stdout } = context
-		const { socketPath } = await context.connect()
+		const client = await context.connect()
 		await new Promise<void>((resolve, reject) => {
-			const socket = connect({ path: socketPath, allowHalfOpen: true })
+			const socket = connect({ path: client.socketPath, allowHalfOpen: true })
 			socket.on('error', (error) => reject(new UserError(`the connection to xend was lost: ${error.message}`, { code: 'unreachable' })))
 			socket.on('close', () => resolve())
 			socket.on('end', () => socket.end())

@@ -25,6 +25,7 @@ export const TRIGGER: Command = {
 	name: 'trigger',
 	args: '<Domain> <nmi|reset|init|s3resume|power> [<VCPU>]',
 	help: 'Send a trigger to a domain.',
+	limits: 'only nmi is for a paravirtual domain; the others get the errors that Xen has for them',
 	options: [],
 	arity: [2, 3],
 	usageOnFault: true,

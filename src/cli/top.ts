@@ -11,6 +11,7 @@ const DELAY_S = 3
 export const TOP: Command = {
 	name: 'top',
 	args: '[options]',
+	limits: 'networks and block devices count 0: there are none yet',
 	help: 'Watch the host and its domains.',
 	options: [
 		{ short: 'd', long: 'delay', value: 'SECONDS', help: 'Between updates (default 3).' },

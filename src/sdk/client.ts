@@ -1,4 +1,4 @@
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type RequestOptions } from 'node:http'
 import { createInterface } from 'node:readline'
 import type { Duplex } from 'node:stream'
 import { UserError } from '../base/errors.ts'
@@ -43,9 +43,13 @@ const STOP_TIMEOUT_MS = 10_000
 /** Calls to the daemon's API over its Unix socket. Failures that the daemon reports are UserErrors with its message and exit code. */
 export class XendClient {
 	readonly socketPath: string
+	private readonly way: Pick<RequestOptions, 'socketPath' | 'createConnection' | 'agent'>
 
-	constructor(socketPath: string) {
+	/** `dial` opens a connection where the daemon has no socket here. */
+	constructor(socketPath: string, dial?: () => Duplex) {
 		this.socketPath = socketPath
+		// Node leaves an agent of its own out only where `agent` is not given.
+		this.way = dial === undefined ? { socketPath, agent: false } : { createConnection: dial }
 	}
 
 	daemon(): Promise<DaemonInfo> {
@@ -159,7 +163,7 @@ export class XendClient {
 	async events(since?: number): Promise<EventStream> {
 		const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
 			const path = `/v1/events${since === undefined ? '' : `?since=${since}`}`
-			const request = httpRequest({ socketPath: this.socketPath, path, agent: false }, resolve)
+			const request = httpRequest({ ...this.way, path }, resolve)
 			request.on('error', (error) => reject(connectionError(error)))
 			request.end()
 		})
@@ -192,7 +196,7 @@ export class XendClient {
 	console(reference: string): Promise<Duplex> {
 		return new Promise((resolve, reject) => {
 			const headers = { Connection: 'Upgrade', Upgrade: CONSOLE_PROTOCOL }
-			const request = httpRequest({ socketPath: this.socketPath, path: domainPath(reference, 'console'), headers })
+			const request = httpRequest({ ...this.way, path: domainPath(reference, 'console'), headers })
 			request.on('upgrade', (_response, socket, head) => {
 				if (head.length > 0) socket.unshift(head)
 				resolve(socket)
@@ -206,7 +210,7 @@ export class XendClient {
 	private async call<T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T> {
 		const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
 			const headers = { 'Content-Type': 'application/json' }
-			const request = httpRequest({ socketPath: this.socketPath, method, path, headers, agent: false }, (response) => {
+			const request = httpRequest({ ...this.way, method, path, headers }, (response) => {
 				readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject)
 			})
 			request.on('error', (error) => reject(connectionError(error)))
