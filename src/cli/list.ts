@@ -12,6 +12,7 @@ export const LIST: Command = {
 	name: 'list',
 	args: '[options] [Domain, ...]',
 	help: 'List all domains, or some.',
+	limits: '--label: security labels are not supported yet',
 	options: [
 		{ short: 'l', long: 'long', help: 'All there is to know, as SXP.' },
 		{ short: '', long: 'label', help: 'With security labels.' },

@@ -44,11 +44,17 @@ export const START: Command = {
 }
 
 export const DELETE = managed('delete', 'Forget a kept domain.', (client, name) => client.undefine(name))
-export const SUSPEND = managed('suspend', 'Suspend a kept domain to its file.', (client, name) => client.suspend(name))
+const NO_SAVE = 'a domain cannot be saved yet'
+
+export const SUSPEND: Command = {
+	...managed('suspend', 'Suspend a kept domain to its file.', (client, name) => client.suspend(name)),
+	refusal: NO_SAVE,
+}
 export const RESUME: Command = {
 	...managed('resume', 'Resume a suspended domain.', (client, name) => client.resume(name)),
 	options: [{ short: 'p', long: 'paused', help: 'Leave the domain paused.' }],
 	arity: [1, 2],
+	refusal: NO_SAVE,
 }
 
 function managed(name: string, help: string, act: (client: XendClient, domain: string) => Promise<void>): Command {

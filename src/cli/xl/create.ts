@@ -7,6 +7,7 @@ export const XL_CREATE: Command = {
 	name: 'create',
 	args: '<ConfigFile> [options] [vars]',
 	help: 'Create a domain from a configuration file.',
+	limits: '-V and -A: there is no graphical display',
 	options: [
 		{ short: 'c', long: 'console_autoconnect', help: "Attach to the domain's console." },
 		{ short: 'd', long: 'debug', help: 'Print the resulting configuration as JSON, and go on.' },

@@ -71,6 +71,7 @@ export const XL_CONSOLE: Command = {
 	name: 'console',
 	args: '[options] <Domain>',
 	help: "Attach to a domain's console; Ctrl-] detaches.",
+	limits: 'a domain here has one console, of type pv',
 	options: [
 		{ short: 't', long: 'type', value: 'TYPE', help: "Which of its consoles: 'pv' is the only one here." },
 		{ short: 'n', long: 'num', value: 'NUMBER', help: 'The number of the console: 0 is the only one here.' },

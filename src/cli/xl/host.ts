@@ -11,6 +11,7 @@ export const XL_INFO: Command = {
 	name: 'info',
 	args: '[-n|--numa]',
 	help: 'Show facts about this host and its hypervisor.',
+	limits: '-n: the host keeps its topology to itself',
 	options: [{ short: 'n', long: 'numa', help: "With the host's topology." }],
 	usageOnFault: false,
 	async run(context, args) {
