@@ -79,6 +79,8 @@ export class DomainControl {
 	private readonly listeners = new Set<ShutdownListener>()
 	/** Takes the vCPU's answer to a debug request. */
 	private report: (lines: readonly string[]) => void = () => {}
+	/** Ends when the debug report that was asked for last has come; undefined when it has. */
+	private reports: Promise<unknown> | undefined
 	/** What the listeners were told. */
 	private end: { readonly reason: number; readonly crashReason: string | undefined } | undefined
 	private death: Promise<void> | undefined
@@ -147,10 +149,18 @@ export class DomainControl {
 	}
 
 	/**
-	 * What the first vCPU says of itself: DEBUG_* bits (debug_report.ts), one request at a time. Nothing when it has no thread; a line that says so when
+	 * What the first vCPU says of itself: DEBUG_* bits (debug_report.ts), one request after the other. Nothing when it has no thread; a line that says so when
 	 * it does not answer.
 	 */
-	async debugReport(request: number): Promise<readonly string[]> {
+	debugReport(request: number): Promise<readonly string[]> {
+		const answered = this.reports === undefined ? this.askForReport(request) : this.reports.then(() => this.askForReport(request))
+		this.reports = answered
+		return answered.finally(() => {
+			if (this.reports === answered) this.reports = undefined
+		})
+	}
+
+	private async askForReport(request: number): Promise<readonly string[]> {
 		if (this.threads.length === 0) return []
 		const silence = sleep(SILENCE_ms)
 		const answer = new Promise<readonly string[]>((resolve) => {
@@ -172,11 +182,9 @@ export class DomainControl {
 		return [bytes]
 	}
 
-	/** XEN_DOMCTL_max_mem, in frames: at most those of its machine, which are the result when that is fewer. */
-	setFrameLimit(frames: number): number {
-		const allowed = Math.min(frames, this.domain.layout.ramFrames)
-		Atomics.store(this.words, this.control(CB_FRAME_LIMIT), allowed)
-		return allowed
+	/** XEN_DOMCTL_max_mem, in frames: never more than its machine has. */
+	setFrameLimit(frames: number): void {
+		Atomics.store(this.words, this.control(CB_FRAME_LIMIT), Math.min(frames, this.domain.layout.ramFrames))
 	}
 
 	/** The vCPU's guest takes an NMI when it next can. */
