@@ -214,3 +214,18 @@ test('the core executes an instruction of a further page where that is', () => {
 	assert.equal(guest.run(), 10)
 	assert.equal(guest.cpu.get(3), LEAF + 10)
 })
+
+test('an access that begins in the page before the one just looked up takes its bytes from both', () => {
+	const guest = new Guest()
+	const DATA = 0x60_0000
+	// Frames that are the other way round, so that what is before the second page in memory is not the first.
+	guest.map(DATA, 25)
+	guest.map(DATA + PAGE_SIZE, 24)
+	guest.machine.framePage(25).fill(1)
+	guest.machine.framePage(24).fill(2)
+	guest.machine.framePage(23).fill(3)
+	// 1: mov edx, [rdi+4]; mov eax, [rdi]; dec ecx; jnz 1b; int3
+	guest.place(20, 0xf00, '8b5704 8b07 ffc9 75f7 cc')
+	guest.cpu.set(RDI, DATA + PAGE_SIZE - 2)
+	assert.equal(guest.run(), 0x02020101)
+})

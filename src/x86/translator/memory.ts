@@ -100,11 +100,15 @@ export class Memory {
 	private probe(size: number, place: Place, write: boolean, aligned = false): void {
 		const { code } = this.context
 		code.set(this.va)
-		const page = this.pages.find(place, write) ?? this.lookUp(place, write)
+		const known = this.pages.find(place, write)
+		const page = known ?? this.lookUp(place, write)
 		this.addend = page.addend
+		const reaches = size > 1 && !aligned
 		code.get(page.tag).get(this.va)
-		if (size > 1 && !aligned) code.i64(size - 1).op('i64.add')
+		if (reaches) code.i64(size - 1).op('i64.add')
 		code.i64(aligned ? PAGE_MASK | BigInt(size - 1) : PAGE_MASK).op('i64.and', 'i64.eq')
+		// The last byte is in the page. The first is too in a page looked up for it; one that is known may be the next.
+		if (known !== undefined && reaches) code.get(this.va).get(page.tag).op('i64.ge_u', 'i32.and')
 	}
 
 	/** Reads the TLB entry for `va`. */
