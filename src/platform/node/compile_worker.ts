@@ -5,6 +5,7 @@ import { CompileQueue } from '../../x86/translator/compile_queue.ts'
 import type { CompiledRegion, CompileRequest } from '../../x86/translator/compiler.ts'
 import { buildRegion, ROOM_BYTES } from '../../x86/translator/region_builder.ts'
 import { regionKey } from '../../x86/translator/region_key.ts'
+import { collectGarbageSoon } from './collect_garbage.ts'
 import { type CachedRegion, RegionCache } from './region_cache.ts'
 import type { CompilerAnswer, CompilerMessage } from './region_compiler.ts'
 import { regionVersion } from './region_version.ts'
@@ -29,14 +30,17 @@ interface Draft {
 	readonly id: number
 	heat: number
 	readonly key: number
-	readonly region: CachedRegion
-	/** Its name in the cache, if it came from there. */
-	readonly name?: string
+	/** Undefined when it is to be read from the cache again. */
+	readonly region: CachedRegion | undefined
+	/** Its name in the cache, if it is there. */
+	readonly name?: string | undefined
 }
 
 class Client {
-	/** By request. */
+	/** By request, the one that was met last at the end. */
 	readonly drafts = new Map<number, Draft>()
+	/** Of those in memory. */
+	draftBytes = 0
 	private readonly port: MessagePort
 	private readonly posted: Int32Array<SharedArrayBuffer>
 
@@ -55,13 +59,32 @@ class Client {
 	}
 
 	keepDraft(draft: Draft): void {
-		if (this.drafts.size >= MAX_DRAFTS) this.drafts.delete(this.drafts.keys().next().value!)
+		this.dropDraft(draft.id)
+		if (this.drafts.size >= MAX_DRAFTS) this.dropDraft(this.drafts.keys().next().value!)
 		this.drafts.set(draft.id, draft)
+		this.draftBytes += bytesOf(draft)
+	}
+
+	dropDraft(id: number): Draft | undefined {
+		const draft = this.drafts.get(id)
+		if (draft === undefined || !this.drafts.delete(id)) return undefined
+		this.draftBytes -= bytesOf(draft)
+		return draft
+	}
+
+	/** Those in memory that were met longest ago, until the rest is few. */
+	takeSurplus(): Draft | undefined {
+		if (this.draftBytes <= MAX_DRAFT_BYTES) return undefined
+		for (const draft of this.drafts.values()) if (draft.region !== undefined) return this.dropDraft(draft.id)
+		return undefined
 	}
 }
 
-/** Drafts of a vCPU: some KiB each. */
-const MAX_DRAFTS = 2000
+/** Drafts of a vCPU, and what of them is kept in memory. */
+const MAX_DRAFTS = 4000
+const MAX_DRAFT_BYTES = 4 << 20
+/** When there has been nothing to do for so long, garbage is collected. */
+const REST_MS = 250
 /** Where the core's own data ends: MachineMemory's CORE_STATIC_END. */
 const ROOM_AT = 0x0010_0000
 const PAGE = 0x1_0000
@@ -73,6 +96,7 @@ class Compiler {
 	private readonly improvements = new CompileQueue<Client, Draft>()
 	/** To be written to the cache when there is nothing else to do. */
 	private readonly unwritten: Draft[] = []
+	private rest: NodeJS.Timeout | undefined
 	private readonly clients = new Set<Client>()
 	private isBusy = false
 	private isEnding = false
@@ -114,6 +138,7 @@ class Compiler {
 		this.improvements.drop(client)
 		// Not hot, but met again when the same guest boots again.
 		for (const draft of client.drafts.values()) if (draft.name === undefined) this.keep(draft)
+		client.drafts.clear()
 		this.wake()
 	}
 
@@ -122,10 +147,12 @@ class Compiler {
 		const draft = client.drafts.get(id)
 		if (draft === undefined) return
 		draft.heat = heat
+		client.keepDraft(draft)
 		this.improvements.push(client, draft)
 	}
 
 	private wake(): void {
+		clearTimeout(this.rest)
 		if (this.isBusy) return
 		this.isBusy = true
 		setImmediate(() => this.work())
@@ -133,9 +160,10 @@ class Compiler {
 
 	/** One piece of work, then whatever has arrived meanwhile, then the next. */
 	private work(): void {
-		this.isBusy = this.answer() || this.improve() || this.write()
+		this.isBusy = this.answer() || this.improve() || this.spill() || this.write()
 		if (this.isBusy) setImmediate(() => this.work())
 		else if (this.isEnding) parentPort?.close()
+		else this.rest = setTimeout(collectGarbageSoon, REST_MS).unref()
 	}
 
 	private answer(): boolean {
@@ -173,13 +201,28 @@ class Compiler {
 	private improve(): boolean {
 		const next = this.improvements.take()
 		if (next === undefined) return false
-		const { client, request: draft } = next
-		if (!client.drafts.delete(draft.id)) return true
+		const { client, request } = next
+		const draft = client.dropDraft(request.id)
+		const region = draft?.region ?? (draft?.name === undefined ? undefined : this.cache?.get(draft.name))
+		if (draft === undefined || region === undefined) return true
 		const started = performance.now()
-		const module = compileOptimised(draft.region.built.wasm)
+		const module = compileOptimised(region.built.wasm)
 		client.post({ type: 'optimised', id: draft.id, module, time_ms: performance.now() - started })
-		this.keep({ ...draft, region: { ...draft.region, machineCode: machineCodeOf(module) } })
+		this.keep({ ...draft, region: { ...region, machineCode: machineCodeOf(module) } })
 		return true
+	}
+
+	/** Moves what is too much in memory to the cache. Without a cache it is given up: those regions stay as they are. */
+	private spill(): boolean {
+		for (const client of this.clients) {
+			const draft = client.takeSurplus()
+			if (draft === undefined) continue
+			const { id, heat, key, region } = draft
+			const name = draft.name ?? this.cache?.add(key, region!)
+			if (name !== undefined) client.keepDraft({ id, heat, key, region: undefined, name })
+			return true
+		}
+		return false
 	}
 
 	private keep(draft: Draft): void {
@@ -189,9 +232,13 @@ class Compiler {
 	private write(): boolean {
 		const next = this.unwritten.shift()
 		if (next === undefined) return false
-		this.cache!.add(next.key, next.region, next.name)
+		if (next.region !== undefined) this.cache!.add(next.key, next.region, next.name)
 		return true
 	}
+}
+
+function bytesOf({ region }: Draft): number {
+	return region === undefined ? 0 : region.built.wasm.length + region.built.data.length
 }
 
 function keyOf({ pages, entry }: CompileRequest['snapshot']): number {

@@ -103,8 +103,13 @@ export class RegionCache {
 		return undefined
 	}
 
-	/** Keeps a region, in the place of the one that is named; `key` is the regionKey() of its entry point. */
-	add(key: number, region: CachedRegion, instead?: string): void {
+	/** The region of a name, if it is still there. */
+	get(name: string): CachedRegion | undefined {
+		return this.read(name)
+	}
+
+	/** Keeps a region, in the place of the one that is named; `key` is the regionKey() of its entry point. Its name, undefined when it could not be kept. */
+	add(key: number, region: CachedRegion, instead?: string): string | undefined {
 		const content = serialize(region)
 		const digest = createHash('sha256').update(content).digest()
 		const { pages, instructions } = region.built
@@ -118,12 +123,13 @@ export class RegionCache {
 		} catch {
 			// No room, or no right to write: the region is made anew next time.
 			rmSync(temporary, { force: true })
-			return
+			return undefined
 		}
 		if (instead !== undefined && instead !== name) this.forget(instead)
 		this.register(name)
 		this.bytes += DIGEST_BYTES + content.length
 		if (this.bytes > this.limitBytes) this.trim()
+		return name
 	}
 
 	private register(name: string): void {

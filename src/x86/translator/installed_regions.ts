@@ -8,7 +8,7 @@ import type { CodeRange } from './region_builder.ts'
 /** Room in the vCPU's area for the data of regions. */
 const ARENA_BYTES = 0x0080_0000
 /** Part of what is there that stays when there is no room for another region. */
-const KEPT = 0.5
+const KEPT = 0.85
 
 export interface RegionLimits {
 	readonly regions: number
