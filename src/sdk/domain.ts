@@ -3,6 +3,7 @@ import type { DomainDetail } from '../daemon/api.ts'
 import type { DomainEvent, XendClient } from './client.ts'
 import { DomainConsole } from './domain_console.ts'
 import { hasCode } from './errors.ts'
+import { followEvents } from './followed_events.ts'
 
 export type DomainEnded = Extract<DomainEvent, { type: 'ended' }>
 
@@ -114,7 +115,7 @@ export class Domain implements AsyncDisposable {
 	}
 
 	private async endAfter(begin: () => Promise<void>, timeout_s: number): Promise<DomainEnded> {
-		await using events = await this.client.events()
+		await using events = await followEvents(this.client)
 		const domid = await this.domid()
 		if (domid === null) throw new UserError(`Domain '${this.name}' is not running.`, { code: 'not-running' })
 		await begin()
@@ -122,11 +123,36 @@ export class Domain implements AsyncDisposable {
 			timeout_s === Number.POSITIVE_INFINITY
 				? undefined
 				: setTimeout(() => void events[Symbol.asyncDispose](), Math.min(timeout_s * 1000, 0x7fffffff))
+		// When it has ended already, its end is among the events up to this one, or not told at all.
+		let last = Number.POSITIVE_INFINITY
 		try {
-			for await (const event of events) if (event.type === 'ended' && event.domid === domid) return event
+			for await (const event of events) {
+				if (event.type === 'ended' && event.domid === domid) return event
+				if (event.type === 'lost' && !(await this.isRunning(domid))) last = await this.newestEvent()
+				if (event.seq >= last) throw unseen(this.name)
+			}
 		} finally {
 			clearTimeout(timer)
 		}
 		throw new UserError(`Domain '${this.name}' did not end within ${timeout_s} s.`, { code: 'timeout' })
 	}
+	private async newestEvent(): Promise<number> {
+		await using events = await this.client.events()
+		return events.since
+	}
+
+	/** It is here, by this number, and its guest has not ended. */
+	private async isRunning(domid: number): Promise<boolean> {
+		try {
+			const { uuid, domid: current, state } = await this.info()
+			return uuid === this.uuid && current === domid && !/[scd]/.test(state)
+		} catch (error) {
+			if (hasCode(error, 'no-such-domain')) return false
+			throw error
+		}
+	}
+}
+
+function unseen(name: string): UserError {
+	return new UserError(`Domain '${name}' has ended while no daemon could tell how.`, { code: 'lost' })
 }

@@ -11,6 +11,7 @@ export type ErrorCode =
 	| 'console-ended'
 	| 'hypervisor-gone'
 	| 'internal'
+	| 'lost'
 	| 'name-taken'
 	| 'no-console'
 	| 'no-memory'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { symlinkSync } from 'node:fs'
 import { test } from 'node:test'
 import { TestDaemon, until } from '../../tests/support/daemon.ts'
-import { type DomainConsole, hasCode, Xen } from './index.ts'
+import { type DomainConsole, hasCode, Xen, XendClient } from './index.ts'
 
 async function linesOf(console: DomainConsole): Promise<string[]> {
 	const lines: string[] = []
@@ -10,6 +10,7 @@ async function linesOf(console: DomainConsole): Promise<string[]> {
 	return lines
 }
 
+const UUID = '00000000-0000-4000-8000-000000000001'
 const web = { name: 'web', kernel: '/k' }
 
 test('create() gives a domain, which is destroyed at the end of its block', async () => {
@@ -86,6 +87,30 @@ test('shutdown() with wait resolves with how the guest ended', async () => {
 	xend.xen.last.end('poweroff')
 	const { type, reason, domid } = await ended
 	assert.deepEqual({ type, reason, domid }, { type: 'ended', reason: 'poweroff', domid: 1 })
+})
+
+test('ended() outlives its daemon: it tells of an end that the next one sees, and of one that nobody has seen', async () => {
+	for (const endsBetween of [false, true]) {
+		const before = await TestDaemon.start()
+		const { client } = before
+		const domain = (await new Xen(client).create({ ...web, uuid: UUID })).detach()
+		// It asks for the domain's number when its stream is open.
+		const asked = Promise.withResolvers<void>()
+		client.domain = (reference) => XendClient.prototype.domain.call(client, reference).finally(asked.resolve)
+		const ended = domain.ended({ timeout_s: 10 })
+		ended.catch(() => {})
+		await asked.promise
+		await before.daemon.end('a test', { domains: 'leave' })
+		await using after = await TestDaemon.start()
+		if (!endsBetween) await after.client.create({ values: { ...web, uuid: UUID } })
+		symlinkSync(after.client.socketPath, before.client.socketPath)
+		if (endsBetween) await assert.rejects(ended, { code: 'lost' })
+		else {
+			after.xen.last.end('poweroff')
+			assert.equal((await ended).reason, 'poweroff')
+		}
+		await before[Symbol.asyncDispose]()
+	}
 })
 
 test("shutdown() with wait rejects with code 'timeout' when the guest goes on", async () => {

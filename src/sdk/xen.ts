@@ -4,7 +4,7 @@ import { openRunDir } from '../daemon/rundir.ts'
 import type { DomainEvent, XendClient } from './client.ts'
 import { connect as connectClient } from './connect.ts'
 import { Domain } from './domain.ts'
-import { hasCode } from './errors.ts'
+import { followEvents } from './followed_events.ts'
 
 type ExitAction = 'destroy' | 'restart' | 'preserve' | 'rename-restart'
 
@@ -30,10 +30,6 @@ export interface EventOptions {
 	/** Begin with the event after this number: one that an earlier stream gave. */
 	readonly since?: number
 }
-
-/** How long an event stream looks for a daemon after its own has ended. */
-const RECONNECT_MS = 10_000
-const RECONNECT_POLL_MS = 100
 
 export interface XenOptions {
 	/** The run directory, as XENOTYPE_RUNDIR gives it: each has a daemon, a hypervisor and domains of its own. */
@@ -86,39 +82,7 @@ export class Xen {
 	 * What happens to domains from now on, or since a number: collected from when the promise resolves. A stream outlives its daemon when
 	 * another takes its place within ten seconds; 'lost' says that there may have been events which nobody tells.
 	 */
-	async events({ since }: EventOptions = {}): Promise<AsyncGenerator<DomainEvent, undefined> & AsyncDisposable> {
-		let stream = await this.client.events(since)
-		let closed = false
-		const { client } = this
-		async function* follow(): AsyncGenerator<DomainEvent, undefined> {
-			for (let seen = stream.since; ; ) {
-				try {
-					for await (const event of stream) {
-						seen = event.seq
-						yield event
-					}
-				} catch (error) {
-					if (!hasCode(error, 'unreachable')) throw error
-				}
-				if (closed) return undefined
-				stream = await reconnect(client, seen)
-			}
-		}
-		const close = async () => {
-			closed = true
-			await stream[Symbol.asyncDispose]()
-		}
-		return Object.assign(follow(), { [Symbol.asyncDispose]: close })
-	}
-}
-
-async function reconnect(client: XendClient, since: number): ReturnType<XendClient['events']> {
-	for (const deadline_ms = Date.now() + RECONNECT_MS; ; ) {
-		try {
-			return await client.events(since)
-		} catch (error) {
-			if (!hasCode(error, 'unreachable') || Date.now() > deadline_ms) throw error
-		}
-		await new Promise((resolve) => setTimeout(resolve, RECONNECT_POLL_MS))
+	events({ since }: EventOptions = {}): Promise<AsyncGenerator<DomainEvent, undefined> & AsyncDisposable> {
+		return followEvents(this.client, since)
 	}
 }
