@@ -132,23 +132,9 @@ export const MEMORY_OPERATORS = {
 } as const
 export type MemoryOperator = keyof typeof MEMORY_OPERATORS
 
-/** Atomic read-modify-writes, by their text names; the address is naturally aligned. */
-const ATOMIC_OPERATORS = {
-	'i32.atomic.rmw.add': 0x1e,
-	'i64.atomic.rmw.add': 0x1f,
-	'i32.atomic.rmw.sub': 0x25,
-	'i64.atomic.rmw.sub': 0x26,
-	'i32.atomic.rmw.and': 0x2c,
-	'i64.atomic.rmw.and': 0x2d,
-	'i32.atomic.rmw.or': 0x33,
-	'i64.atomic.rmw.or': 0x34,
-	'i32.atomic.rmw.xor': 0x3a,
-	'i64.atomic.rmw.xor': 0x3b,
-	'i32.atomic.rmw.xchg': 0x41,
-	'i64.atomic.rmw.xchg': 0x42,
-	'i32.atomic.rmw.cmpxchg': 0x48,
-	'i64.atomic.rmw.cmpxchg': 0x49,
-} as const
+/** Atomic read-modify-writes of 32 bits; those of 64, 8 and 16 bits follow, in this order. The address is naturally aligned. */
+const ATOMIC_OPERATORS = { add: 0x1e, sub: 0x25, and: 0x2c, or: 0x33, xor: 0x3a, xchg: 0x41, cmpxchg: 0x48 } as const
+const ATOMIC_SIZES = [4, 8, 1, 2]
 export type AtomicOperator = keyof typeof ATOMIC_OPERATORS
 
 /** SIMD operators without immediates that the translator uses. */
@@ -314,11 +300,20 @@ export class Code {
 		return this
 	}
 
-	atomic(name: AtomicOperator): this {
+	/** On `size` bytes: of 8 an i64, otherwise an i32 whose upper bits are zero. */
+	atomic(name: AtomicOperator, size: number): this {
 		this.out.u8(0xfe)
-		this.out.u32(ATOMIC_OPERATORS[name])
-		this.out.u32(name.startsWith('i64') ? 3 : 2)
+		this.out.u32(ATOMIC_OPERATORS[name] + ATOMIC_SIZES.indexOf(size))
+		this.out.u32(Math.log2(size))
 		this.out.u32(0)
+		return this
+	}
+
+	/** atomic.fence. */
+	fence(): this {
+		this.out.u8(0xfe)
+		this.out.u32(3)
+		this.out.u8(0)
 		return this
 	}
 

@@ -22,4 +22,9 @@ export const INTEGER: Readonly<Record<string, Emitter>> = {
 	...STACK,
 	NOP: () => true,
 	PAUSE: () => true,
+	// All of them order as MFENCE does.
+	FENCE: (r) => {
+		r.code.fence()
+		return true
+	},
 }

@@ -2,28 +2,33 @@ import type { AtomicOperator } from '../../../wasm/code.ts'
 import { I64 } from '../../../wasm/module.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
-import { constant, type Emitter, hasImmediate, isLocked, op, x, y, z } from './operands.ts'
+import { constant, type Emitter, hasImmediate, isLocked, op, trim, x, y, z } from './operands.ts'
 
-const atomic = (size: number, name: string) => `${size === 8 ? 'i64' : 'i32'}.atomic.rmw.${name}` as AtomicOperator
-
-/** Leaves the host address of a memory operand in `host`, to be changed atomically; one that isn't naturally aligned is left to the core. */
-function findAligned(r: RegionCode, i: Instruction): void {
+/** Pops a linear address; leaves the host address of the operand there in `host`, to be changed atomically. One that isn't naturally aligned is left to the core. */
+export function findAligned(r: RegionCode, i: Instruction): void {
 	const { code } = r
-	const va = r.temporary(I64)
-	r.pushEffectiveAddress(i)
-	code
-		.tee(va)
-		.op('i32.wrap_i64')
-		.i32(i.size - 1)
-		.op('i32.and')
-	r.rarely(i)
-	code.get(va)
+	if (i.size > 1) {
+		const va = r.temporary(I64)
+		code
+			.tee(va)
+			.op('i32.wrap_i64')
+			.i32(i.size - 1)
+			.op('i32.and')
+		r.rarely(i)
+		code.get(va)
+	}
 	r.hostForWrite(i, i.size)
 }
 
-const isSupported = (i: Instruction) => i.memory && i.size >= 4
+/** The same of the instruction's memory operand. */
+function findOperand(r: RegionCode, i: Instruction): void {
+	r.pushEffectiveAddress(i)
+	findAligned(r, i)
+}
 
-const OPERATORS: Readonly<Record<string, readonly [operator: string, flags: 'ADD' | 'SUB' | 'LOGIC']>> = {
+const OPERATORS: Readonly<
+	Record<string, readonly [operator: Exclude<AtomicOperator, 'xchg' | 'cmpxchg'>, flags: 'ADD' | 'SUB' | 'LOGIC']>
+> = {
 	ADD: ['add', 'ADD'],
 	SUB: ['sub', 'SUB'],
 	AND: ['and', 'LOGIC'],
@@ -36,18 +41,20 @@ const OPERATORS: Readonly<Record<string, readonly [operator: string, flags: 'ADD
 /** LOCK ADD, SUB, AND, OR, XOR, INC, DEC. */
 export const lockedArithmetic: Emitter = (r, i) => {
 	const row = OPERATORS[i.op]
-	if (!isSupported(i) || row === undefined) return false
+	if (!i.memory || row === undefined) return false
 	const { size, op: name } = i
 	const { code } = r
 	const [operator, kind] = row
 	const step = name === 'INC' || name === 'DEC'
-	findAligned(r, i)
+	findOperand(r, i)
 	if (step) constant(r, size, 1n)
 	else if (hasImmediate(i)) constant(r, size, i.imm)
 	else r.getRegister(i.reg, size)
 	code.set(y(r, size))
-	code.get(r.host).get(y(r, size)).atomic(atomic(size, operator)).set(x(r, size))
-	code.get(x(r, size)).get(y(r, size)).op(op(size, operator)).set(z(r, size))
+	code.get(r.host).get(y(r, size)).atomic(operator, size).set(x(r, size))
+	code.get(x(r, size)).get(y(r, size)).op(op(size, operator))
+	trim(r, size)
+	code.set(z(r, size))
 	r.finishStore(i, () => {
 		if (step) {
 			r.pushCarry()
@@ -62,13 +69,15 @@ export const lockedArithmetic: Emitter = (r, i) => {
 
 /** XADD of memory, with LOCK or without. */
 const exchangeAdd: Emitter = (r, i) => {
-	if (!isSupported(i)) return false
+	if (!i.memory) return false
 	const { size } = i
 	const { code } = r
-	findAligned(r, i)
+	findOperand(r, i)
 	r.getRegister(i.reg, size)
 	code.set(y(r, size))
-	code.get(r.host).get(y(r, size)).atomic(atomic(size, 'add')).tee(x(r, size)).get(y(r, size)).op(op(size, 'add')).set(z(r, size))
+	code.get(r.host).get(y(r, size)).atomic('add', size).tee(x(r, size)).get(y(r, size)).op(op(size, 'add'))
+	trim(r, size)
+	code.set(z(r, size))
 	r.finishStore(i, () => {
 		code.get(x(r, size))
 		r.setRegister(i.reg, size)
@@ -79,22 +88,24 @@ const exchangeAdd: Emitter = (r, i) => {
 
 /** CMPXCHG of memory, with LOCK or without. */
 const compareExchange: Emitter = (r, i) => {
-	if (!isSupported(i)) return false
+	if (!i.memory) return false
 	const { size } = i
 	const { code } = r
-	findAligned(r, i)
+	findOperand(r, i)
 	r.getRegister(0, size)
 	code.set(x(r, size))
 	code.get(r.host).get(x(r, size))
 	r.getRegister(i.reg, size)
-	code.atomic(atomic(size, 'cmpxchg')).set(y(r, size))
+	code.atomic('cmpxchg', size).set(y(r, size))
 	r.finishStore(i, () => {
-		// The accumulator is written only when it differed.
 		code.get(y(r, size))
-		r.widen(size)
-		r.getRegister(0, 8)
-		code.get(x(r, size)).get(y(r, size)).op(op(size, 'ne'), 'select')
-		r.setRegister(0, 8)
+		if (size === 4) {
+			// The accumulator's upper half is cleared only when it differed.
+			r.widen(4)
+			r.getRegister(0, 8)
+			code.get(r.x32).get(r.y32).op('i32.ne', 'select')
+		}
+		r.setRegister(0, size === 4 ? 8 : size)
 		r.setFlags('SUB', size, x(r, size), y(r, size))
 	})
 	return true
@@ -102,13 +113,13 @@ const compareExchange: Emitter = (r, i) => {
 
 /** XCHG with memory, which is locked always. */
 export const exchangeMemory: Emitter = (r, i) => {
-	if (!isSupported(i)) return false
+	if (!i.memory) return false
 	const { size } = i
 	const { code } = r
-	findAligned(r, i)
+	findOperand(r, i)
 	code.get(r.host)
 	r.getRegister(i.reg, size)
-	code.atomic(atomic(size, 'xchg')).set(x(r, size))
+	code.atomic('xchg', size).set(x(r, size))
 	r.finishStore(i, () => {
 		code.get(x(r, size))
 		r.setRegister(i.reg, size)

@@ -1,36 +1,69 @@
-import { constant, type Emitter, op, pushRm, x, y } from './operands.ts'
+import type { Instruction } from '../instruction.ts'
+import type { RegionCode } from '../region_code.ts'
+import { findAligned } from './atomic.ts'
+import { constant, type Emitter, isLocked, op, pushRm, writeBack, x, y, z } from './operands.ts'
 
-/** BT, BTS, BTR, BTC. In memory only BT of a bit whose number is in an immediate: others reach beyond the operand, or are to be locked. */
+/** Pushes the number of the bit that is meant, below the operand's width. */
+function pushBit(r: RegionCode, i: Instruction): void {
+	const mask = i.size === 8 ? 63n : 31n
+	if (i.op.endsWith('_I')) return constant(r, i.size, i.imm & mask)
+	r.getRegister(i.reg, i.size)
+	constant(r, i.size, mask)
+	r.code.op(op(i.size, 'and'))
+}
+
+/** Pushes the address of the operand that the bit is in: a register's number reaches beyond the one named. */
+function pushBitAddress(r: RegionCode, i: Instruction): void {
+	const { code } = r
+	r.pushEffectiveAddress(i)
+	if (i.op.endsWith('_I')) return
+	r.getRegister(i.reg, i.size)
+	if (i.size === 4) code.op('i64.extend_i32_s')
+	code
+		.i64(i.size === 8 ? 6 : 5)
+		.op('i64.shr_s')
+		.i64(i.size === 8 ? 3 : 2)
+		.op('i64.shl', 'i64.add')
+}
+
+/** BT, BTS, BTR, BTC. */
 const bitTest: Emitter = (r, i) => {
 	const { size } = i
-	const immediate = i.op.endsWith('_I')
-	if (size < 4 || (i.memory && i.op !== 'BT_I')) return false
+	if (size < 4) return false
 	const { code } = r
 	const action = i.op.replace('_I', '')
-	pushRm(r, i)
-	code.set(x(r, size))
-	if (immediate) constant(r, size, i.imm & (size === 8 ? 63n : 31n))
+	if (i.memory) pushBitAddress(r, i)
+	if (!i.memory) r.getRegister(i.rm, size)
+	else if (action === 'BT') r.read(i, size)
+	else if (isLocked(i)) findAligned(r, i)
 	else {
-		r.getRegister(i.reg, size)
-		constant(r, size, size === 8 ? 63n : 31n)
-		code.op(op(size, 'and'))
+		r.hostForWrite(i, size)
+		r.load(size)
 	}
+	const isAtomic = i.memory && isLocked(i)
+	if (!isAtomic) code.set(x(r, size))
+	pushBit(r, i)
 	code.set(y(r, size))
 	if (action !== 'BT') {
-		code.get(x(r, size))
+		code.get(isAtomic ? r.host : x(r, size))
 		constant(r, size, 1n)
 		code.get(y(r, size)).op(op(size, 'shl'))
-		if (action === 'BTS') code.op(op(size, 'or'))
-		else if (action === 'BTC') code.op(op(size, 'xor'))
-		else {
+		if (action === 'BTR') {
 			constant(r, size, -1n)
-			code.op(op(size, 'xor'), op(size, 'and'))
+			code.op(op(size, 'xor'))
 		}
-		r.setRegister(i.rm, size)
+		const operator = action === 'BTS' ? 'or' : action === 'BTC' ? 'xor' : 'and'
+		if (isAtomic) code.atomic(operator, size).set(x(r, size))
+		else code.op(op(size, operator)).set(z(r, size))
 	}
-	code.get(x(r, size)).get(y(r, size)).op(op(size, 'shr_u'))
-	r.widen(size)
-	r.overrideFlags('CF')
+	const finish = () => {
+		code.get(x(r, size)).get(y(r, size)).op(op(size, 'shr_u'))
+		r.widen(size)
+		r.overrideFlags('CF')
+	}
+	if (action === 'BT') finish()
+	else if (isAtomic) r.finishStore(i, finish)
+	else writeBack(r, i, finish)
 	return true
 }
 

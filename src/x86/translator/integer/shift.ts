@@ -1,7 +1,7 @@
 import { I32 } from '../../../wasm/module.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
-import { beginRmw, constant, type Emitter, op, writeBack, x, z } from './operands.ts'
+import { beginRmw, constant, type Emitter, op, trim, writeBack, x, z } from './operands.ts'
 
 type Shift = 'SHL' | 'SHR' | 'SAR'
 const OPERATORS = { SHL: 'shl', SHR: 'shr_u', SAR: 'shr_s' } as const
@@ -13,13 +13,15 @@ const countOf = (i: Instruction) => (i.op.endsWith('_1') ? 1 : Number(i.imm & (i
 const shift: Emitter = (r, i) => {
 	const { size } = i
 	const count = countOf(i)
-	if (size < 4 || count === 0) return false
 	const name = i.op.slice(0, 3) as Shift
+	if (count === 0 || count >= size * 8 || (size < 4 && name === 'SAR')) return false
 	const { code } = r
 	beginRmw(r, i)
 	code.get(x(r, size))
 	constant(r, size, BigInt(count))
-	code.op(op(size, OPERATORS[name])).set(z(r, size))
+	code.op(op(size, OPERATORS[name]))
+	trim(r, size)
+	code.set(z(r, size))
 	writeBack(r, i, () => r.setFlags(name, size, x(r, size), undefined, count))
 	return true
 }
