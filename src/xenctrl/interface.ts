@@ -11,7 +11,7 @@ import type { HypervisorInfo } from '../xen/hypervisor.ts'
  * Both ends of the socket must have the same, as with XEN_DOMCTL_INTERFACE_VERSION: it counts up with every change that an end of the
  * version before would misunderstand.
  */
-export const XENCTRL_INTERFACE_VERSION = 2
+export const XENCTRL_INTERFACE_VERSION = 3
 
 /** What a console keeps of its output. */
 export const CONSOLE_LIMIT_BYTES = 1024 * 1024
@@ -113,7 +113,7 @@ export interface XenControl {
 	/** XEN_DOMCTL_sendtrigger. Throws UserError for a trigger that is not for a paravirtual domain, and for a vCPU that it does not have. */
 	sendTrigger(domain: DomainRef, trigger: Trigger, vcpu: number): Promise<void>
 	/**
-	 * Writes a core (xen/dump_core.ts) to a file of the hypervisor's host that must not be there yet; the domain does not run meanwhile, unless `live`.
+	 * Writes a core (xen/dump_core.ts) to a file of the hypervisor's host, over one that is there; the domain does not run meanwhile, unless `live`.
 	 * Leaves no file when it fails. Returns the bytes written.
 	 */
 	dumpCore(domain: DomainRef, path: string, live: boolean): Promise<number>
