@@ -14,7 +14,7 @@ export interface RunDir {
 	/** The hypervisor's socket, lock and log. */
 	readonly hypervisor: ProcessFiles
 	/** xenstored's; the socket is `xenstore`. */
-	readonly xenstored: Omit<ProcessFiles, 'socket'> & { readonly pid: string }
+	readonly xenstored: Omit<ProcessFiles, 'socket'> & { readonly pid: string; readonly journal: string }
 	/** Records of live domains: they last as long as the directory, which may not survive the host. */
 	readonly records: string
 	/** One log a domain. */
@@ -66,7 +66,11 @@ export function openRunDir(env: Readonly<Record<string, string | undefined>> = p
 		lock: join(path, 'xend.lock'),
 		log: join(path, 'xend.log'),
 		hypervisor: filesOf(path, 'hypervisor'),
-		xenstored: { ...filesOf(path, 'xenstored'), pid: join(path, 'xenstored', 'xenstored.pid') },
+		xenstored: {
+			...filesOf(path, 'xenstored'),
+			pid: join(path, 'xenstored', 'xenstored.pid'),
+			journal: join(path, 'xenstored', 'journal'),
+		},
 		records: join(path, 'domains'),
 		domainLogs: join(path, 'log'),
 		state: stateDirectory(env, path),

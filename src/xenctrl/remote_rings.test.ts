@@ -12,6 +12,7 @@ import {
 	XS_RING_ERROR,
 	XS_RING_REQ,
 	XS_RING_REQ_PROD,
+	XS_RING_SERVER_FEATURES,
 	XS_WRITE,
 } from '../abi/io/xs_wire.ts'
 import { connectInProcess } from '../xenstore/client.ts'
@@ -32,7 +33,8 @@ async function setUp() {
 	await dom0.write('/local/domain/1', '')
 	await dom0.setPerms('/local/domain/1', ['n1'])
 	await dom0.introduceDomain(1, 1, 1)
-	await later()
+	do await later()
+	while (guest.word(XS_RING_SERVER_FEATURES) === 0)
 	return { server, dom0, guest, pipes }
 }
 

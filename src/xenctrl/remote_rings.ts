@@ -1,9 +1,9 @@
 import type { RingHost, RingRequest } from '../xenstore/domains.ts'
 import type { RingEvents, RingStream } from '../xenstore/ring.ts'
-import { encodeFrame } from './frames.ts'
+import { decodeJson, encodeFrame } from './frames.ts'
 import { XENCTRL_INTERFACE_VERSION } from './interface.ts'
 import { shakeHands } from './remote_xen.ts'
-import { type Channel, type Dial, WIRE_DATA, WIRE_FAIL, WIRE_RESET } from './wire.ts'
+import { type Channel, type Dial, WIRE_DATA, WIRE_FAIL, WIRE_RESET, WIRE_RESUME } from './wire.ts'
 
 const EMPTY = new Uint8Array(0)
 
@@ -86,7 +86,8 @@ class RemoteRing implements RingStream {
 
 	private receive(type: number, payload: Uint8Array): void {
 		if (this.released) return
-		if (type === WIRE_RESET) {
+		if (type === WIRE_RESUME) this.events.onResume?.((decodeJson(payload) as { readonly request: number }).request)
+		else if (type === WIRE_RESET) {
 			if (this.resetting) this.resetting = false
 			else {
 				this.resume()

@@ -1,66 +1,95 @@
 import type { RingRequest } from '../xenstore/domains.ts'
-import type { RingStream } from '../xenstore/ring.ts'
-import { encodeFrame } from './frames.ts'
+import { encodeFrame, encodeJson } from './frames.ts'
+import { KeptRing, type RingServer } from './kept_ring.ts'
 import type { StoreRings } from './store_rings.ts'
-import { type Channel, WIRE_DATA, WIRE_FAIL, WIRE_RESET } from './wire.ts'
+import { type Channel, WIRE_DATA, WIRE_FAIL, WIRE_RESET, WIRE_RESUME } from './wire.ts'
 
 const EMPTY = new Uint8Array(0)
 
-/** A guest's ring at the hypervisor's end of a connection from xenstored. Neither side takes more than the other has room for. */
-export class ServedRing {
-	private readonly channel: Channel
-	private ring: RingStream | undefined
-	/** A reset was sent, and is not answered yet. */
-	private resetting = false
+/** The guests' rings that xenstored has opened, by domain: they outlive its connections. */
+export class KeptRings {
+	private readonly rings: StoreRings
+	private readonly byDomain = new Map<number, KeptRing>()
 
-	private constructor(channel: Channel) {
-		this.channel = channel
+	constructor(rings: StoreRings) {
+		this.rings = rings
 	}
 
 	/** Undefined when there is no such domain or port. */
-	static open(rings: StoreRings, request: RingRequest & { readonly resume: boolean }, channel: Channel): ServedRing | undefined {
-		const served = new ServedRing(channel)
-		served.ring = rings.openRing(request, {
-			onData: (bytes) => served.send(WIRE_DATA, bytes),
-			onWritable: () => channel.resume(),
-			onReset: () => {
-				served.resetting = true
-				served.send(WIRE_RESET, EMPTY)
-			},
-			onClose: () => served.send(WIRE_FAIL, EMPTY),
-		})
-		return served.ring === undefined ? undefined : served
+	open(request: RingRequest & { readonly resume: boolean }, channel: Channel): ServedRing | undefined {
+		const before = this.byDomain.get(request.domid)
+		if (before !== undefined && request.resume) return new ServedRing(before, channel, true)
+		before?.release()
+		this.byDomain.delete(request.domid)
+		const ring = KeptRing.open(this.rings, request)
+		if (ring === undefined) return undefined
+		this.byDomain.set(request.domid, ring)
+		return new ServedRing(ring, channel, request.resume)
+	}
+
+	/** The domain is no more. */
+	release(domid: number): void {
+		this.byDomain.get(domid)?.release()
+		this.byDomain.delete(domid)
+	}
+}
+
+/** A guest's ring at the hypervisor's end of a connection from xenstored. Neither side takes more than the other has room for. */
+export class ServedRing implements RingServer {
+	private readonly channel: Channel
+	private readonly ring: KeptRing
+	private readonly resumed: boolean
+
+	constructor(ring: KeptRing, channel: Channel, resumed: boolean) {
+		this.ring = ring
+		this.channel = channel
+		this.resumed = resumed
+	}
+
+	/** The connection has been greeted. */
+	start(): void {
+		if (this.resumed) this.channel.write(encodeJson(WIRE_RESUME, { request: this.ring.firstUnanswered }))
+		this.ring.attach(this)
 	}
 
 	/** False for a frame that is out of place. */
 	receive(type: number, payload: Uint8Array): boolean {
+		if (type !== WIRE_RESET && type !== WIRE_DATA && type !== WIRE_FAIL) return false
+		if (!this.ring.isServedBy(this)) return true
 		if (type === WIRE_RESET) {
-			if (!this.resetting) {
-				this.ring?.reset()
-				this.send(WIRE_RESET, EMPTY)
+			if (this.ring.awaitsStart) this.ring.started()
+			else {
+				this.reset()
+				this.ring.reset()
 			}
-			this.resetting = false
 			this.channel.resume()
-		} else if (this.resetting) {
-			// Of the conversation before.
 		} else if (type === WIRE_DATA) {
-			if (this.ring?.write(payload.slice()) === false) this.channel.pause()
-		} else if (type === WIRE_FAIL) {
-			this.ring?.close()
-		} else return false
+			if (!this.ring.answer(payload.slice())) this.channel.pause()
+		} else if (!this.ring.awaitsStart) this.ring.fail()
 		return true
 	}
 
 	onWritable(): void {
-		this.ring?.resume()
+		if (this.ring.isServedBy(this)) this.ring.onWritable()
 	}
 
 	release(): void {
-		this.ring?.release()
-		this.ring = undefined
+		this.ring.detach(this)
 	}
 
-	private send(type: number, payload: Uint8Array): void {
-		if (!this.channel.write(encodeFrame(type, payload))) this.ring?.pause()
+	request(message: Uint8Array): boolean {
+		return this.channel.write(encodeFrame(WIRE_DATA, message))
+	}
+
+	resume(): void {
+		this.channel.resume()
+	}
+
+	reset(): void {
+		this.channel.write(encodeFrame(WIRE_RESET, EMPTY))
+	}
+
+	fail(): void {
+		this.channel.write(encodeFrame(WIRE_FAIL, EMPTY))
 	}
 }

@@ -6,10 +6,10 @@
  *   HELLO      Hello                       Greeting, or REFUSED with WireError as the last frame
  *   control    REQUEST {id, call, args}    REPLY {id, result} or {id, error}; EVENT XenEvent
  *   console    DATA typed bytes; DRAIN     DATA output; LOST {count}; DRAINED after all that came before DRAIN
- *   ring       DATA responses; RESET; FAIL         DATA requests; RESET; FAIL
+ *   ring       DATA responses; RESET; FAIL         DATA requests; RESET; FAIL; RESUME {request} first, if that was asked for
  *
  * RESET on a ring's connection says that it starts anew with an empty ring; who sends it drops what comes until the other end has said the
- * same. FAIL says that the conversation is broken until there is a reset.
+ * same. FAIL says that the conversation is broken until there is a reset. RESUME has the number of the request that comes first.
  */
 import { UserError } from '../base/errors.ts'
 import type { RingRequest } from '../xenstore/domains.ts'
@@ -26,6 +26,7 @@ export const WIRE_DRAIN = 7
 export const WIRE_DRAINED = 8
 export const WIRE_RESET = 9
 export const WIRE_FAIL = 10
+export const WIRE_RESUME = 11
 /** The hypervisor's log as JSON is the longest. */
 export const WIRE_MAX_FRAME_BYTES = 16 * 1024 * 1024
 

@@ -1,7 +1,7 @@
 import { UserError } from '../base/errors.ts'
 import { decodeJson, encodeFrame, encodeJson, FrameReader } from './frames.ts'
 import { type ConsoleSession, NoDomain, XENCTRL_INTERFACE_VERSION, type XenControl } from './interface.ts'
-import { ServedRing } from './served_ring.ts'
+import { KeptRings, type ServedRing } from './served_ring.ts'
 import type { StoreRings } from './store_rings.ts'
 import {
 	type Channel,
@@ -38,12 +38,15 @@ export interface XenServerOptions {
 /** The hypervisor's interface, served on byte streams that only its owner can open. */
 export class XenServer {
 	readonly options: XenServerOptions
+	readonly rings: KeptRings | undefined
 	private toolstacks = 0
 	/** Resolves when the toolstack that was greeted last is gone and what it asked for is done. */
 	private toolstackGone: Promise<void> = Promise.resolve()
 
 	constructor(options: XenServerOptions) {
 		this.options = options
+		this.rings = options.rings && new KeptRings(options.rings)
+		options.xen.onEvent(({ type, domid }) => type === 'destroyed' && this.rings?.release(domid))
 	}
 
 	/** Serves a byte stream. The caller passes on what comes in. */
@@ -127,8 +130,7 @@ class Connection implements ChannelEvents {
 		const { bootId, pid, xen } = this.server.options
 		if (hello.open.kind === 'console') this.session = await this.openConsole(hello.open.domid)
 		else if (hello.open.kind === 'ring') {
-			const { rings } = this.server.options
-			this.ring = rings && ServedRing.open(rings, hello.open, { ...this.channel, write: (bytes) => this.send(bytes) })
+			this.ring = this.server.rings?.open(hello.open, { ...this.channel, write: (bytes) => this.send(bytes) })
 			if (this.ring === undefined) throw new NoDomain(hello.open.domid)
 		} else {
 			await this.server.admit(hello.role, this.over.promise)
@@ -137,6 +139,7 @@ class Connection implements ChannelEvents {
 		}
 		this.greet({ interface: XENCTRL_INTERFACE_VERSION, bootId, pid })
 		this.session?.resume()
+		this.ring?.start()
 	}
 
 	private greet(greeting: Greeting): void {

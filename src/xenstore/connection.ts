@@ -2,11 +2,12 @@ import { XENSTORE_PAYLOAD_MAX, XS_ERROR, XS_WATCH_EVENT } from '../abi/io/xs_wir
 import { concatenate } from '../base/bytes.ts'
 import { cString, cStrings } from './bytes.ts'
 import type { Domains } from './domains.ts'
+import type { Errno } from './errors.ts'
 import { isPrivileged } from './permissions.ts'
 import { exceeds } from './quota.ts'
-import { handleRequest } from './requests.ts'
+import { handleRequest, type Reply } from './requests.ts'
 import type { Session } from './session.ts'
-import type { Store } from './store.ts'
+import { isErrno, type Store } from './store.ts'
 import { Decoder, encodeMessage, isWireError, type Message, type WireError } from './wire.ts'
 
 /** Replies that a privileged client may leave unread before its requests wait. */
@@ -47,11 +48,13 @@ export class Connection {
 	#queued_bytes = 0
 	#open = true
 
-	constructor(store: Store, domains: Domains, domid: number, transport: Transport) {
+	/** A durable one is a domain's conversation over its ring: it may go on where another server left off. */
+	constructor(store: Store, domains: Domains, domid: number, transport: Transport, durable = false) {
 		this.#store = store
 		this.#domains = domains
 		this.#transport = transport
-		this.session = store.openSession(domid, (path, token) => this.#watchEvent(path, token))
+		const deliver = (path: string, token: string) => this.#watchEvent(path, token)
+		this.session = durable ? store.durableSession(domid, deliver) : store.openSession(domid, deliver)
 	}
 
 	/** False while the client must read its replies first, and after the end. */
@@ -101,7 +104,7 @@ export class Connection {
 	close(): void {
 		if (!this.#open) return
 		this.#open = false
-		this.#store.resetSession(this.session)
+		this.#store.closeSession(this.session)
 		for (const queued of this.#queue) this.#left(queued)
 		this.#queue = []
 	}
@@ -112,12 +115,22 @@ export class Connection {
 			return
 		}
 		const { type, reqId, txId, payload } = result
-		const reply = handleRequest(type, { store: this.#store, domains: this.#domains, session: this.session, txId, payload })
+		const reply =
+			this.#recorded() ?? handleRequest(type, { store: this.#store, domains: this.#domains, session: this.session, txId, payload })
+		this.session.request++
 		if (typeof reply === 'string') this.#enqueue(encodeMessage({ type: XS_ERROR, reqId, txId, payload: cString(reply) }))
 		else {
 			this.#enqueue(encodeMessage({ type, reqId, txId, payload: reply.payload }))
 			reply.afterwards?.()
 		}
+	}
+
+	/** The answer to this request, if the server before has carried it out. */
+	#recorded(): Reply | Errno | undefined {
+		const { durable, answers, request } = this.session
+		const answer = durable ? answers.get(request) : undefined
+		if (answer === undefined) return undefined
+		return isErrno(answer) ? answer : { payload: cString(answer) }
 	}
 
 	#watchEvent(path: string, token: string): void {

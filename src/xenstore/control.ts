@@ -22,7 +22,7 @@ function quota(store: Store, parameters: readonly string[]): { readonly text: st
 	}
 	const [verb, name, value, ...more] = parameters
 	if (verb !== 'set' || more.length > 0 || !isQuotaName(name ?? '') || !/^[1-9]\d{0,8}$/.test(value ?? '')) return 'EINVAL'
-	store.limits()[name as QuotaName] = Number(value)
+	store.setLimit(name as QuotaName, Number(value))
 	return { text: 'OK' }
 }
 

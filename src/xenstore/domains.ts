@@ -7,6 +7,7 @@ import {
 } from '../abi/io/xs_wire.ts'
 import { Connection } from './connection.ts'
 import type { Errno } from './errors.ts'
+import type { StoreRecord } from './journal.ts'
 import type { RingEvents, RingStream } from './ring.ts'
 import type { Store } from './store.ts'
 import { StreamTransport } from './stream.ts'
@@ -36,6 +37,9 @@ export interface RingRequest {
 
 interface Domain {
 	features: number
+	/** What it was introduced with. */
+	mfn: number
+	port: number
 	/** Its ring, once it is introduced. */
 	ring: RingStream | undefined
 	/** The conversation over the ring; undefined after the guest has broken it. */
@@ -62,23 +66,86 @@ export class Domains {
 	introduce(domid: number, mfn: number, port: number): Errno | undefined {
 		const domain = this.#domain(domid)
 		if (domain.ring !== undefined) {
-			domain.ring.reset()
 			this.#converse(domid, domain)
+			domain.ring.reset()
 			return undefined
 		}
-		domain.ring = this.#host.openRing(
+		domain.ring = this.#openRing(domid, mfn, port, domain)
+		if (domain.ring === undefined) return 'EINVAL'
+		domain.mfn = mfn
+		domain.port = port
+		this.#record(domid)
+		this.#converse(domid, domain)
+		this.#store.domainIntroduced(domid)
+		return undefined
+	}
+
+	#openRing(domid: number, mfn: number, port: number, domain: Domain): RingStream | undefined {
+		return this.#host.openRing(
 			{ domid, mfn, port, features: domain.features },
 			{
 				onData: (bytes) => domain.transport?.onData(bytes),
 				onWritable: () => domain.transport?.onWritable(),
 				onReset: () => this.#converse(domid, domain),
 				onClose: () => this.#hangUp(domain),
+				onResume: (request) => {
+					if (domain.transport !== undefined) domain.transport.connection.session.request = request
+				},
 			},
 		)
-		if (domain.ring === undefined) return 'EINVAL'
-		this.#converse(domid, domain)
-		this.#store.domainIntroduced(domid)
-		return undefined
+	}
+
+	/** Applies a record of the server before. */
+	restore(record: Extract<StoreRecord, { readonly kind: 'domain' | 'gone' }>): void {
+		const { domid } = record
+		if (record.kind === 'gone') {
+			this.#domains.delete(domid)
+			return
+		}
+		const domain = this.#domain(domid)
+		domain.features = record.features
+		domain.shutdown = record.shutdown
+		domain.target = record.target
+		domain.mfn = record.mfn ?? 0
+		domain.port = record.port ?? 0
+	}
+
+	/** Goes on with the conversations of the server before. `ended` says which domains have shut down or are gone meanwhile. */
+	reattach(ended: ReadonlyMap<number, 'shut down' | 'gone'> = new Map()): void {
+		for (const [domid, domain] of [...this.#domains]) {
+			if (domain.port === 0) continue
+			domain.ring = this.#openRing(domid, domain.mfn, domain.port, domain)
+			if (domain.ring === undefined || ended.get(domid) === 'gone') {
+				domain.ring?.release()
+				this.#forget(domid, domain)
+				this.#store.domainReleased(domid)
+				continue
+			}
+			this.#connectRing(domid, domain)
+			const session = domain.transport?.connection.session
+			if (session !== undefined) this.#store.fireWatches(session)
+			if (ended.get(domid) === 'shut down') this.shutDown(domid)
+		}
+	}
+
+	/** The domains with a ring, or that had one with the server before. */
+	get introduced(): readonly number[] {
+		return [...this.#domains].filter(([, { port }]) => port !== 0).map(([domid]) => domid)
+	}
+
+	*snapshot(): Generator<StoreRecord> {
+		for (const [domid, domain] of this.#domains) yield recordOf(domid, domain)
+	}
+
+	#record(domid: number): void {
+		this.#store.record(recordOf(domid, this.#domain(domid)))
+	}
+
+	#forget(domid: number, domain: Domain): void {
+		this.#domains.delete(domid)
+		this.#hangUp(domain)
+		this.#store.forgetDomain(domid)
+		this.#store.record({ kind: 'gone', domid })
 	}
 
 	isIntroduced(domid: number): boolean {
@@ -96,10 +163,8 @@ export class Domains {
 	gone(domid: number): void {
 		const domain = this.#domains.get(domid)
 		if (domain === undefined) return
-		this.#domains.delete(domid)
-		this.#hangUp(domain)
+		this.#forget(domid, domain)
 		domain.ring?.release()
-		this.#store.forgetDomain(domid)
 		if (domain.ring !== undefined) this.#store.domainReleased(domid)
 	}
 
@@ -108,6 +173,7 @@ export class Domains {
 		const domain = this.#domains.get(domid)
 		if (domain?.ring === undefined || domain.shutdown) return
 		domain.shutdown = true
+		this.#record(domid)
 		this.#store.domainReleased(domid)
 	}
 
@@ -115,6 +181,7 @@ export class Domains {
 		const domain = this.#domains.get(domid)
 		if (domain?.ring === undefined) return 'ENOENT'
 		domain.shutdown = false
+		this.#record(domid)
 		return undefined
 	}
 
@@ -123,6 +190,7 @@ export class Domains {
 		const domain = this.#domains.get(domid)
 		if (domain?.ring === undefined || !this.isIntroduced(target)) return 'ENOENT'
 		domain.target = target
+		this.#record(domid)
 		const session = domain.transport?.connection.session
 		if (session !== undefined) session.subject = { domid, target }
 		return undefined
@@ -137,13 +205,14 @@ export class Domains {
 		if (this.isIntroduced(domid)) return 'EBUSY'
 		if ((features & ~SUPPORTED_FEATURES) !== 0) return 'EINVAL'
 		this.#domain(domid).features = features
+		this.#record(domid)
 		return undefined
 	}
 
 	#domain(domid: number): Domain {
 		let domain = this.#domains.get(domid)
 		if (domain === undefined) {
-			domain = { features: SUPPORTED_FEATURES, ring: undefined, transport: undefined, shutdown: false, target: undefined }
+			domain = { features: SUPPORTED_FEATURES, ring: undefined, transport: undefined, mfn: 0, port: 0, shutdown: false, target: undefined }
 			this.#domains.set(domid, domain)
 		}
 		return domain
@@ -152,6 +221,12 @@ export class Domains {
 	/** Starts the conversation over the ring anew. */
 	#converse(domid: number, domain: Domain): void {
 		this.#hangUp(domain)
+		if (domain.ring === undefined) return
+		this.#store.startConversation(domid)
+		this.#connectRing(domid, domain)
+	}
+
+	#connectRing(domid: number, domain: Domain): void {
 		if (domain.ring === undefined) return
 		domain.transport = new StreamTransport(domain.ring, (transport) => this.#connect(domid, transport), this.#defer, XENSTORE_RING_SIZE)
 	}
@@ -162,9 +237,14 @@ export class Domains {
 	}
 
 	#connect(domid: number, transport: ConstructorParameters<typeof Connection>[3]): Connection {
-		const connection = new Connection(this.#store, this, domid, transport)
+		const connection = new Connection(this.#store, this, domid, transport, true)
 		const target = this.#domains.get(domid)?.target
 		if (target !== undefined) connection.session.subject = { domid, target }
 		return connection
 	}
+}
+
+function recordOf(domid: number, { features, mfn, port, shutdown, target }: Domain): StoreRecord {
+	const introduced = port === 0 ? {} : { mfn, port }
+	return { kind: 'domain', domid, ...introduced, features, shutdown, ...(target === undefined ? {} : { target }) }
 }

@@ -251,8 +251,7 @@ function setQuota({ store, payload }: Request): Reply | Errno {
 	const value = decimal(text)
 	if (strings.length < 2 || strings.length > 3 || value === undefined || !isQuotaName(name)) return 'EINVAL'
 	if (strings.length === 3 && domid === undefined) return 'EINVAL'
-	const limits = domid === undefined ? store.limits() : store.ownLimits(domid)
-	limits[name] = value
+	store.setLimit(name, value, domid)
 	return OK
 }
 

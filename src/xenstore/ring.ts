@@ -42,6 +42,8 @@ export interface RingEvents {
 	onData(bytes: Uint8Array): void
 	/** After a write() that said false: there is room again. */
 	onWritable(): void
+	/** The conversation goes on where another server left off: what comes next begins with the request of this number. */
+	onResume?(request: number): void
 	/** The guest has asked for a reconnection: the stream starts anew, empty. */
 	onReset(): void
 	/** The stream has ended: the guest broke the ring, or its domain is gone. A reset may follow. */

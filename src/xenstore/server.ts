@@ -1,5 +1,6 @@
 import { Connection } from './connection.ts'
 import { Domains, type RingHost } from './domains.ts'
+import type { StoreRecord } from './journal.ts'
 import { Store } from './store.ts'
 import { type ByteStream, StreamTransport } from './stream.ts'
 
@@ -20,6 +21,20 @@ export class XenstoreServer {
 	constructor(options: ServerOptions = {}) {
 		this.#defer = options.defer ?? ((task) => void setTimeout(task, 0))
 		this.domains = new Domains(this.store, options.ringHost ?? { openRing: () => undefined }, this.#defer)
+	}
+
+	/** Takes over what the server before has written down, before anything is served. Throws when it can't be; this one is of no use then. */
+	restore(records: Iterable<StoreRecord>): void {
+		for (const record of records) {
+			if (record.kind === 'domain' || record.kind === 'gone') this.domains.restore(record)
+			else this.store.restore(record)
+		}
+	}
+
+	/** Records that give this server to restore(). */
+	*snapshot(): Generator<StoreRecord> {
+		yield* this.store.snapshot()
+		yield* this.domains.snapshot()
 	}
 
 	/** Serves a client on a byte stream with the rights of `domid`. The caller feeds the transport that it gets. */

@@ -10,7 +10,13 @@ export class Session implements Watcher {
 	/** Shared by all sessions of one domain. */
 	readonly account: Account
 	readonly #transactions = new Map<number, Transaction>()
-	readonly #deliver: (path: string, token: string) => void
+	#deliver: (path: string, token: string) => void
+	/** Its watches and transactions outlive the server: a guest's, over its ring. */
+	durable = false
+	/** The number of the request that is being served. */
+	request = 0
+	/** The answers on record, by their requests' numbers. */
+	readonly answers = new Map<number, string>()
 	#lastTransaction = 0
 
 	constructor(subject: Subject, account: Account, deliver: (path: string, token: string) => void) {
@@ -25,6 +31,22 @@ export class Session implements Watcher {
 
 	watchEvent(path: string, token: string): void {
 		this.#deliver(path, token)
+	}
+
+	/** Another connection goes on with the session. */
+	deliverTo(deliver: (path: string, token: string) => void): void {
+		this.#deliver = deliver
+	}
+
+	get transactions(): readonly number[] {
+		return [...this.#transactions.keys()]
+	}
+
+	/** A transaction of the server before. */
+	reopen(txId: number, transaction: Transaction): void {
+		this.#transactions.set(txId, transaction)
+		this.account.transactions++
+		this.#lastTransaction = Math.max(this.#lastTransaction, txId)
 	}
 
 	transaction(txId: number): Transaction | undefined {

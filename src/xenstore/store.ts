@@ -1,15 +1,27 @@
 import type { Errno } from './errors.ts'
+import {
+	decodeEdit,
+	decodePermissions,
+	formatRecorded,
+	KEPT_ANSWERS,
+	type RecordedRequest,
+	recordEdit,
+	type StoreJournal,
+	type StoreRecord,
+} from './journal.ts'
 import { type Change, removeDomain, type Scope, withoutDomain } from './node_operations.ts'
-import { domainPath, INTRODUCE_DOMAIN, isRelative, isSpecial, type Path, parsePath, RELEASE_DOMAIN } from './path.ts'
+import { childOf, domainPath, INTRODUCE_DOMAIN, isRelative, isSpecial, type Path, parsePath, RELEASE_DOMAIN, ROOT } from './path.ts'
 import { accessBits, isPrivileged, type Permissions, READ } from './permissions.ts'
-import { type Account, DEFAULT_LIMITS, emptyAccount, exceeds, type Limits, memoryExceeded } from './quota.ts'
+import { type Account, DEFAULT_LIMITS, emptyAccount, exceeds, isQuotaName, type Limits, memoryExceeded, type QuotaName } from './quota.ts'
 import { Session } from './session.ts'
 import { type NodeOperation, type OperationResult, run, Transaction } from './transaction.ts'
-import { Tree } from './tree.ts'
+import { type Node, Tree } from './tree.ts'
 import { type Watch, Watches } from './watches.ts'
 
 /** Bytes that a watch counts for beside its path and token. */
 const WATCH_BYTES = 64
+/** More generations than one server gives between two snapshots. */
+const GENERATIONS_SKIPPED = 2 ** 32
 
 /**
  * The store: nodes, transactions, watches and quotas, as operations on behalf of sessions. Everything runs in one thread and to its
@@ -21,6 +33,9 @@ export class Store {
 	readonly #accounts = new Map<number, Account>()
 	readonly #limits: Limits = { ...DEFAULT_LIMITS }
 	readonly #ownLimits = new Map<number, Limits>()
+	/** The sessions whose watches and transactions outlive the server, by domain. */
+	readonly #durable = new Map<number, Session>()
+	#journal: StoreJournal | undefined
 	/** The special paths' permissions: who hears of domains. */
 	readonly #specials = new Map<Path, Permissions>([
 		[INTRODUCE_DOMAIN, [{ access: 'n', domid: 0 }]],
@@ -38,10 +53,36 @@ export class Store {
 		return new Session({ domid }, account, deliver)
 	}
 
+	/** The session of a domain's conversation over its ring: the one that it had with the server before, if that goes on. */
+	durableSession(domid: number, deliver?: (path: string, token: string) => void): Session {
+		let session = this.#durable.get(domid)
+		if (session === undefined) {
+			session = this.openSession(domid, () => {})
+			session.durable = true
+			this.#durable.set(domid, session)
+		}
+		if (deliver !== undefined) session.deliverTo(deliver)
+		return session
+	}
+
+	/** The domain's conversation starts anew: nothing of the one before is left. */
+	startConversation(domid: number): void {
+		const session = this.#durable.get(domid)
+		if (session !== undefined) this.#forgetSession(session)
+		this.#durable.delete(domid)
+		this.record({ kind: 'converse', domid })
+	}
+
 	/** Ends the session's watches and transactions; it may be used on. */
 	resetSession(session: Session): void {
-		for (const watch of this.#watches.of(session)) this.#dropWatch(session, watch)
-		session.closeAll()
+		this.#forgetSession(session)
+		if (session.durable) this.record({ kind: 'reset', domid: session.domid, ...this.#answered(session, 'OK') })
+	}
+
+	/** The session's client is gone. */
+	closeSession(session: Session): void {
+		this.#forgetSession(session)
+		if (session.durable) this.record({ kind: 'reset', domid: session.domid })
 	}
 
 	/** EINVAL when the session's text is no valid path. */
@@ -62,6 +103,7 @@ export class Store {
 		}
 		const changes: Change[] = []
 		const result = run({ ...this.#scopeOf(session), tree: this.#tree, changes }, operation)
+		this.#recordEdits(session)
 		this.#watches.fire(changes)
 		return result
 	}
@@ -70,7 +112,10 @@ export class Store {
 	startTransaction(session: Session, txId: number): number | Errno {
 		if (txId !== 0) return session.transaction(txId) === undefined ? 'ENOENT' : 'EBUSY'
 		const full = !isPrivileged(session.subject) && exceeds(this.limits(session.domid).transactions, session.account.transactions + 1)
-		return full ? 'ENOSPC' : session.open(new Transaction(this.#tree))
+		if (full) return 'ENOSPC'
+		const opened = session.open(new Transaction(this.#tree))
+		if (session.durable) this.record({ kind: 'open', domid: session.domid, txId: opened, ...this.#answered(session, String(opened)) })
+		return opened
 	}
 
 	/** EAGAIN when something that the transaction depends on has changed; the transaction is over in any case. */
@@ -78,8 +123,8 @@ export class Store {
 		const transaction = session.transaction(txId)
 		if (transaction === undefined) return 'ENOENT'
 		session.close(txId)
-		if (!commit) return undefined
-		const changes = transaction.commit(this.#scopeOf(session), this.#tree)
+		const changes = commit ? transaction.commit(this.#scopeOf(session), this.#tree) : []
+		this.#recordEdits(session, txId, typeof changes === 'string' ? changes : 'OK')
 		if (typeof changes === 'string') return changes
 		this.#watches.fire(changes)
 		return undefined
@@ -97,9 +142,11 @@ export class Store {
 			if (exceeds(limits.watches, session.account.watches + 1)) return 'ENOSPC'
 			if (memoryExceeded(limits, this.#tree.usage(session.domid), session.account, watchBytes(watch))) return 'ENOMEM'
 		}
-		this.#watches.add(watch)
-		session.account.watches++
-		session.account.bytes += watchBytes(watch)
+		this.#addWatch(session, watch)
+		if (session.durable) {
+			const limited = depth === undefined ? {} : { depth }
+			this.record({ kind: 'watch', domid: session.domid, path: text, token, ...limited, ...this.#answered(session, 'OK') })
+		}
 		return { fireOnce: () => session.watchEvent(path.slice(prefix), token) }
 	}
 
@@ -109,7 +156,13 @@ export class Store {
 		const watch = this.#watches.find(session, path, token)
 		if (watch === undefined) return 'ENOENT'
 		this.#dropWatch(session, watch)
+		if (session.durable) this.record({ kind: 'unwatch', domid: session.domid, path: text, token, ...this.#answered(session, 'OK') })
 		return undefined
+	}
+
+	/** Each of the session's watches fires, as at its registration: what it should have told of may be lost. */
+	fireWatches(session: Session): void {
+		for (const { path, prefix, token } of this.#watches.of(session)) session.watchEvent(path.slice(prefix), token)
 	}
 
 	/** Fires @introduceDomain. */
@@ -125,17 +178,30 @@ export class Store {
 	/** Nothing of a domain that is gone may meet the next one with its number. */
 	forgetDomain(domid: number): void {
 		const changes: Change[] = []
-		const scope: Scope = { ...this.#scopeOf(this.openSession(0, () => {})), tree: this.#tree, changes }
+		const scope0 = this.openSession(0, () => {})
+		const scope: Scope = { ...this.#scopeOf(scope0), tree: this.#tree, changes }
 		removeDomain(scope, domid)
+		const session = this.#durable.get(domid)
+		if (session !== undefined) this.#forgetSession(session)
+		this.#durable.delete(domid)
 		for (const [path, permissions] of this.#specials) this.#specials.set(path, withoutDomain(permissions, domid))
 		this.#accounts.delete(domid)
 		this.#ownLimits.delete(domid)
+		this.#recordEdits(scope0)
+		this.record({ kind: 'forget', domid })
 		this.#watches.fire(changes)
 	}
 
 	/** The limits in force for a domain, or the ones for all. Writable: a domain's own override the common ones. */
 	limits(domid?: number): Limits {
 		return (domid === undefined ? undefined : this.#ownLimits.get(domid)) ?? this.#limits
+	}
+
+	/** Sets a limit of one domain, or the one for all. */
+	setLimit(name: QuotaName, value: number, domid?: number): void {
+		const limits = domid === undefined ? this.#limits : this.ownLimits(domid)
+		limits[name] = value
+		this.record({ kind: 'limit', ...(domid === undefined ? {} : { domid }), name, value })
 	}
 
 	/** Limits for one domain, which follow the common ones until they are set. */
@@ -170,7 +236,122 @@ export class Store {
 		if (!isPrivileged(session.subject)) return 'EACCES'
 		if (permissions === undefined) return 'ENOENT'
 		this.#specials.set(operation.path, operation.permissions)
+		this.record({ kind: 'special', path: operation.path, permissions: formatRecorded(operation.permissions) })
 		return undefined
+	}
+
+	/** From now on everything is recorded that outlives the process. */
+	startJournal(journal: StoreJournal): void {
+		this.#tree.recordEdits()
+		this.#journal = journal
+	}
+
+	record(record: StoreRecord): void {
+		this.#journal?.append(record)
+	}
+
+	/** Records that give this store. */
+	*snapshot(): Generator<StoreRecord> {
+		yield { kind: 'generation', last: this.#tree.lastGeneration }
+		yield* nodeRecords(ROOT, this.#tree.root)
+		for (const [path, permissions] of this.#specials) yield { kind: 'special', path, permissions: formatRecorded(permissions) }
+		for (const [name, value] of Object.entries(this.#limits)) yield { kind: 'limit', name, value }
+		for (const [domid, limits] of this.#ownLimits) {
+			for (const name of Object.keys(limits)) yield { kind: 'limit', domid, name, value: limits[name as QuotaName] }
+		}
+		for (const [domid, session] of this.#durable) yield* this.#sessionRecords(domid, session)
+	}
+
+	/** Applies a record of the store before. Throws when it is none of the store's. */
+	restore(record: StoreRecord): void {
+		if ('request' in record && record.request !== undefined) this.#keepAnswer(record.request)
+		switch (record.kind) {
+			case 'generation':
+				this.#tree.remove('/tool' as Path)
+				return this.#tree.skipGenerations(record.last + GENERATIONS_SKIPPED)
+			case 'edits':
+				for (const { path, content } of record.edits.map(decodeEdit)) {
+					if (content === undefined) this.#tree.remove(path)
+					else this.#tree.put(path, content)
+				}
+				if (record.close !== undefined) this.durableSession(record.close[0]).close(record.close[1])
+				return
+			case 'open':
+				return this.durableSession(record.domid).reopen(record.txId, new Transaction(this.#tree, true))
+			case 'watch': {
+				const { domid, token, depth } = record
+				const watcher = this.durableSession(domid)
+				const path = parsePath(record.path, domid, true)
+				if (path === undefined) throw new Error(`a record has a watch on ${record.path}`)
+				const prefix = isRelative(record.path) ? domainPath(domid).length + 1 : 0
+				if (this.#watches.find(watcher, path, token) === undefined) this.#addWatch(watcher, { watcher, path, token, depth, prefix })
+				return
+			}
+			case 'unwatch':
+				this.unwatch(this.durableSession(record.domid), record.path, record.token)
+				return
+			case 'reset':
+				return this.#forgetSession(this.durableSession(record.domid))
+			case 'converse':
+				return this.startConversation(record.domid)
+			case 'answer':
+				return
+			case 'special':
+				this.#specials.set(record.path as Path, decodePermissions(record.permissions))
+				return
+			case 'limit':
+				if (!isQuotaName(record.name) || !Number.isInteger(record.value)) throw new Error(`a record has the quota ${record.name}`)
+				return this.setLimit(record.name, record.value, record.domid)
+			case 'forget':
+				return this.forgetDomain(record.domid)
+			default:
+				throw new Error(`a record is of the kind ${record.kind}`)
+		}
+	}
+
+	#recordEdits(session: Session, closed?: number, answer = 'OK'): void {
+		if (this.#journal === undefined) return
+		const edits = this.#tree.takeEdits()
+		const close = closed === undefined || !session.durable ? {} : { close: [session.domid, closed] as const }
+		if (edits.length === 0 && close.close === undefined) return
+		this.record({ kind: 'edits', edits: edits.map(recordEdit), ...close, ...this.#answered(session, answer) })
+	}
+
+	/** What a record says of the request that made it. */
+	#answered(session: Session, answer: string): { readonly request?: RecordedRequest } {
+		if (!session.durable || this.#journal === undefined) return {}
+		const request: RecordedRequest = [session.domid, session.request, answer]
+		this.#keepAnswer(request)
+		return { request }
+	}
+
+	#keepAnswer([domid, number, answer]: RecordedRequest): void {
+		const { answers } = this.durableSession(domid)
+		answers.set(number, answer)
+		for (const old of answers.keys()) {
+			if (old > number - KEPT_ANSWERS) break
+			answers.delete(old)
+		}
+	}
+
+	*#sessionRecords(domid: number, session: Session): Generator<StoreRecord> {
+		yield { kind: 'converse', domid }
+		for (const txId of session.transactions) yield { kind: 'open', domid, txId }
+		for (const { path, prefix, token, depth } of this.#watches.of(session)) {
+			yield { kind: 'watch', domid, path: path.slice(prefix), token, ...(depth === undefined ? {} : { depth }) }
+		}
+		for (const [number, answer] of session.answers) yield { kind: 'answer', request: [domid, number, answer] }
+	}
+
+	#forgetSession(session: Session): void {
+		for (const watch of this.#watches.of(session)) this.#dropWatch(session, watch)
+		session.closeAll()
+	}
+
+	#addWatch(session: Session, watch: Watch): void {
+		this.#watches.add(watch)
+		session.account.watches++
+		session.account.bytes += watchBytes(watch)
 	}
 
 	#dropWatch(session: Session, watch: Watch): void {
@@ -180,9 +361,14 @@ export class Store {
 	}
 }
 
-/** Paths are strings too, but start with '/' or '@'. */
-export function isErrno(result: Path | Errno): result is Errno {
+/** Paths are strings too, but start with '/' or '@', and answers are OK or a number. */
+export function isErrno(result: string): result is Errno {
 	return result[0] === 'E'
+}
+
+function* nodeRecords(path: Path, { value, permissions, children }: Node): Generator<StoreRecord> {
+	yield { kind: 'edits', edits: [recordEdit({ path, content: { value, permissions } })] }
+	for (const [name, child] of children) yield* nodeRecords(childOf(path, name), child)
 }
 
 function watchBytes(watch: Watch): number {

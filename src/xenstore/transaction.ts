@@ -59,9 +59,12 @@ export class Transaction {
 	/** Reads since the last change: repeating one tells the client nothing new, so it is not recorded again. */
 	readonly #known = new Set<string>()
 	readonly #changes: Change[] = []
+	readonly #doomed: boolean
 	#bytes = 0
 
-	constructor(store: Tree) {
+	/** A doomed one runs its operations as any, and ends with EAGAIN. */
+	constructor(store: Tree, doomed = false) {
+		this.#doomed = doomed
 		this.#base = store.fork()
 		this.#tree = store.fork()
 	}
@@ -87,6 +90,7 @@ export class Transaction {
 
 	/** Applies the transaction to the store and returns what changed, or leaves the store alone and returns EAGAIN. */
 	commit(scope: Omit<Scope, 'tree' | 'changes'>, store: Tree): readonly Change[] | Errno {
+		if (this.#doomed) return 'EAGAIN'
 		if (store.sameAs(this.#base)) {
 			store.adopt(this.#tree)
 			return distinct(this.#changes)

@@ -13,6 +13,12 @@ export interface Node {
 
 export type Content = Pick<Node, 'value' | 'permissions'>
 
+/** One change of a tree: a node's new content, or undefined when it is removed with all below it. */
+export interface Edit {
+	readonly path: Path
+	readonly content: Content | undefined
+}
+
 /** What one domain's nodes take up. */
 export interface Usage {
 	readonly nodes: number
@@ -21,6 +27,7 @@ export interface Usage {
 
 export const NO_BYTES = new Uint8Array(0)
 const NO_CHILDREN: ReadonlyMap<string, Node> = new Map()
+const NO_EDITS: readonly Edit[] = []
 const NO_USAGE: Usage = { nodes: 0, bytes: 0 }
 
 const NODE_HEADER_BYTES = 16
@@ -48,6 +55,8 @@ export class Tree {
 	#usage: ReadonlyMap<number, Usage>
 	#mine = new WeakSet<ReadonlyMap<unknown, unknown>>()
 	readonly #generations: { last: number }
+	/** What was changed since takeEdits(), if that is recorded. */
+	#edits: Edit[] | undefined
 
 	private constructor(root: Node, usage: ReadonlyMap<number, Usage>, generations: { last: number }) {
 		this.#root = root
@@ -64,7 +73,9 @@ export class Tree {
 
 	fork(): Tree {
 		this.#mine = new WeakSet()
-		return new Tree(this.#root, this.#usage, this.#generations)
+		const fork = new Tree(this.#root, this.#usage, this.#generations)
+		if (this.#edits !== undefined) fork.recordEdits()
+		return fork
 	}
 
 	/** Takes over the state of another view, which must not be used any more. */
@@ -72,6 +83,29 @@ export class Tree {
 		this.#root = other.#root
 		this.#usage = other.#usage
 		this.#mine = other.#mine
+		if (other.#edits !== undefined) this.#edits?.push(...other.#edits)
+	}
+
+	/** From now on changes are recorded, also those of forks. */
+	recordEdits(): void {
+		this.#edits = []
+	}
+
+	/** What was changed since the last call, in order. */
+	takeEdits(): readonly Edit[] {
+		const edits = this.#edits
+		if (edits === undefined || edits.length === 0) return NO_EDITS
+		this.#edits = []
+		return edits
+	}
+
+	/** No generation below `first` is given from now on. */
+	skipGenerations(first: number): void {
+		this.#generations.last = Math.max(this.#generations.last, first)
+	}
+
+	get lastGeneration(): number {
+		return this.#generations.last
 	}
 
 	/** True when this view has not changed since it was forked into the other, and the other has not either. */
@@ -106,6 +140,7 @@ export class Tree {
 
 	/** Creates or changes a node; missing parents are made with the same permissions and no value. */
 	put(path: Path, content: Content): void {
+		this.#edits?.push({ path, content })
 		this.#root = this.#put(this.#root, elements(path), 0, content)
 	}
 
@@ -113,6 +148,7 @@ export class Tree {
 	remove(path: Path): void {
 		const node = this.get(path)
 		if (node === undefined) return
+		this.#edits?.push({ path, content: undefined })
 		this.#chargeBelow(node, -1)
 		this.#root = this.#remove(this.#root, elements(path), 0)
 	}
