@@ -27,10 +27,17 @@ const FILE = 'xend-config.sxp'
 const MAX_CONSOLE_KIB = 65536
 const MAX_MIB = 2 ** 30
 
-/** `$XENOTYPE_CONFIGDIR`, else the user's own configuration directory, else the host's: the first that has the file is read. */
-export function xendConfigFiles(env: Readonly<Record<string, string | undefined>> = process.env): string[] {
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** `$XENOTYPE_CONFIGDIR`; without it the user's own configuration directory, then the host's. */
+export function configDirectories(env: Environment = process.env): string[] {
 	const user = join(env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'xenotype')
-	return (env.XENOTYPE_CONFIGDIR ? [env.XENOTYPE_CONFIGDIR] : [user, '/etc/xen']).map((directory) => join(directory, FILE))
+	return env.XENOTYPE_CONFIGDIR ? [env.XENOTYPE_CONFIGDIR] : [user, '/etc/xen']
+}
+
+/** The first that there is is read. */
+export function xendConfigFiles(env: Environment = process.env): string[] {
+	return configDirectories(env).map((directory) => join(directory, FILE))
 }
 
 /** Reads the first of the files that there is. Throws UserError when it cannot be read or means nothing. */

@@ -59,7 +59,8 @@ export class TestDaemon implements AsyncDisposable {
 		return this.run(runXl, words, whileRunning)
 	}
 
-	private async run(program: typeof runXm, words: readonly string[], whileRunning: WhileRunning = () => {}): Promise<Outcome> {
+	/** The same of any program that takes words and a context. */
+	async run(program: typeof runXm, words: readonly string[], whileRunning: WhileRunning = () => {}): Promise<Outcome> {
 		const out = new Collector()
 		const err = new Collector()
 		const stdin = new PassThrough()

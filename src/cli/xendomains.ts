@@ -1,0 +1,165 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { UserError } from '../base/errors.ts'
+import { configDirectories } from '../daemon/xend_config.ts'
+import type { XendClient } from '../sdk/client.ts'
+import type { CommandContext } from './command.ts'
+import { loadConfiguration } from './create.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const USAGE = `Usage: xendomains start|stop|restart|status
+
+  start     Create a domain of every configuration file in the auto directory that does not run yet.
+  stop      Ask every domain to shut down, and wait until all have ended.
+  restart   Both, in turn.
+  status    Say which of the auto directory's domains run; the status is 3 when one does not.
+
+In the environment, as in /etc/default/xendomains:
+
+  XENDOMAINS_AUTO          The directory; without it, auto beside xend-config.sxp.
+  XENDOMAINS_AUTO_ONLY     true: stop only the auto directory's domains.
+  XENDOMAINS_CMD_MAXWAIT   How many seconds to wait for domains to end; 300.
+`
+
+/** As init scripts have it: not running. */
+const NOT_RUNNING = 3
+const MAX_WAIT_S = 86400
+
+/** Domains that come and go with the host. Returns the exit status; one domain's failure keeps none of the others back. */
+export async function runXendomains(words: readonly string[], context: CommandContext, env: Environment): Promise<number> {
+	const task = { start, stop, restart, status }[words.join(' ')]
+	if (task === undefined) {
+		context.print(USAGE.trimEnd())
+		return ['help', '--help', '-h'].includes(words.join(' ')) ? 0 : 1
+	}
+	try {
+		for (const name of ['XENDOMAINS_SAVE', 'XENDOMAINS_MIGRATE']) {
+			if (env[name]) context.complain(`Warning: ${name} has no effect: a domain cannot be saved yet`)
+		}
+		return await task(context, env)
+	} catch (error) {
+		if (!(error instanceof UserError)) throw error
+		context.complain(`Error: ${error.message}`)
+		return 1
+	}
+}
+
+async function start(context: CommandContext, env: Environment): Promise<number> {
+	const client = await context.connect()
+	const running = await runningNames(client)
+	let failures = 0
+	for (const path of autoFiles(env)) {
+		try {
+			const { config, values } = read(context, path)
+			if (running.has(config.name)) {
+				context.print(`${config.name} runs already`)
+				continue
+			}
+			const { domain } = await client.create({ values })
+			running.add(domain.name)
+			context.print(`Started domain ${domain.name} (id=${domain.domid})`)
+		} catch (error) {
+			if (!(error instanceof UserError)) throw error
+			context.complain(`Error: ${path}: ${error.message}`)
+			failures++
+		}
+	}
+	return failures === 0 ? 0 : 1
+}
+
+async function stop(context: CommandContext, env: Environment): Promise<number> {
+	const client = await context.connectRunning()
+	if (client === undefined) return 0
+	const wait_s = maxWait_s(env)
+	const own = env.XENDOMAINS_AUTO_ONLY === 'true' ? new Set(autoFiles(env).flatMap((path) => nameOf(context, path) ?? [])) : undefined
+	const names = [...(await runningNames(client))].filter((name) => own?.has(name) ?? true)
+	const waiting = new Set<string>()
+	const events = await client.events()
+	const timer = setTimeout(() => void events[Symbol.asyncDispose](), wait_s * 1000)
+	try {
+		let failures = 0
+		for (const name of names) {
+			try {
+				await client.shutdown(name, 'poweroff')
+				waiting.add(name)
+			} catch (error) {
+				if (!(error instanceof UserError)) throw error
+				context.complain(`Error: ${error.message}`)
+				failures++
+			}
+		}
+		if (waiting.size > 0) {
+			for await (const event of events) {
+				if (event.type === 'ended' && waiting.delete(event.name)) context.print(`Domain ${event.name} terminated`)
+				if (waiting.size === 0) break
+			}
+		}
+		for (const name of waiting) context.complain(`Error: Domain '${name}' has not ended within ${wait_s} s`)
+		return failures + waiting.size === 0 ? 0 : 1
+	} finally {
+		clearTimeout(timer)
+		await events[Symbol.asyncDispose]()
+	}
+}
+
+async function restart(context: CommandContext, env: Environment): Promise<number> {
+	const stopped = await stop(context, env)
+	return (await start(context, env)) || stopped
+}
+
+async function status(context: CommandContext, env: Environment): Promise<number> {
+	const client = await context.connectRunning()
+	const running = client === undefined ? new Set<string>() : await runningNames(client)
+	const names = autoFiles(env).flatMap((path) => nameOf(context, path) ?? [])
+	for (const name of names) context.print(`${name} ${running.has(name) ? 'runs' : 'does not run'}`)
+	return names.every((name) => running.has(name)) ? 0 : NOT_RUNNING
+}
+
+async function runningNames(client: XendClient): Promise<Set<string>> {
+	return new Set((await client.list()).filter(({ domid }) => domid !== null && domid !== 0).map(({ name }) => name))
+}
+
+/** The auto directory's files by name, but for what editors and packages leave there. */
+function autoFiles(env: Environment): string[] {
+	const candidates = env.XENDOMAINS_AUTO ? [env.XENDOMAINS_AUTO] : configDirectories(env).map((directory) => join(directory, 'auto'))
+	const directory = candidates.find((candidate) => existsSync(candidate))
+	if (directory === undefined) return []
+	const files = readdirSync(directory, { withFileTypes: true }).filter((entry) => !entry.isDirectory())
+	const names = files.map(({ name }) => name).filter((name) => !/^\.|~$|\.(rpmnew|rpmsave|rpmorig|dpkg-\w+)$/.test(name))
+	return names.sort().map((name) => join(directory, name))
+}
+
+function read(context: CommandContext, path: string): ReturnType<typeof loadConfiguration> {
+	return loadConfiguration(
+		context,
+		{
+			positional: [],
+			options: new Map<string, string | true>([
+				['defconfig', path],
+				['quiet', true],
+			]),
+		},
+		() => {},
+	)
+}
+
+/** Undefined, and said, for a file that makes no sense. */
+function nameOf(context: CommandContext, path: string): string | undefined {
+	try {
+		return read(context, path).config.name
+	} catch (error) {
+		if (!(error instanceof UserError)) throw error
+		context.complain(`Error: ${path}: ${error.message}`)
+		return undefined
+	}
+}
+
+function maxWait_s(env: Environment): number {
+	const text = env.XENDOMAINS_CMD_MAXWAIT || '300'
+	const wait_s = Number(text)
+	if (!(wait_s > 0 && wait_s <= MAX_WAIT_S)) {
+		throw new UserError(`XENDOMAINS_CMD_MAXWAIT = '${text}' is not valid: it must be more than 0 and at most ${MAX_WAIT_S} seconds`)
+	}
+	return wait_s
+}
