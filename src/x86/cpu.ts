@@ -38,8 +38,19 @@ export interface CpuHost {
  */
 export type Gva = number
 
+/**
+ * Versions of the page tables, u32. One grows whenever a present entry of a table loses its frame, a right, or its accessed or dirty bit, and whenever a table goes out
+ * of use: `low` when that can only be met at addresses below 2 ** 47, `writes` when nothing but writing is lost, else `all`.
+ */
+export interface TableVersions {
+	readonly all: number
+	readonly low: number
+	readonly writes: number
+}
+
 /** A version that is never that of anything remembered. */
 const ANY_VERSION = 0xffff_ffff
+const NO_VERSIONS: TableVersions = { all: ANY_VERSION, low: ANY_VERSION, writes: ANY_VERSION }
 
 /** One virtual processor: a thin accessor over its state block, and the core's entry points. */
 export class Cpu {
@@ -108,16 +119,21 @@ export class Cpu {
 	flushWriteTlb(): void {
 		this.core.flushWriteTlb()
 	}
-	/**
-	 * Installs the kernel's L4 and flushes its TLB; what was remembered of that L4 under the same `version` is kept. A version grows whenever a present entry of a
-	 * page table loses a right, its frame, or its accessed or dirty bit, and whenever a page table goes out of use. Without one, nothing is kept.
-	 */
-	setKernelRoot(mfn: number, version = ANY_VERSION): void {
-		this.core.setKernelRoot(mfn, version)
+	/** Drops what both TLBs hold that may be stale under these versions. */
+	flushStale({ all, low, writes }: TableVersions): void {
+		this.core.flushStale(all, low, writes)
+	}
+	/** Installs the kernel's L4 and flushes its TLB; what was remembered of that L4 and holds under these versions is kept. Without them, nothing is. */
+	setKernelRoot(mfn: number, { all, low, writes }: TableVersions = NO_VERSIONS): void {
+		this.core.setKernelRoot(mfn, all, low, writes)
 	}
 	/** The same for the user's L4. */
-	setUserRoot(mfn: number, version = ANY_VERSION): void {
-		this.core.setUserRoot(mfn, version)
+	setUserRoot(mfn: number, { all, low, writes }: TableVersions = NO_VERSIONS): void {
+		this.core.setUserRoot(mfn, all, low, writes)
+	}
+	/** A frame that is not loaded is no L4 any more: what is remembered of it is forgotten. */
+	forgetRoot(mfn: number): void {
+		this.core.forgetRoot(mfn)
 	}
 	/** Switches between the kernel's and the user's page tables and TLB; flushes nothing. */
 	setKernelMode(kernel: boolean): void {
@@ -206,8 +222,10 @@ export interface CoreExports {
 	flushTlb(): void
 	flushPage(va: number): void
 	flushWriteTlb(): void
-	setKernelRoot(mfn: number, version: number): void
-	setUserRoot(mfn: number, version: number): void
+	flushStale(all: number, low: number, writes: number): void
+	setKernelRoot(mfn: number, all: number, low: number, writes: number): void
+	setUserRoot(mfn: number, all: number, low: number, writes: number): void
+	forgetRoot(mfn: number): void
 	setKernelMode(kernel: number): void
 	invalidateFrame(mfn: number): void
 	loadSegment(register: number, selector: number): number

@@ -16,7 +16,7 @@ function testDomain(): Domain {
 	const uuid = '00000000-0000-0000-0000-000000000001'
 	const domain = new Domain({ domid: 1, uuid, vcpus: 1, maxFrames: 32, maxPorts: 64, maxGrantFrames: 1 })
 	initialiseMemory(domain, FRAMES)
-	const pages = new PageInfo(domain, { flushTlb() {}, flushWriteTlb() {}, invalidateFrame() {} })
+	const pages = new PageInfo(domain, { flushTlb() {}, flushWriteTlb() {}, flushStale() {}, forgetRoot() {}, invalidateFrame() {} })
 	for (let mfn = 0; mfn < FRAMES; mfn++) domain.machine.u32[domain.machine.frameAddress(mfn) >>> 2] = 0x1000 + mfn
 	for (let mfn = 20; mfn < FRAMES; mfn++) pages.setM2p(mfn, 43 - mfn, 0)
 	pages.dropAllocation(5)

@@ -59,6 +59,8 @@ export function testVcpu(domain: Domain, index = 0, options: TestVcpuOptions = {
 		setKernelMode: (kernel: number) => cpu.setField(CPU_KERNEL_MODE, kernel),
 		flushTlb() {},
 		flushWriteTlb() {},
+		flushStale() {},
+		forgetRoot() {},
 		flushPage() {},
 		invalidateFrame() {},
 		...options.core,

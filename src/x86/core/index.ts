@@ -4,7 +4,7 @@ import * as L from "./layout";
 import * as S from "./state";
 import { cpu, exitReason, raise } from "./state";
 import { initialiseCache, dropFrame, emptyAll, findEntry } from "./cache";
-import { codeFrame, flushAll, flushPageOf, flushWrites, loadRoot, translateForHost, setAlignmentCheck } from "./mmu";
+import { codeFrame, flushAll, flushPageOf, flushStale as flushStaleOnes, flushWrites, forgetRoot as forget, loadRoot, translateForHost, setAlignmentCheck } from "./mmu";
 import { enter, decodeOne, setGeneralOnly as setGeneral } from "./trace";
 import { interpret, budgetLeft } from "./generated/interpreter";
 import { statusFlags, setFlags, STATUS } from "./flags";
@@ -164,14 +164,22 @@ export function flushWriteTlb(): void {
   flushWrites();
 }
 
-export function setKernelRoot(mfn: u32, version: u32): void {
-  store<u32>(cpu + L.CPU_CR3_KERNEL, mfn);
-  loadRoot(1, mfn, version);
+export function flushStale(version: u32, low: u32, writes: u32): void {
+  flushStaleOnes(version, low, writes);
 }
 
-export function setUserRoot(mfn: u32, version: u32): void {
+export function setKernelRoot(mfn: u32, version: u32, low: u32, writes: u32): void {
+  store<u32>(cpu + L.CPU_CR3_KERNEL, mfn);
+  loadRoot(1, mfn, version, low, writes);
+}
+
+export function setUserRoot(mfn: u32, version: u32, low: u32, writes: u32): void {
   store<u32>(cpu + L.CPU_CR3_USER, mfn);
-  loadRoot(0, mfn, version);
+  loadRoot(0, mfn, version, low, writes);
+}
+
+export function forgetRoot(mfn: u32): void {
+  forget(mfn);
 }
 
 export function setKernelMode(kernel: u32): void {

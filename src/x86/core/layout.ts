@@ -216,8 +216,12 @@ export const RF_CROSS = 128;
 
 /** u32: mfn of the root (~0: none). */
 export const CTX_ROOT = 0;
-/** u32: version of the page tables since which its translations hold. */
+/** u32: versions of the page tables since which its translations hold: all, those of low addresses (bit 63 clear), those for writing. */
 export const CTX_VERSION = 4;
+export const CTX_LOW_VERSION = 16;
+export const CTX_WRITE_VERSION = 20;
+/** u32: 1 once code at low addresses has been found. */
+export const CTX_LOW_CODE = 24;
 /** u32: generation of its jump cache. */
 export const CTX_GENERATION = 8;
 /** u32: when it was last taken into use: the one used longest ago is replaced. */

@@ -5,9 +5,11 @@
 // - A TLB entry never grants more than the walk did at that moment: a write entry exists only after D has been set, and only for a
 //   frame whose attribute byte is 0 at the time. Whoever sets an attribute bit flushes the write TLBs of every vCPU.
 // - Kernel and user have a TLB each, filled from their own root. flushTlb() and flushPage() act on both.
-// - A root that is replaced leaves its translations behind, in a context of its own, for when it comes again: they are good then unless the host's version of the
-//   page tables has grown, which it does whenever a present entry of any table loses something. So to load a root is to flush what may be stale, as it should be,
-//   and no more. A change of attributes, and a complete flush, forget all contexts that are not in use.
+// - A root that is replaced leaves its translations behind, in a context of its own, for when it comes again: they are good then unless the host's versions of the
+//   page tables have grown, one of which does whenever a present entry of any table loses something. So to load a root is to flush what may be stale, as it should
+//   be, and no more; flushStale() is the same for roots that stay. The host forgets a root whose frame goes out of use.
+// - A kernel's root that is new, but has the upper half of the one in use, begins with what is known of that half.
+// - A change of attributes drops all entries for writing, in contexts that are not in use when they come again. A complete flush forgets those.
 // - Attribute bytes: CODE writes drop the code they overlap, HOOK writes go to the host, ABSENT frames read as not present.
 
 import * as L from "./layout";
@@ -351,6 +353,14 @@ export function codeFrame(va: u64): i32 {
   return -1;
 }
 
+/** A context that begins as a copy of another has its generation too; what is remembered of low code must not be taken for the other's. */
+function noteLowCode(): void {
+  const context = S.contextOf(load<u32>(cpu + L.CPU_KERNEL_MODE));
+  if (load<u32>(context, L.CTX_LOW_CODE)) return;
+  store<u32>(context, 1, L.CTX_LOW_CODE);
+  S.renewGeneration(context);
+}
+
 /** The same without raising anything. */
 export function findCodeFrame(va: u64): i32 {
   const slot = S.xtlb + ((<usize>(va >> 12) & (S.XTLB_ENTRIES - 1)) << 4);
@@ -362,6 +372,7 @@ export function findCodeFrame(va: u64): i32 {
   if (load<u64>(slot) != ~<u64>0) store<u32>(slot, S.jumpGeneration, 12);
   store<u64>(slot, va & ~<u64>0xfff);
   store<u32>(slot, mfn, 8);
+  if (<i64>va >= 0) noteLowCode();
   return mfn;
 }
 
@@ -386,12 +397,45 @@ export function translateForHost(va: u64, access: u32): i32 {
 /** In a context of no root. */
 const NO_ROOT: u32 = 0xffffffff;
 const ANY_VERSION: u32 = 0xffffffff;
+const PAGE_SLOTS: u32 = 512;
 /** Times that a root has been loaded. */
 let uses: u32 = 0;
 
 function flushContext(context: usize): void {
   memory.fill(context + L.CTX_TABLES, 0xff, 2 * S.TLB_SIZE + S.XTLB_SIZE);
+  store<u32>(context, 0, L.CTX_LOW_CODE);
   S.renewGeneration(context);
+}
+
+function flushContextWrites(context: usize): void {
+  memory.fill(context + L.CTX_TABLES + S.TLB_SIZE, 0xff, S.TLB_SIZE);
+}
+
+/** Drops what is known of low addresses. */
+function flushContextLow(context: usize): void {
+  if (load<u32>(context, L.CTX_LOW_CODE)) {
+    flushContext(context);
+    return;
+  }
+  const end = context + L.CTX_TABLES + 2 * S.TLB_SIZE;
+  for (let slot = context + L.CTX_TABLES; slot < end; slot += S.TLB_ENTRY) {
+    const tag = load<i64>(slot);
+    // All ones unless bit 63 is set: empty.
+    store<i64>(slot, tag | ~(tag >> 63));
+  }
+}
+
+/** Drops what may be stale under these versions of the page tables. */
+function freshen(context: usize, version: u32, low: u32, writes: u32): void {
+  if (load<u32>(context, L.CTX_VERSION) != version || version == ANY_VERSION) {
+    flushContext(context);
+  } else {
+    if (load<u32>(context, L.CTX_LOW_VERSION) != low) flushContextLow(context);
+    if (load<u32>(context, L.CTX_WRITE_VERSION) != writes || writes == ANY_VERSION) flushContextWrites(context);
+  }
+  store<u32>(context, version, L.CTX_VERSION);
+  store<u32>(context, low, L.CTX_LOW_VERSION);
+  store<u32>(context, writes, L.CTX_WRITE_VERSION);
 }
 
 /** The contexts that are not in use are to be filled anew. */
@@ -411,8 +455,18 @@ function flushData(): void {
 
 /** Drops write permission from every TLB entry, so that the next write looks at the frame's attributes. */
 export function flushWrites(): void {
-  for (let kernel: u32 = 0; kernel < 2; ++kernel) memory.fill(S.contextOf(kernel) + L.CTX_TABLES + S.TLB_SIZE, 0xff, S.TLB_SIZE);
-  forgetOthers();
+  for (let kernel: u32 = 0; kernel < 2; ++kernel) {
+    for (let n: u32 = 0; n < S.CONTEXTS; ++n) {
+      const context = S.contextAt(kernel, n);
+      if (context == S.contextOf(kernel)) flushContextWrites(context);
+      else store<u32>(context, ANY_VERSION, L.CTX_WRITE_VERSION);
+    }
+  }
+}
+
+/** Drops what the contexts in use know that may be stale under these versions. */
+export function flushStale(version: u32, low: u32, writes: u32): void {
+  for (let kernel: u32 = 0; kernel < 2; ++kernel) freshen(S.contextOf(kernel), version, low, writes);
 }
 
 export function flushAll(): void {
@@ -421,19 +475,49 @@ export function flushAll(): void {
 }
 
 /**
- * Takes a root into use. What is remembered of it is kept if that was found under the same version of the page tables; the root that is replaced is remembered.
+ * Takes a root into use. What is remembered of it is kept if that was found under the same versions of the page tables; the root that is replaced is remembered.
  * ANY_VERSION keeps nothing.
  */
-export function loadRoot(kernel: u32, mfn: u32, version: u32): void {
+export function loadRoot(kernel: u32, mfn: u32, version: u32, low: u32, writes: u32): void {
   const found = contextFor(kernel, mfn);
-  if (load<u32>(found, L.CTX_ROOT) != mfn || load<u32>(found, L.CTX_VERSION) != version || version == ANY_VERSION) {
-    flushContext(found);
+  if (load<u32>(found, L.CTX_ROOT) != mfn) {
+    if (kernel && version != ANY_VERSION && load<u32>(S.contextOf(1), L.CTX_VERSION) == version && hasUpperHalf(mfn)) {
+      memory.copy(found, S.contextOf(1), S.CONTEXT_SIZE);
+      flushContextLow(found);
+      store<u32>(found, low, L.CTX_LOW_VERSION);
+    } else store<u32>(found, ANY_VERSION, L.CTX_VERSION);
     store<u32>(found, mfn, L.CTX_ROOT);
-    store<u32>(found, version, L.CTX_VERSION);
   }
+  freshen(found, version, low, writes);
   uses += 1;
   store<u32>(found, uses, L.CTX_USED);
   S.useContext(kernel, found);
+}
+
+/** Whether a root maps the upper half as the kernel's root in use does. It is given accessed bits then as if it had been walked. */
+function hasUpperHalf(mfn: u32): bool {
+  const root = load<u32>(S.contextOf(1), L.CTX_ROOT);
+  if (root >= frameCount || mfn >= frameCount) return false;
+  const old = frameBase + (<usize>root << 12);
+  const table = frameBase + (<usize>mfn << 12);
+  for (let n = PAGE_SLOTS / 2; n < PAGE_SLOTS; ++n) {
+    if ((load<u64>(old + (n << 3)) ^ load<u64>(table + (n << 3))) & ~PTE_A) return false;
+  }
+  for (let n = PAGE_SLOTS / 2; n < PAGE_SLOTS; ++n) {
+    const entry = table + (n << 3);
+    if (load<u64>(old + (n << 3)) & ~load<u64>(entry) & PTE_A) setBits(entry, PTE_A);
+  }
+  return true;
+}
+
+/** A frame is no root any more. */
+export function forgetRoot(mfn: u32): void {
+  for (let kernel: u32 = 0; kernel < 2; ++kernel) {
+    for (let n: u32 = 0; n < S.CONTEXTS; ++n) {
+      const context = S.contextAt(kernel, n);
+      if (load<u32>(context, L.CTX_ROOT) == mfn && context != S.contextOf(kernel)) store<u32>(context, NO_ROOT, L.CTX_ROOT);
+    }
+  }
 }
 
 /** The context of a root, or else the one to replace: one of none, or the one used longest ago. */

@@ -32,7 +32,8 @@ export class Fixture {
 	tlb = new Map<number, Translation>()
 	/** By root. */
 	readonly #remembered = new Map<number, Map<number, Translation>>()
-	#version = -1
+	/** Of page tables, all, low, writes: those under which what is remembered was found. */
+	#versions = [-1, -1, -1]
 	flushes = 0
 	/** What preemptPending() sees. */
 	now_ns = 0
@@ -174,12 +175,21 @@ export class Fixture {
 		return cpu
 	}
 
-	/** Remembers each root's translations while no other version is in force, as the processor does. */
-	#loadRoot(mfn: number, version: number): void {
-		if (version !== this.#version) this.#remembered.clear()
-		this.#version = version
+	/** Remembers each root's translations while no other versions are in force, as the processor does. */
+	#loadRoot(mfn: number, all: number, low: number, writes: number): void {
 		this.tlb = this.#remembered.get(mfn) ?? new Map()
 		this.#remembered.set(mfn, this.tlb)
+		this.#freshen(all, low, writes)
+	}
+
+	#freshen(all: number, low: number, writes: number): void {
+		const [oldAll, oldLow, oldWrites] = this.#versions
+		for (const tlb of [this.tlb, ...this.#remembered.values()]) {
+			for (const [page, { writable }] of tlb) {
+				if (all !== oldAll || (low !== oldLow && page >= 0) || (writes !== oldWrites && writable)) tlb.delete(page)
+			}
+		}
+		this.#versions = [all, low, writes]
 	}
 
 	#core(): CoreExports {
@@ -200,7 +210,12 @@ export class Fixture {
 				this.#remembered.clear()
 				for (const [page, { writable }] of this.tlb) if (writable) this.tlb.delete(page)
 			},
-			setKernelRoot: (mfn, version) => this.#loadRoot(mfn, version),
+			flushStale: (all, low, writes) => {
+				this.flushes++
+				this.#freshen(all, low, writes)
+			},
+			setKernelRoot: (mfn, all, low, writes) => this.#loadRoot(mfn, all, low, writes),
+			forgetRoot: (mfn) => void this.#remembered.delete(mfn),
 			setUserRoot() {},
 			setKernelMode() {},
 			invalidateFrame() {},

@@ -30,6 +30,8 @@ export class MmState {
 		this.types = new PageTypes(vcpu.domain, {
 			flushTlb: () => cpu.flushTlb(),
 			flushWriteTlb: () => cpu.flushWriteTlb(),
+			flushStale: () => cpu.flushStale(this.types),
+			forgetRoot: (mfn) => cpu.forgetRoot(mfn),
 			invalidateFrame: (mfn) => cpu.invalidateFrame(mfn),
 		})
 		installXenGdtPage(vcpu.domain, cpu)
@@ -56,9 +58,8 @@ export class MmState {
 			this.types.useAsKernelRoot(mfn)
 		}
 		this.vcpu.cpu.setField(CPU_CR3_KERNEL, mfn)
-		const { version } = this.types
-		this.vcpu.cpu.setKernelRoot(mfn, version)
-		this.vcpu.cpu.setUserRoot(this.userRoot, version)
+		this.vcpu.cpu.setKernelRoot(mfn, this.types)
+		this.vcpu.cpu.setUserRoot(this.userRoot, this.types)
 		if (mfn !== old && old !== 0) this.types.putPageAndType(old)
 		this.types.settle()
 		return 0
@@ -74,7 +75,7 @@ export class MmState {
 			this.types.useAsUserRoot(mfn)
 		}
 		this.vcpu.cpu.setField(CPU_CR3_USER, mfn)
-		this.vcpu.cpu.setUserRoot(mfn, this.types.version)
+		this.vcpu.cpu.setUserRoot(mfn, this.types)
 		if (old !== 0) this.types.putPageAndType(old)
 		this.types.settle()
 		return 0
@@ -104,8 +105,9 @@ export class MmState {
 
 	// ---- TLBs ----------------------------------------------------------------------------------------------------------------------
 
+	/** As the guest asks for: nothing stale is left. */
 	flushTlb(): void {
-		this.types.flushTlb()
+		this.types.flushStale()
 	}
 
 	/** Drops one page's translations; nothing for an address that is not the guest's to map. */

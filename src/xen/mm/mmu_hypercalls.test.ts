@@ -274,6 +274,7 @@ test('mmuext_op flushes', () => {
 	const f = new Fixture()
 	const mask = ARGS_VA + 1024
 	const flushes = (op: Op) => {
+		f.types.renewVersion(false)
 		f.translate(va(5), 0)
 		f.translate(va(6), 0)
 		assert.equal(mmuext(f, [op]), 0)

@@ -44,7 +44,7 @@ function serve(vcpu: VcpuContext, mm: MmState): number {
 			return mm.newUserRoot(frame1(mm))
 		case X.MMUEXT_TLB_FLUSH_LOCAL:
 		case X.MMUEXT_TLB_FLUSH_ALL:
-			types.flushTlb()
+			mm.flushTlb()
 			return 0
 		case X.MMUEXT_INVLPG_LOCAL:
 		case X.MMUEXT_INVLPG_ALL:

@@ -18,6 +18,7 @@ import {
 	PTE_HI_FRAME,
 	PTE_HI_NX,
 	PTE_PRESENT,
+	PTE_RW,
 	UNCOUNTED_HI,
 	UNCOUNTED_LO,
 	UPPER_DISALLOWED,
@@ -25,6 +26,11 @@ import {
 import { isXenSlot, type PageTypes } from './page_types.ts'
 
 const ACCESSED_DIRTY = PTE_ACCESSED | PTE_DIRTY
+const FOR_WRITING = PTE_RW | PTE_DIRTY
+
+const LOSES_NOTHING = 0
+const LOSES_WRITING = 1
+const LOSES_ANYTHING = 2
 
 /**
  * Replaces an entry of a validated table of `level`, as Xen's mod_l1_entry() .. mod_l4_entry() do.
@@ -59,15 +65,15 @@ export function modL1Entry(
 	const oldLo = u32[at]
 	const keep = preserveAd ? oldLo & ACCESSED_DIRTY : 0
 	if ((lo & PTE_PRESENT) === 0) {
-		store(types, table, at, lo | keep, hi)
+		store(types, TYPE_L1, table, at, lo | keep, hi)
 	} else {
 		if (lo & L1_DISALLOWED) return -XEN_EINVAL
 		const newLo = adjustL1Lo(lo, hi)
 		const newHi = adjustL1Hi(lo, hi)
-		if (countsAlike(oldLo, u32[at + 1], newLo, newHi)) return store(types, table, at, newLo | keep, newHi)
+		if (countsAlike(oldLo, u32[at + 1], newLo, newHi)) return store(types, TYPE_L1, table, at, newLo | keep, newHi)
 		const rc = ioOnly ? refuseIo(types, lo, hi) : types.getFromL1(newLo, newHi)
 		if (rc !== 0) return rc
-		store(types, table, at, newLo | keep, newHi)
+		store(types, TYPE_L1, table, at, newLo | keep, newHi)
 	}
 	types.putFromL1(oldLo)
 	return 0
@@ -86,24 +92,27 @@ function modUpperEntry(types: PageTypes, level: number, table: number, at: numbe
 	const oldLo = u32[at]
 	const keep = preserveAd ? oldLo & ACCESSED_DIRTY : 0
 	if ((lo & PTE_PRESENT) === 0) {
-		store(types, table, at, lo | keep, hi)
+		store(types, level, table, at, lo | keep, hi)
 	} else {
 		if (lo & UPPER_DISALLOWED) return -XEN_EINVAL
 		const newLo = adjustUpperLo(lo, level)
-		if (countsAlike(oldLo, u32[at + 1], newLo, hi)) return store(types, table, at, newLo | keep, hi)
+		if (countsAlike(oldLo, u32[at + 1], newLo, hi)) return store(types, level, table, at, newLo | keep, hi)
 		const rc = types.getFromUpper(newLo, hi, level)
 		if (rc !== 0) return rc
-		store(types, table, at, newLo | keep, hi)
+		if (!types.isLow(table, level, (at - types.words(table)) >>> 1)) types.markHigh(newLo >>> 12, level - 1)
+		store(types, level, table, at, newLo | keep, hi)
 	}
 	types.putFromUpper(oldLo)
 	return 0
 }
 
-/** Whether a translation by the old entry may be more than the new one allows, or found with bits set that are clear now. */
-function losesSomething(oldLo: number, oldHi: number, lo: number, hi: number): boolean {
-	if ((oldLo & PTE_PRESENT) === 0) return false
+/** What remembered translations by the old entry may have that the new one does not give: nothing, only what writing needs, or anything. */
+function loss(oldLo: number, oldHi: number, lo: number, hi: number): number {
+	if ((oldLo & PTE_PRESENT) === 0) return LOSES_NOTHING
 	const frame = (oldLo ^ lo) & ~0xfff || (oldHi ^ hi) & PTE_HI_FRAME
-	return frame !== 0 || (oldLo & ~lo & 0xfff) !== 0 || (hi & ~oldHi & PTE_HI_NX) !== 0
+	const bits = oldLo & ~lo & 0xfff
+	if (frame !== 0 || (bits & ~FOR_WRITING) !== 0 || (hi & ~oldHi & PTE_HI_NX) !== 0) return LOSES_ANYTHING
+	return bits === 0 ? LOSES_NOTHING : LOSES_WRITING
 }
 
 /** Whether two entries hold the same references. */
@@ -111,8 +120,10 @@ function countsAlike(oldLo: number, oldHi: number, lo: number, hi: number): bool
 	return ((oldLo ^ lo) & ~UNCOUNTED_LO) === 0 && ((oldHi ^ hi) & ~UNCOUNTED_HI) === 0
 }
 
-function store(types: PageTypes, table: number, at: number, lo: number, hi: number): 0 {
-	if (losesSomething(types.u32[at], types.u32[at + 1], lo, hi)) types.renewVersion()
+function store(types: PageTypes, level: number, table: number, at: number, lo: number, hi: number): 0 {
+	const lost = loss(types.u32[at], types.u32[at + 1], lo, hi)
+	if (lost === LOSES_ANYTHING) types.renewVersion(types.isLow(table, level, (at - types.words(table)) >>> 1))
+	else if (lost === LOSES_WRITING) types.renewWriteVersion()
 	types.u32[at] = lo
 	types.u32[at + 1] = hi
 	types.written(table)

@@ -26,9 +26,12 @@
  * type's count falls to 0 the frame is stamped with the TLB epoch (a counter of complete flushes of what is cached for writing), and
  * when it then becomes a page table or a descriptor page while the epoch is still the same, that is flushed first. Frames typed
  * L1..L4 carry FRAME_HOOK, so that the processor never caches them writable.
- * A processor remembers the translations of page tables that are not loaded. When they are loaded again they must be as good as
- * fresh: CB_MM_VERSION grows with every change of a present entry that takes something away, and with every page table that goes
- * out of use, and what was remembered under an older version is not used.
+ * A processor remembers the translations of page tables that are not loaded, and those that are loaded when the guest flushes more than
+ * it need. They must be as good as fresh: a version (CB_MM_VERSION and the words after it; TableVersions) grows with every change of a
+ * present entry that takes something away, and with every page table that goes out of use, and what was remembered under an older
+ * version is not used. Tables that no L4 slot of the upper half leads to, being without PAGE_HIGH, concern the lower half alone. A table
+ * has PAGE_HIGH from when it is first linked below such a slot or a table that has it until its type is taken anew: whatever a
+ * table with PAGE_HIGH leads to has it too.
  *
  * Hypervisor frames. shared_info and the grant frames are owned by the guest and special: their writable type count starts at 1
  * for good, so they can be mapped, but never become page tables and are never freed. Xen's GDT page, the M2P table and the
@@ -42,6 +45,7 @@
  */
 import { InternalError } from '../../base/errors.ts'
 import { FRAME_ABSENT, FRAME_CODE } from '../../x86/core/layout.ts'
+import type { TableVersions } from '../../x86/cpu.ts'
 import { type MachineMemory, PAGE_SIZE } from '../../x86/machine_memory.ts'
 import type { Domain } from '../domain.ts'
 import { PAGE_INFO_SIZE } from '../machine_layout.ts'
@@ -68,6 +72,8 @@ export const TYPE_MASK = 7
 export const PAGE_VALIDATED = 8
 /** The guest has pinned the frame as a page table (MMUEXT_PIN_*): one general and one type reference. */
 export const PAGE_PINNED = 16
+/** A page table that L4 slots of the upper half may lead to. */
+export const PAGE_HIGH = 32
 export const EPOCH_SHIFT = 8
 const EPOCH_MASK = 0xff_ffff
 
@@ -88,7 +94,7 @@ export const CB_MM_HINT = CB_MM + 4
 export const CB_MM_M2P_STRICT = CB_MM + 8
 /** u32 lock word, for more than one running vCPU. */
 export const CB_MM_LOCK = CB_MM + 12
-/** u32: grows whenever a translation that a processor may remember loses something (Cpu.setKernelRoot()). */
+/** u32 three times: grow whenever a translation that a processor may remember loses something (TableVersions, in its order). */
 export const CB_MM_VERSION = CB_MM + 16
 
 /** What page info needs of the processor. */
@@ -97,12 +103,16 @@ export interface FrameHost {
 	flushTlb(): void
 	/** Drops those for writing. */
 	flushWriteTlb(): void
+	/** Drops those that may be stale under the present versions. */
+	flushStale(): void
+	/** Forgets what is remembered of an L4 that is one no more. */
+	forgetRoot(mfn: number): void
 	/** Drops decoded code of a frame that was written. */
 	invalidateFrame(mfn: number): void
 }
 
 /** The table of all frames; general references, allocation and release. */
-export class PageInfo {
+export class PageInfo implements TableVersions {
 	readonly domain: Domain
 	readonly machine: MachineMemory
 	readonly u32: Uint32Array
@@ -199,13 +209,33 @@ export class PageInfo {
 		this.#host.flushWriteTlb()
 	}
 
-	/** Version of the page tables: see Cpu.setKernelRoot(). */
-	get version(): number {
+	/** Drops all cached translations that may be stale, and starts a new epoch. */
+	flushStale(): void {
+		if (this.flushPending) return this.flushTlb()
+		this.u32[this.#epoch]++
+		this.#host.flushStale()
+	}
+
+	get all(): number {
 		return this.u32[this.#version]
 	}
+	get low(): number {
+		return this.u32[this.#version + 1]
+	}
+	get writes(): number {
+		return this.u32[this.#version + 2]
+	}
 	/** A present entry has lost something, or a page table is no longer one. */
-	renewVersion(): void {
-		this.u32[this.#version]++
+	renewVersion(isLow: boolean): void {
+		this.u32[this.#version + (isLow ? 1 : 0)]++
+	}
+	/** A present entry has lost what only writing needs. */
+	renewWriteVersion(): void {
+		this.u32[this.#version + 2]++
+	}
+
+	forgetRoot(mfn: number): void {
+		this.#host.forgetRoot(mfn)
 	}
 
 	/** To be called before the guest runs on. */
@@ -338,7 +368,7 @@ export class PageInfo {
  * shared the special frames. To be called once, before anything else here.
  */
 export function initialisePageInfo(domain: Domain, initialFrames: number): void {
-	const pages = new PageInfo(domain, { flushTlb() {}, flushWriteTlb() {}, invalidateFrame() {} })
+	const pages = new PageInfo(domain, { flushTlb() {}, flushWriteTlb() {}, flushStale() {}, forgetRoot() {}, invalidateFrame() {} })
 	const { layout } = domain
 	if (initialFrames > layout.ramFrames) throw new InternalError(`${initialFrames} frames do not fit in a machine of ${layout.ramFrames}`)
 	pages.u32[controlWord(domain, CB_FRAME_LIMIT)] = layout.ramFrames

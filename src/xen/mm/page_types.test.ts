@@ -4,11 +4,23 @@ import { XEN_EBUSY, XEN_EINVAL, XEN_EPERM } from '../../abi/errno.ts'
 import { ACCESS_READ, ACCESS_WRITE, FRAME_HOOK } from '../../x86/core/layout.ts'
 import { checkMemory } from './mm_check.ts'
 import { DIRECT_MAP, Fixture, READ_ONLY, READ_WRITE, TABLE } from './mm_fixture.ts'
-import { modL1Entry } from './mod_entry.ts'
+import { modEntry, modL1Entry } from './mod_entry.ts'
 import { TYPE_L1, TYPE_L2, TYPE_L3, TYPE_L4, TYPE_SEG_DESC, TYPE_WRITABLE } from './page_info.ts'
-import { M2P_SLOT, PTE_GLOBAL, PTE_HI_GUEST_KERNEL, PTE_HI_NX, PTE_PCD, PTE_PRESENT, PTE_PSE, PTE_RW, PTE_USER } from './page_tables.ts'
+import {
+	M2P_SLOT,
+	PTE_DIRTY,
+	PTE_GLOBAL,
+	PTE_HI_GUEST_KERNEL,
+	PTE_HI_NX,
+	PTE_PCD,
+	PTE_PRESENT,
+	PTE_PSE,
+	PTE_RW,
+	PTE_USER,
+} from './page_tables.ts'
 
 const sound = (f: Fixture) => assert.deepEqual(checkMemory([f.vcpu]), [])
+const versions = ({ types: { all, low, writes } }: Fixture) => [all, low, writes]
 
 test('adoptInitialTables() validates, pins and installs the L4 and all below it', () => {
 	const f = new Fixture()
@@ -210,44 +222,55 @@ test('a frame that a backend may be writing to cannot become a page table or a d
 	sound(f)
 })
 
-test('the version of the page tables grows when a present entry loses something, and not when an absent one is filled or rights are gained', () => {
+test('a version of the page tables grows when a present entry loses something, and not when an absent one is filled or rights are gained', () => {
 	const f = new Fixture()
-	const version = (change: () => void) => {
-		const before = f.types.version
-		change()
-		return f.types.version - before
-	}
 	const at = f.word(f.l1, 40)
-	const set = (lo: number, hi = 0) => assert.equal(modL1Entry(f.types, f.l1, at, lo, hi, false, false), 0)
-	set(0)
-	assert.equal(
-		version(() => set((7 << 12) | READ_ONLY)),
-		0,
-		'filled',
-	)
-	assert.equal(
-		version(() => set((7 << 12) | READ_WRITE)),
-		0,
-		'writable',
-	)
-	assert.equal(
-		version(() => set((7 << 12) | READ_ONLY)),
-		1,
-		'read-only again',
-	)
-	assert.equal(
-		version(() => set((8 << 12) | READ_ONLY)),
-		1,
-		'another frame',
-	)
-	assert.equal(
-		version(() => set((8 << 12) | READ_ONLY, PTE_HI_NX)),
-		1,
-		'not executable',
-	)
-	assert.equal(
-		version(() => set(0)),
-		1,
-		'gone',
-	)
+	const grown = (lo: number, hi = 0) => {
+		const before = versions(f)
+		assert.equal(modL1Entry(f.types, f.l1, at, lo, hi, false, false), 0)
+		return versions(f).map((now, n) => now - (before[n] as number))
+	}
+	grown(0)
+	assert.deepEqual(grown((7 << 12) | READ_ONLY), [0, 0, 0], 'filled')
+	assert.deepEqual(grown((7 << 12) | READ_WRITE | PTE_DIRTY), [0, 0, 0], 'writable')
+	assert.deepEqual(grown((7 << 12) | READ_WRITE), [0, 0, 1], 'clean')
+	assert.deepEqual(grown((7 << 12) | READ_ONLY), [0, 0, 1], 'read-only again')
+	assert.deepEqual(grown((8 << 12) | READ_ONLY), [1, 0, 0], 'another frame')
+	assert.deepEqual(grown((8 << 12) | READ_ONLY, PTE_HI_NX), [1, 0, 0], 'not executable')
+	assert.deepEqual(grown((8 << 12) | READ_WRITE, PTE_HI_NX), [0, 0, 0], 'writable and not executable')
+	assert.deepEqual(grown((9 << 12) | READ_ONLY), [1, 0, 0], 'another frame, read-only')
+	assert.deepEqual(grown(0), [1, 0, 0], 'gone')
+})
+
+test('what is lost in tables that no slot of the upper half leads to is lost at low addresses alone', () => {
+	const f = new Fixture()
+	const [l1, l2, l3] = [10, 11, 12] as const
+	for (const mfn of [l1, l2, l3]) assert.equal(modL1Entry(f.types, f.l1, f.word(f.l1, mfn), (mfn << 12) | READ_ONLY, 0, false, false), 0)
+	for (const [table, entry] of [
+		[l2, l1],
+		[l3, l2],
+	] as const) {
+		f.poke(table, 0, entry, TABLE)
+	}
+	const link = (slot: number, lo: number) => modEntry(f.types, TYPE_L4, f.l4, f.word(f.l4, slot), lo, 0, false, false)
+	const at = f.word(l1, 0)
+	const lost = () => {
+		assert.equal(modL1Entry(f.types, l1, at, (7 << 12) | READ_ONLY, 0, false, false), 0)
+		const [all, low] = versions(f)
+		assert.equal(modL1Entry(f.types, l1, at, 0, 0, false, false), 0)
+		const [allNow, lowNow] = versions(f)
+		return [allNow! - all!, lowNow! - low!]
+	}
+	assert.equal(link(0, (l3 << 12) | TABLE), 0)
+	assert.deepEqual(lost(), [0, 1])
+	assert.equal(link(300, (l3 << 12) | TABLE), 0)
+	assert.deepEqual(lost(), [1, 0])
+	const [all, low] = versions(f)
+	assert.equal(link(0, 0), 0)
+	assert.deepEqual(versions(f).slice(0, 2), [all, low! + 1], 'the slot itself')
+	assert.equal(link(300, 0), 0)
+	assert.equal(f.types.all > all!, true)
+	assert.equal(link(0, (l3 << 12) | TABLE), 0)
+	assert.deepEqual(lost(), [0, 1], 'taken anew')
+	sound(f)
 })

@@ -13,6 +13,7 @@ import {
 	CB_MM_M2P_STRICT,
 	EPOCH_SHIFT,
 	type FrameHost,
+	PAGE_HIGH,
 	PAGE_OWNED,
 	PAGE_VALIDATED,
 	PageInfo,
@@ -21,6 +22,7 @@ import {
 	PI_TYPE,
 	PI_TYPE_COUNT,
 	TYPE_L1,
+	TYPE_L3,
 	TYPE_L4,
 	TYPE_MASK,
 	TYPE_SEG_DESC,
@@ -43,6 +45,9 @@ import {
 	PTE_USER,
 	UPPER_DISALLOWED,
 } from './page_tables.ts'
+
+/** L4 slots from here on map the upper half of the address space. */
+const FIRST_HIGH_SLOT = 256
 
 /** An entry that failed validation. */
 export interface RefusedEntry {
@@ -139,8 +144,9 @@ export class PageTypes extends PageInfo {
 			u32[at + PI_TYPE] = TYPE_WRITABLE | PAGE_VALIDATED | (this.epoch << EPOCH_SHIFT)
 		} else if (type !== TYPE_SEG_DESC) {
 			// Not valid while its entries go, and still of this type: nothing can take it for something else meanwhile.
+			this.renewVersion((u32[at + PI_TYPE] & PAGE_HIGH) === 0)
+			if (type === TYPE_L4) this.forgetRoot(mfn)
 			u32[at + PI_TYPE] = type
-			this.renewVersion()
 			this.clearAttribute(mfn, FRAME_HOOK)
 			if (type === TYPE_L1) this.#dropL1(mfn, ENTRIES)
 			else this.#dropUpper(mfn, type, ENTRIES)
@@ -219,6 +225,25 @@ export class PageTypes extends PageInfo {
 		for (let n = 0; n < count; n++) this.putFromL1(u32[first + n * 2])
 	}
 
+	/** A validated table of `level` 1..3 is linked where the upper half of the address space may lead to it. */
+	markHigh(mfn: number, level: number): void {
+		const { u32 } = this
+		const at = this.at(mfn) + PI_TYPE
+		if (u32[at] & PAGE_HIGH) return
+		u32[at] |= PAGE_HIGH
+		if (level === TYPE_L1) return
+		const first = this.words(mfn)
+		for (let n = 0; n < ENTRIES; n++) {
+			const lo = u32[first + n * 2]
+			if (lo & PTE_PRESENT) this.markHigh(lo >>> 12, level - 1)
+		}
+	}
+
+	/** Whether entry `n` of a table in use is met at addresses of the lower half alone. */
+	isLow(table: number, level: number, n: number): boolean {
+		return level === TYPE_L4 ? n < FIRST_HIGH_SLOT : (this.u32[this.at(table) + PI_TYPE] & PAGE_HIGH) === 0
+	}
+
 	#validateUpper(mfn: number, level: number): number {
 		const { u32 } = this
 		const first = this.words(mfn)
@@ -233,6 +258,7 @@ export class PageTypes extends PageInfo {
 				return rc
 			}
 			u32[at] = adjustUpperLo(lo, level)
+			if (level === TYPE_L4 && n >= FIRST_HIGH_SLOT) this.markHigh(entryFrame(lo, u32[at + 1]), TYPE_L3)
 		}
 		if (level === TYPE_L4) this.#fillXenSlots(first)
 		return 0
@@ -254,7 +280,7 @@ export class PageTypes extends PageInfo {
 
 	#setM2pSlot(first: number, mapped: boolean): void {
 		const at = first + M2P_SLOT * 2
-		if (!mapped && this.u32[at] !== 0) this.renewVersion()
+		if (!mapped && this.u32[at] !== 0) this.renewVersion(false)
 		this.u32[at] = mapped ? (this.domain.layout.m2pTablesMfn << 12) | PTE_PRESENT | PTE_USER | PTE_ACCESSED : 0
 		this.u32[at + 1] = 0
 	}
