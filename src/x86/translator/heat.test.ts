@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Heat, worthBuilding, worthImproving } from './heat.ts'
+import { Economy, Heat, worthImproving } from './heat.ts'
 
 test('an address is due once it has been met again, one that a dispatcher goes to much later', () => {
 	const heat = new Heat()
 	heat.add(0x1000, false)
 	heat.add(0x2000, true)
-	assert.equal(heat.isDue(0x1000), false)
 	assert.equal(heat.add(0x1000, false), 2)
+	assert.equal(heat.isDue(0x1000), false)
+	assert.equal(heat.add(0x1000, false), 3)
 	assert.equal(heat.isDue(0x1000), true)
 	for (let n = 0; n < 62; n++) heat.add(0x2000, true)
 	assert.equal(heat.isDue(0x2000), false)
@@ -35,8 +36,23 @@ test('with too many addresses what was met once is forgotten, and the rest count
 	assert.equal(heat.add(0x10001, false), 1)
 })
 
-test('more instructions, and more requests that wait, ask for more heat', () => {
-	assert.ok(worthBuilding(500, 0) > worthBuilding(20, 0))
-	assert.ok(worthBuilding(20, 60) > worthBuilding(20, 0))
+test('more instructions, more requests that wait, and want of room ask for more heat', () => {
+	const economy = new Economy()
+	const worth = economy.worthBuilding(20, 0)
+	assert.ok(economy.worthBuilding(500, 0) > worth)
+	assert.ok(economy.worthBuilding(20, 60) > worth)
 	assert.ok(worthImproving(500) > worthImproving(20))
+	for (let n = 0; n < 20; n++) economy.evicted()
+	const scarce = economy.worthBuilding(20, 0)
+	assert.ok(scarce > 10 * worth && scarce < 20 * worth)
+	for (let n = 0; n < 100_000; n++) economy.sample()
+	assert.equal(economy.worthBuilding(20, 0), worth)
+})
+
+test('looking at code must wait when it has taken more time than samples grant', () => {
+	const economy = new Economy()
+	economy.looked(100)
+	assert.equal(economy.mayLook, false)
+	for (let n = 0; n < 10_000; n++) economy.sample()
+	assert.equal(economy.mayLook, true)
 })

@@ -4,23 +4,25 @@
  */
 
 /** Samples at an address before it is looked at. */
-const HOT = 2
+const HOT = 3
 /** The same where a dispatcher of the frame goes already: the way back into its region is short. */
 const HOT_INSIDE = 64
 /** Instructions of a region that one sample pays for. */
-const BUILT_BY_A_SAMPLE = 32
+const BUILT_BY_A_SAMPLE = 16
 /** The same for the better compiler, in samples of the region itself. */
-const IMPROVED_BY_A_SAMPLE = 16
+const IMPROVED_BY_A_SAMPLE = 12
 const HOT_REGION = 3
 /** Requests without an answer that double what is asked for. */
-const DOUBLING = 12
+const DOUBLING = 10
+/** How much more is asked for each time that regions had to be given up, at most, and how that wears off with a sample. */
+const SCARCER = 1.5
+const SCARCEST = 16
+const WEARS_OFF = 0.9999
+/** Of the vCPU's thread, in ms: what a sample grants for looking at code, and what can be saved up. */
+const LOOKING_MS = 0.01
+const MOST_LOOKING_MS = 40
 /** Addresses that are remembered. */
 const MAX_ADDRESSES = 1 << 16
-
-/** Samples that a region of that many instructions must have had to be worth making, while so many requests have no answer. */
-export function worthBuilding(instructions: number, pending: number): number {
-	return Math.ceil((HOT + instructions / BUILT_BY_A_SAMPLE) * (1 + pending / DOUBLING))
-}
 
 /** Samples that a region must have had to be worth compiling once more. */
 export function worthImproving(instructions: number): number {
@@ -31,6 +33,37 @@ interface Spot {
 	samples: number
 	/** Samples at which it is looked at. */
 	due: number
+}
+
+/** What translating may cost the vCPU's thread, and what regions must be worth, as things are. */
+export class Economy {
+	private allowance_ms = MOST_LOOKING_MS
+	private scarcity = 1
+
+	/** A sample's time has passed. */
+	sample(): void {
+		this.allowance_ms = Math.min(MOST_LOOKING_MS, this.allowance_ms + LOOKING_MS)
+		this.scarcity = Math.max(1, this.scarcity * WEARS_OFF)
+	}
+
+	/** Whether there is time left to look at code. */
+	get mayLook(): boolean {
+		return this.allowance_ms > 0
+	}
+
+	looked(time_ms: number): void {
+		this.allowance_ms -= time_ms
+	}
+
+	/** Regions had to be given up for want of room. */
+	evicted(): void {
+		this.scarcity = Math.min(SCARCEST, this.scarcity * SCARCER)
+	}
+
+	/** Samples that a region of that many instructions must have had to be worth making, while so many requests have no answer. */
+	worthBuilding(instructions: number, pending: number): number {
+		return Math.ceil((HOT + instructions / BUILT_BY_A_SAMPLE) * (1 + pending / DOUBLING) * this.scarcity)
+	}
 }
 
 /** How often code has been met that is not translated, by physical address. What is not met again is forgotten, and what is left counts half, when there is too much. */

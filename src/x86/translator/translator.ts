@@ -4,7 +4,7 @@ import { PAGE_SIZE, VCPU_AREA_SIZE } from '../machine_memory.ts'
 import { CodeReader } from './code_reader.ts'
 import { type CompiledRegion, type CompileReply, LocalCompiler, type RegionCompiler } from './compiler.ts'
 import { type DiscoverOptions, discover } from './discover.ts'
-import { Heat, worthBuilding, worthImproving } from './heat.ts'
+import { Economy, Heat, worthImproving } from './heat.ts'
 import { InstalledRegions, type RegionLimits, type SeenRegion } from './installed_regions.ts'
 import { pageOf } from './instruction.ts'
 import { LiveCode } from './live_code.ts'
@@ -99,6 +99,7 @@ export class Translator {
 	private readonly compiler: RegionCompiler
 	private readonly installed: InstalledRegions
 	private readonly cold = new Heat()
+	private readonly economy = new Economy()
 	private readonly pending = new Map<number, Pending>()
 	private readonly pendingAt = new Map<number, number>()
 	private readonly drops = new Map<number, number>()
@@ -128,6 +129,7 @@ export class Translator {
 
 	/** The vCPU has spent a budget at its present RIP. */
 	sample(): void {
+		this.economy.sample()
 		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
 		const physical = this.core.codeAddressPhysical() >>> 0
 		if (physical === 0xffffffff) return
@@ -138,7 +140,7 @@ export class Translator {
 		const count = this.cold.add(physical, this.inside.has(physical))
 		const isHot = this.cold.isDue(physical)
 		const cachedPages = count === 1 ? this.cachedPages(physical) : undefined
-		if (!isHot && cachedPages === undefined) return
+		if (cachedPages === undefined && (!isHot || !this.economy.mayLook || this.pending.size >= MAX_PENDING)) return
 		const code = this.codeHere(physical)
 		for (const page of cachedPages ?? []) code.addressOf(page)
 		if (this.isWrittenOften(physical) || this.reinstall(physical, code)) return
@@ -214,12 +216,14 @@ export class Translator {
 
 	/** Has the code looked at. What is too large for its heat waits. */
 	private isWorthIt(physical: number, code: LiveCode, heat: number): boolean {
+		const started = performance.now()
 		const instructions = this.look(physical, code, OPTIONS)
+		this.economy.looked(performance.now() - started)
 		if (instructions === undefined) {
 			this.refuse(physical)
 			return false
 		}
-		const worth = worthBuilding(instructions, this.pending.size)
+		const worth = this.economy.worthBuilding(instructions, this.pending.size)
 		if (heat < worth) this.cold.postpone(physical, worth)
 		return heat >= worth
 	}
@@ -275,7 +279,9 @@ export class Translator {
 		const mfn = Math.floor(physical / PAGE_SIZE)
 		const others = this.installed.count(physical)
 		const frameOf = (page: number) => code.frameOf(page)
+		const { evictions } = this.installed
 		const addition = this.installed.add(physical, frameOf, id, region)
+		if (this.installed.evictions !== evictions) this.economy.evicted()
 		if (addition === 'stale') counts.stale++
 		if (addition === 'installed' || addition === 'kept') {
 			if (others > 0) this.drops.set(mfn, (this.drops.get(mfn) ?? 0) + 1)
