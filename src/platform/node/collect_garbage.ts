@@ -5,3 +5,8 @@
 export function collectGarbageSoon(): void {
 	globalThis.gc?.({ type: 'major', execution: 'async' })
 }
+
+/** The same at once, on a thread that never turns to its event loop. */
+export function collectGarbage(): void {
+	globalThis.gc?.()
+}

@@ -1,6 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { CompileReply, CompileRequest, RegionCompiler } from '../../x86/translator/compiler.ts'
 import { regionKey } from '../../x86/translator/region_key.ts'
+import { collectGarbage } from './collect_garbage.ts'
 
 /** What a vCPU's thread is given to talk to the compile worker with. */
 export interface CompilerConnection {
@@ -20,10 +21,14 @@ export type CompilerAnswer =
 	/** First of all: what is in the cache, pages by regionKey(). */
 	| { readonly type: 'cached'; readonly pages: ReadonlyMap<number, readonly number[]> }
 
+/** Answers after which garbage is collected: V8 does not see how much memory outside its heap hangs on their modules and on those they replace. */
+const ANSWERS_A_COLLECTION = 200
+
 /** The compile worker as a vCPU's thread, which never turns to its event loop, sees it. */
 export class WorkerCompiler implements RegionCompiler {
 	private readonly connection: CompilerConnection
 	private received = 0
+	private uncollected = 0
 	private cached: ReadonlyMap<number, readonly number[]> = new Map()
 
 	constructor(connection: CompilerConnection) {
@@ -52,6 +57,10 @@ export class WorkerCompiler implements RegionCompiler {
 			if (received === undefined) return undefined
 			this.received = (this.received + 1) | 0
 			const message = received.message as CompilerAnswer
+			if (++this.uncollected === ANSWERS_A_COLLECTION) {
+				this.uncollected = 0
+				collectGarbage()
+			}
 			if (message.type !== 'cached') return message
 			this.cached = message.pages
 		}
