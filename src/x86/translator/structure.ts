@@ -85,7 +85,18 @@ export class Shape {
 		return (this.children.get(block.start) ?? []).filter((child) => this.isMerge(child.start)).reverse()
 	}
 
-	/** Blocks between the loop's header and `from`, in order: a measure of the loop's length. */
+	/** Instructions that a round of the loop executes at least, from its header to `from`; of what it may go by or around, none. */
+	instructionsBetween(header: number, from: Block): number {
+		const first = this.number.get(header)!
+		let sum = 0
+		for (let n = this.number.get(from.start)!; n >= first; n = this.dominator[n]!) {
+			sum += this.order[n]!.instructions.length
+			if (n === first) break
+		}
+		return sum
+	}
+
+	/** Blocks between the loop's header and `from`, in order. */
 	span(from: Block, header: number): readonly Block[] {
 		return this.order.slice(this.number.get(header)!, this.number.get(from.start)! + 1)
 	}

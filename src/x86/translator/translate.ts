@@ -219,11 +219,7 @@ class RegionWriter {
 		if (shape.isBackEdge(from, target)) {
 			r.forgetFlags()
 			// The dispatcher charges for itself.
-			if (target !== DISPATCH)
-				r.charge(
-					shape.span(from, target).reduce((sum, block) => sum + block.instructions.length, 0),
-					target,
-				)
+			if (target !== DISPATCH) r.charge(shape.instructionsBetween(target, from), target)
 			r.code.br(labels.loops.get(target)!)
 			return
 		}
