@@ -1,14 +1,18 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { dialSocket } from '../platform/node/xenctrl_socket.ts'
+import { handOver, inherit } from '../platform/node/xenstore_handover.ts'
 import { FileJournal, readJournal } from '../platform/node/xenstore_journal.ts'
-import { listenXenstore } from '../platform/node/xenstore_socket.ts'
+import { listenXenstore, serveClients, type XenstoreListener } from '../platform/node/xenstore_socket.ts'
 import type { Log } from '../toolstack/lifecycle_events.ts'
 import { remoteRings } from '../xenctrl/remote_rings.ts'
 import { RemoteXen } from '../xenctrl/remote_xen.ts'
 import type { Dial } from '../xenctrl/wire.ts'
 import type { StoreRecord } from '../xenstore/journal.ts'
 import { XenstoreServer } from '../xenstore/server.ts'
+import { daemonCommand } from './daemon_command.ts'
 import { endOnFault } from './fault.ts'
 import { takeLock } from './lock.ts'
 import { openLog } from './log.ts'
@@ -20,7 +24,8 @@ import { openRunDir, type RunDir } from './rundir.ts'
  */
 export async function runXenstored(): Promise<never> {
 	const rundir = openRunDir()
-	const lock = takeLock(rundir.xenstored.lock)
+	const inherited = process.connected ? await inherit() : undefined
+	const lock = inherited === undefined ? takeLock(rundir.xenstored.lock) : await takeLockSoon(rundir.xenstored.lock)
 	// Another start was quicker; its store serves both callers.
 	if (lock === undefined) process.exit(0)
 
@@ -29,9 +34,16 @@ export async function runXenstored(): Promise<never> {
 	const dial = dialSocket(rundir.hypervisor.socket)
 	const xen = await RemoteXen.connect(dial, 'xenstored')
 	mkdirSync(dirname(rundir.xenstore), { recursive: true, mode: 0o700 })
-	const store = await startStore(rundir, xen, dial, log)
+	const { store, journal } = await startStore(rundir, xen, dial, log)
 	writeFileSync(rundir.xenstored.pid, `${process.pid}\n`, { mode: 0o600 })
-	const listener = await listenXenstore(store, rundir.xenstore)
+	const listener =
+		inherited === undefined
+			? await listenXenstore(store, rundir.xenstore)
+			: serveClients(store, inherited.listener, rundir.xenstore, inherited.clients)
+	store.store.onLiveUpdate = () => {
+		store.store.onLiveUpdate = undefined
+		void liveUpdate(rundir, listener, store, journal, log)
+	}
 	log('info', `xenstored started: pid ${process.pid}, socket ${rundir.xenstore}`)
 
 	const ended = Promise.withResolvers<string>()
@@ -46,7 +58,7 @@ export async function runXenstored(): Promise<never> {
 }
 
 /** The store as the xenstored before has left it, if that served the same hypervisor; its guests' conversations go on. */
-async function startStore(rundir: RunDir, xen: RemoteXen, dial: Dial, log: Log): Promise<XenstoreServer> {
+async function startStore(rundir: RunDir, xen: RemoteXen, dial: Dial, log: Log): Promise<{ store: XenstoreServer; journal: FileJournal }> {
 	const path = rundir.xenstored.journal
 	const { bootId } = await xen.info()
 	let resuming = true
@@ -68,10 +80,11 @@ async function startStore(rundir: RunDir, xen: RemoteXen, dial: Dial, log: Log):
 	store = restored
 	const onFailure = (error: Error) =>
 		log('error', `XenStore's journal ${path} cannot be written (${error.message}): the store ends with this process.`)
-	store.store.startJournal(new FileJournal({ path, bootId, snapshot: () => restored.snapshot(), onFailure }))
+	const journal = new FileJournal({ path, bootId, snapshot: () => restored.snapshot(), onFailure })
+	store.store.startJournal(journal)
 	store.domains.reattach(ended)
 	resuming = false
-	return store
+	return { store, journal }
 }
 
 function restore(make: () => XenstoreServer, read: () => StoreRecord[], log: Log): XenstoreServer {
@@ -85,4 +98,51 @@ function restore(make: () => XenstoreServer, read: () => StoreRecord[], log: Log
 		log('error', `The store begins anew: ${error instanceof Error ? error.message : String(error)}`)
 		return make()
 	}
+}
+
+/** Another process takes over, and this one ends; its lock is the last that it has. */
+async function liveUpdate(
+	rundir: RunDir,
+	listener: XenstoreListener,
+	store: XenstoreServer,
+	journal: FileJournal,
+	log: Log,
+): Promise<void> {
+	log('info', 'live update: the next xenstored starts.')
+	const heir = startHeir(rundir)
+	const ready = await new Promise<boolean>((resolve) => {
+		heir.once('message', () => resolve(true))
+		heir.once('exit', () => resolve(false))
+	})
+	if (!ready) {
+		log('error', 'live update: the next xenstored did not start; this one goes on.')
+		return
+	}
+	store.domains.freeze()
+	await handOver(heir, listener, () => {
+		journal.close()
+		log('info', `live update: pid ${heir.pid} goes on.`)
+		// Without closing anything: that would remove the socket's name.
+		process.exit(0)
+	})
+}
+
+function startHeir(rundir: RunDir): ChildProcess {
+	const program = fileURLToPath(new URL('./xenstored_main.ts', import.meta.url))
+	const { args, env } = daemonCommand(program, rundir.path, process.execArgv, process.env)
+	const output = openSync(rundir.xenstored.log, 'a', 0o600)
+	const stdio = ['ignore', output, output, 'ipc'] as const
+	const heir = spawn(process.execPath, args, { cwd: '/', detached: true, stdio: [...stdio], serialization: 'advanced', env })
+	closeSync(output)
+	return heir
+}
+
+/** For an heir: the one before is ending, and has the lock for a moment still. */
+async function takeLockSoon(path: string): Promise<Disposable | undefined> {
+	for (let attempt = 0; attempt < 100; attempt++) {
+		const lock = takeLock(path)
+		if (lock !== undefined) return lock
+		await new Promise((resolve) => setTimeout(resolve, 5))
+	}
+	return undefined
 }

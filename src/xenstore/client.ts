@@ -1,5 +1,6 @@
 import {
 	XENSTORE_PAYLOAD_MAX,
+	XS_CONTROL,
 	XS_DIRECTORY,
 	XS_DIRECTORY_PART,
 	XS_ERROR,
@@ -243,6 +244,11 @@ export class XenstoreClient extends XenstoreNodes {
 	async isDomainIntroduced(domid: number): Promise<boolean> {
 		const answer = await this.#send(XS_IS_DOMAIN_INTRODUCED, 0, cString(String(domid)), `ask about domain ${domid}`)
 		return splitCStrings(answer)[0] === 'T'
+	}
+
+	/** XS_CONTROL: a command of xenstore-control, and its answer. */
+	async control(...words: readonly string[]): Promise<string> {
+		return splitCStrings(await this.#send(XS_CONTROL, 0, cStrings(words), words.join(' ')))[0] ?? ''
 	}
 
 	async setTarget(domid: number, target: number): Promise<void> {

@@ -7,13 +7,24 @@ import { isPrivileged } from './permissions.ts'
 import { exceeds } from './quota.ts'
 import { handleRequest, type Reply } from './requests.ts'
 import type { Session } from './session.ts'
-import { isErrno, type Store } from './store.ts'
+import { isErrno, type Store, type WatchState } from './store.ts'
 import { Decoder, encodeMessage, isWireError, type Message, type WireError } from './wire.ts'
 
 /** Replies that a privileged client may leave unread before its requests wait. */
 const PRIVILEGED_OUTSTANDING = 1024
 /** Bytes of watch events that a privileged client may leave unread before it is cut off. */
 const PRIVILEGED_QUEUE_BYTES = 16 * 1024 * 1024
+
+/** A connection that goes on in another server: what it has received and not served, what it was not sent yet, and what it asked for. */
+export interface ConnectionState {
+	readonly input: Uint8Array
+	readonly output: readonly { readonly bytes: Uint8Array; readonly event: string | undefined }[]
+	/** Bytes of the first output that are sent. */
+	readonly delivered: number
+	/** Watches by path as the client gave it, and open transactions. */
+	readonly watches: readonly WatchState[]
+	readonly transactions: readonly number[]
+}
 
 /** What a connection asks of the socket or ring under it. */
 export interface Transport {
@@ -55,6 +66,27 @@ export class Connection {
 		this.#transport = transport
 		const deliver = (path: string, token: string) => this.#watchEvent(path, token)
 		this.session = durable ? store.durableSession(domid, deliver) : store.openSession(domid, deliver)
+	}
+
+	/** `input` has been received and not fed. */
+	state(input: Uint8Array): ConnectionState {
+		return {
+			input: concatenate([this.#decoder.held, input]),
+			output: this.#queue,
+			delivered: this.#delivered,
+			watches: this.#store.watchesOf(this.session),
+			transactions: this.session.transactions,
+		}
+	}
+
+	/** Goes on where another connection was; its input is the caller's to feed. */
+	restore({ output, delivered, watches, transactions }: ConnectionState): void {
+		this.#store.restoreSession(this.session, watches, transactions)
+		for (const { bytes, event } of output) {
+			if (event !== undefined && event !== '') this.#waitingEvents.add(event)
+			this.#enqueue(bytes, event)
+		}
+		this.#delivered = delivered
 	}
 
 	/** False while the client must read its replies first, and after the end. */

@@ -4,6 +4,7 @@ import type { Store } from './store.ts'
 
 const USAGE = [
 	['help', ''],
+	['live-update', '[-s]'],
 	['quota', '[set <name> <val>|<domid>]'],
 ]
 
@@ -12,7 +13,16 @@ export function control(store: Store, [command, ...parameters]: readonly string[
 	if (command === 'help' && parameters.length === 0) {
 		return { text: USAGE.map(([name, usage]) => `${name.padEnd(15)} ${usage}\n`).join('') }
 	}
+	if (command === 'live-update') return liveUpdate(store, parameters)
 	return command === 'quota' ? quota(store, parameters) : 'EINVAL'
+}
+
+/** -f, -c and -a choose, in Xen, what program is started: here it is always the installed one. -s starts it. */
+function liveUpdate(store: Store, [option]: readonly string[]): { readonly text: string } | Errno {
+	if (store.onLiveUpdate === undefined) return 'EINVAL'
+	if (option === '-s') store.onLiveUpdate()
+	else if (option !== '-f' && option !== '-c' && option !== '-a') return 'EINVAL'
+	return { text: 'OK' }
 }
 
 function quota(store: Store, parameters: readonly string[]): { readonly text: string } | Errno {

@@ -133,6 +133,11 @@ export class Domains {
 		return [...this.#domains].filter(([, { port }]) => port !== 0).map(([domid]) => domid)
 	}
 
+	/** Serves no guest any more: another server will. */
+	freeze(): void {
+		for (const { transport } of this.#domains.values()) transport?.freeze()
+	}
+
 	*snapshot(): Generator<StoreRecord> {
 		for (const [domid, domain] of this.#domains) yield recordOf(domid, domain)
 	}

@@ -18,6 +18,13 @@ import { type NodeOperation, type OperationResult, run, Transaction } from './tr
 import { type Node, Tree } from './tree.ts'
 import { type Watch, Watches } from './watches.ts'
 
+/** A watch as its client has set it. */
+export interface WatchState {
+	readonly path: string
+	readonly token: string
+	readonly depth?: number
+}
+
 /** Bytes that a watch counts for beside its path and token. */
 const WATCH_BYTES = 64
 /** More generations than one server gives between two snapshots. */
@@ -28,6 +35,8 @@ const GENERATIONS_SKIPPED = 2 ** 32
  * end; an operation either fails and changes nothing, or takes effect as a whole before the next.
  */
 export class Store {
+	/** Goes on in another process, soon. Undefined where there is none. */
+	onLiveUpdate: (() => void) | undefined
 	readonly #tree = Tree.empty()
 	readonly #watches = new Watches()
 	readonly #accounts = new Map<number, Account>()
@@ -279,13 +288,7 @@ export class Store {
 			case 'open':
 				return this.durableSession(record.domid).reopen(record.txId, new Transaction(this.#tree, true))
 			case 'watch': {
-				const { domid, token, depth } = record
-				const watcher = this.durableSession(domid)
-				const path = parsePath(record.path, domid, true)
-				if (path === undefined) throw new Error(`a record has a watch on ${record.path}`)
-				const prefix = isRelative(record.path) ? domainPath(domid).length + 1 : 0
-				if (this.#watches.find(watcher, path, token) === undefined) this.#addWatch(watcher, { watcher, path, token, depth, prefix })
-				return
+				return this.#restoreWatch(this.durableSession(record.domid), record)
 			}
 			case 'unwatch':
 				this.unwatch(this.durableSession(record.domid), record.path, record.token)
@@ -337,10 +340,28 @@ export class Store {
 	*#sessionRecords(domid: number, session: Session): Generator<StoreRecord> {
 		yield { kind: 'converse', domid }
 		for (const txId of session.transactions) yield { kind: 'open', domid, txId }
-		for (const { path, prefix, token, depth } of this.#watches.of(session)) {
-			yield { kind: 'watch', domid, path: path.slice(prefix), token, ...(depth === undefined ? {} : { depth }) }
-		}
+		for (const watch of this.watchesOf(session)) yield { kind: 'watch', domid, ...watch }
 		for (const [number, answer] of session.answers) yield { kind: 'answer', request: [domid, number, answer] }
+	}
+
+	watchesOf(session: Session): readonly WatchState[] {
+		return this.#watches.of(session).map(({ path, prefix, token, depth }) => {
+			return { path: path.slice(prefix), token, ...(depth === undefined ? {} : { depth }) }
+		})
+	}
+
+	/** What a session had in another server; its transactions will end with EAGAIN. */
+	restoreSession(session: Session, watches: readonly WatchState[], transactions: readonly number[]): void {
+		for (const watch of watches) this.#restoreWatch(session, watch)
+		for (const txId of transactions) session.reopen(txId, new Transaction(this.#tree, true))
+	}
+
+	#restoreWatch(watcher: Session, { path: text, token, depth }: WatchState): void {
+		const { domid } = watcher
+		const path = parsePath(text, domid, true)
+		if (path === undefined) throw new Error(`a record has a watch on ${text}`)
+		const prefix = isRelative(text) ? domainPath(domid).length + 1 : 0
+		if (this.#watches.find(watcher, path, token) === undefined) this.#addWatch(watcher, { watcher, path, token, depth, prefix })
 	}
 
 	#forgetSession(session: Session): void {

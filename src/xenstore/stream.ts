@@ -1,4 +1,5 @@
-import type { Connection, Transport } from './connection.ts'
+import { concatenate } from '../base/bytes.ts'
+import type { Connection, ConnectionState, Transport } from './connection.ts'
 
 /** A socket or the like, as the server sees it. */
 export interface ByteStream {
@@ -11,6 +12,7 @@ export interface ByteStream {
 	close(): void
 }
 
+const NO_BYTES = new Uint8Array(0)
 const REQUESTS_PER_TURN = 64
 const WRITE_BYTES = 64 * 1024
 
@@ -27,6 +29,7 @@ export class StreamTransport implements Transport {
 	#busy = false
 	#deferred = false
 	#closed = false
+	#frozen = false
 
 	/** At most `write_bytes` are written at a time: what the stream has taken no longer counts against the client. */
 	constructor(
@@ -45,11 +48,29 @@ export class StreamTransport implements Transport {
 		return this.#connection
 	}
 
+	/** Serves nothing and sends nothing any more: another server will. */
+	freeze(): void {
+		this.#frozen = true
+		this.#stream.pause()
+	}
+
+	/** Of a frozen one. */
+	state(): ConnectionState {
+		const [first, ...more] = this.#input
+		return this.#connection.state(first === undefined ? NO_BYTES : concatenate([first.subarray(this.#at), ...more]))
+	}
+
+	/** Goes on where another was. */
+	restore(state: ConnectionState): void {
+		this.#connection.restore(state)
+		this.onData(state.input)
+	}
+
 	/** The chunk is kept until it is consumed: it must not be reused. */
 	onData(chunk: Uint8Array): void {
 		if (this.#closed || chunk.length === 0) return
 		this.#input.push(chunk)
-		this.#pump()
+		if (!this.#frozen) this.#pump()
 	}
 
 	onWritable(): void {
@@ -74,7 +95,7 @@ export class StreamTransport implements Transport {
 	}
 
 	#pump(): void {
-		if (this.#busy || this.#closed) return
+		if (this.#busy || this.#closed || this.#frozen) return
 		this.#busy = true
 		for (let served = 0; this.#input.length > 0 && this.#mayFeed(); served++) {
 			if (served === REQUESTS_PER_TURN) {

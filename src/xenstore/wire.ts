@@ -1,4 +1,5 @@
 import { XENSTORE_PAYLOAD_MAX, XSD_SOCKMSG_SIZE } from '../abi/io/xs_wire.ts'
+import { concatenate } from '../base/bytes.ts'
 
 /** One message: struct xsd_sockmsg and the payload that follows it. All numbers are u32. */
 export interface Message {
@@ -41,6 +42,12 @@ export class Decoder {
 	/** Bytes until the next step can be taken: the rest of the header, or of the payload. Never 0. */
 	get wanted(): number {
 		return (this.#payload ?? this.#header).length - this.#have
+	}
+
+	/** The bytes of the message being received: another decoder that gets them goes on. */
+	get held(): Uint8Array {
+		if (this.#payload === undefined) return this.#header.slice(0, this.#have)
+		return concatenate([this.#header, this.#payload.subarray(0, this.#have)])
 	}
 
 	/** True between messages. */

@@ -3,15 +3,25 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { UserError } from '../../base/errors.ts'
 import { XenstoreClient } from '../../xenstore/client.ts'
 import type { XenstoreServer } from '../../xenstore/server.ts'
+import type { StreamTransport } from '../../xenstore/stream.ts'
+import type { Inheritance } from './xenstore_handover.ts'
 
 /** Connections that may wait to be accepted; the host's own limit (net.core.somaxconn) is mostly this. */
 const BACKLOG = 4096
 /** How long a client tries while the queue is full. */
 const QUEUE_PATIENCE_MS = 10_000
 
+/** A client's connection and its conversation. */
+export interface ServedClient {
+	readonly socket: Socket
+	readonly transport: StreamTransport
+}
+
 /** A socket that serves a XenStore. */
 export interface XenstoreListener {
 	readonly path: string
+	readonly server: Server
+	readonly clients: () => readonly ServedClient[]
 	/** Ends all clients' connections and removes the socket. */
 	close(): Promise<void>
 }
@@ -21,19 +31,39 @@ export interface XenstoreListener {
  * UserError when another server listens there, or the path cannot be used.
  */
 export async function listenXenstore(server: XenstoreServer, path: string): Promise<XenstoreListener> {
-	const sockets = new Set<Socket>()
-	const listener = createServer({ allowHalfOpen: false }, (socket) => {
-		sockets.add(socket)
-		socket.on('close', () => sockets.delete(socket))
-		serve(server, socket)
-	})
+	const listener = createServer({ allowHalfOpen: false })
+	const served = serveClients(server, listener, path)
 	await removeStale(path)
 	await listening(listener, path)
 	chmodSync(path, 0o600)
+	return served
+}
+
+/** Serves the clients of a listening socket, and those that another process has served before. */
+export function serveClients(
+	server: XenstoreServer,
+	listener: Server,
+	path: string,
+	inherited: Inheritance['clients'] = [],
+): XenstoreListener {
+	const clients = new Map<Socket, ServedClient>()
+	const add = (socket: Socket) => {
+		const transport = serve(server, socket)
+		clients.set(socket, { socket, transport })
+		socket.on('close', () => clients.delete(socket))
+		return transport
+	}
+	for (const { socket, state } of inherited) {
+		const transport = add(socket)
+		if (state !== undefined) transport.restore(state)
+	}
+	listener.on('connection', add)
 	return {
 		path,
+		server: listener,
+		clients: () => [...clients.values()],
 		close: async () => {
-			for (const socket of sockets) socket.destroy()
+			for (const socket of clients.keys()) socket.destroy()
 			await new Promise<void>((resolve) => listener.close(() => resolve()))
 			rmSync(path, { force: true })
 		},
@@ -71,7 +101,7 @@ async function connected(path: string): Promise<Socket> {
 	}
 }
 
-function serve(server: XenstoreServer, socket: Socket): void {
+function serve(server: XenstoreServer, socket: Socket): StreamTransport {
 	const transport = server.accept({
 		write: (bytes) => socket.write(bytes),
 		pause: () => void socket.pause(),
@@ -82,6 +112,7 @@ function serve(server: XenstoreServer, socket: Socket): void {
 	socket.on('drain', () => transport.onWritable())
 	socket.on('close', () => transport.onClose())
 	socket.on('error', () => socket.destroy())
+	return transport
 }
 
 /** Nobody answers at a socket whose server was killed. */
