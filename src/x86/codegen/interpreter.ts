@@ -303,7 +303,9 @@ function branchCases(): string {
         do {
           const before = budget;
           budget -= REGION_CHARGE;
-          budget = call_indirect<i32>(load<u32>(ip, L.REC_LINK), budget);
+          const region = load<u32>(ip, L.REC_LINK);
+          store<u32>(r + L.CPU_REGION_LAST, region);
+          budget = call_indirect<i32>(region, budget);
           S.count(L.CNT_REGIONS);
           store<u64>(r + L.CNT_REGION_INSTRUCTIONS, load<u64>(r + L.CNT_REGION_INSTRUCTIONS) + <u64>(before - budget));
           outcome = load<i32>(r + L.CPU_REGION_STATUS);

@@ -94,6 +94,8 @@ export const CPU_SPLIT_BUFFER = 0x400;
 /** u32: how a translated region ended, an outcome of core/execute.ts; u32: the record that it ended at. */
 export const CPU_REGION_STATUS = 0x440;
 export const CPU_REGION_RECORD = 0x444;
+/** u32: the table's index of the region that was called last. The host may clear it. */
+export const CPU_REGION_LAST = 0x448;
 /** Private to the core from here to CPU_STATE_SIZE. */
 export const CPU_PRIVATE = 0x480;
 // Ring switches that the core makes by itself (ring_switch.ts): the host's settings, relative to the vCPU's state base.

@@ -81,10 +81,20 @@ export class InstalledRegions {
 		this.data = new DataArena(dataAt, (core.regionArena.value >>> 0) + ARENA_BYTES - dataAt, L.REC_SIZE)
 	}
 
-	/** The region that the entry point at a physical address runs, which counts as seen. */
-	see(physical: number): SeenRegion | undefined {
+	/** The region that ran last since this was asked, which counts as seen. */
+	seeLast(): SeenRegion | undefined {
+		const index = this.cpu.field(L.CPU_REGION_LAST)
+		this.cpu.setField(L.CPU_REGION_LAST, 0)
+		return this.seen(index)
+	}
+
+	/** The region that the entry point at a physical address runs. */
+	at(physical: number): SeenRegion | undefined {
+		return this.byIndex.get(this.core.regionAt(physical))
+	}
+
+	private seen(index: number): SeenRegion | undefined {
 		this.now++
-		const index = this.core.regionAt(physical)
 		const resident = index === 0 ? undefined : this.byIndex.get(index)
 		if (resident === undefined) return undefined
 		resident.seen = this.now

@@ -131,10 +131,11 @@ export class Translator {
 	sample(): void {
 		this.economy.sample()
 		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
+		// A budget ends inside a region more often than at its entry point.
+		const last = this.installed.seeLast()
+		if (last !== undefined && !last.isOptimised) this.improve(last)
 		const physical = this.core.codeAddressPhysical() >>> 0
-		if (physical === 0xffffffff) return
-		const seen = this.installed.see(physical)
-		if (seen !== undefined) return seen.isOptimised ? undefined : this.improve(seen)
+		if (physical === 0xffffffff || this.installed.at(physical) !== undefined) return
 		const id = this.pendingAt.get(physical)
 		if (id !== undefined) return this.heat(id)
 		const count = this.cold.add(physical, this.inside.has(physical))
