@@ -54,10 +54,14 @@ async function debianGuest(): Promise<GuestAsset> {
 	}
 }
 
-/** `name=value` words, as `xm create` takes them. Paths become absolute. */
+/** `name=value` words, as `xm create` takes them, and --no-cache. Paths become absolute. */
 function givenValues(words: readonly string[]): Record<string, ConfigValue> {
 	const values: Record<string, ConfigValue> = {}
 	for (const word of words) {
+		if (word === '--no-cache') {
+			values.translation_cache = 0
+			continue
+		}
 		const [key, text] = splitOnce(word, '=')
 		if (text === undefined)
 			throw new UserError(`'${word}' is not understood: npm start takes name=value words, as xm create does`, { code: 'usage' })

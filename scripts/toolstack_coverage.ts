@@ -58,6 +58,7 @@ export function renderCoverage(): string {
 		...table('xm', `Old names work too, and say which is the new one: ${old}.`, byName(COMMANDS.map(commandRow))),
 		...table('xl', 'The same program under another name.', byName(XL_COMMANDS.map(commandRow))),
 		...table('Configuration variables of xm', 'Most are those of xl too.', keyRows('xm')),
+		...table('Configuration variables of our own', 'Files with them are for Xenotype alone.', keyRows('xenotype')),
 		...table("Configuration variables of xl's own", 'xm reads them too.', keyRows('xl')),
 		...table('xend-config.sxp', 'What they do is in man xend-config.sxp.', xendRows()),
 	]

@@ -26,6 +26,7 @@ export const CONFIG_OPTIONS: readonly OptionSpec[] = [
 		help: 'Directories, separated by colons, in which to look for the configuration file (default .:/etc/xen).',
 	},
 	{ short: 'f', long: 'defconfig', value: 'FILE', help: 'The configuration file, when it is not the first argument.' },
+	{ short: '', long: 'no-cache', help: "Translate the guest's code anew: as translation_cache=0." },
 ]
 
 export const DRYRUN: OptionSpec = { short: 'n', long: 'dryrun', help: 'Print the resulting configuration as SXP and create nothing.' }
@@ -71,6 +72,7 @@ export function loadConfiguration(
 	announce: (path: string) => void,
 ): { readonly config: DomainConfig; readonly values: ConfigValues } {
 	const { file, overrides } = splitWords(args)
+	if (args.options.has('no-cache')) overrides.push(['translation_cache', '0'])
 	const path = findConfig(context, file, String(args.options.get('path') ?? '.:/etc/xen'))
 	announce(path)
 	const values = readValues(context, path, overrides)

@@ -109,7 +109,7 @@ function keySection([name, { kind, effect, why, origin }]: [string, ConfigKey]):
 	const type = { string: 'a string', integer: 'a whole number', number: 'a number', list: 'a list', any: 'any value' }[kind]
 	return item(
 		name,
-		`${type[0]!.toUpperCase()}${type.slice(1)}${origin === 'xl' ? ", of xl's files" : ''}. ${EFFECTS[effect]}${why}${why === '' ? '' : '.'}`,
+		`${type[0]!.toUpperCase()}${type.slice(1)}${{ xm: '', xl: ", of xl's files", xenotype: ', of Xenotype alone' }[origin]}. ${EFFECTS[effect]}${why}${why === '' ? '' : '.'}`,
 	)
 }
 

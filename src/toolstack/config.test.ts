@@ -21,6 +21,7 @@ test('checkConfig() fills in the defaults of xmdomain.cfg', () => {
 		on_crash: 'restart',
 		on_xend_start: 'ignore',
 		on_xend_stop: 'ignore',
+		translation_cache: true,
 	})
 	assert.deepEqual(warnings, [])
 })

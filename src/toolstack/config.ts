@@ -27,6 +27,8 @@ export interface DomainConfig {
 	/** What the toolstack does with a managed domain when it starts, and with any when it is told to stop. */
 	readonly on_xend_start: (typeof XEND_START_ACTIONS)[number]
 	readonly on_xend_stop: (typeof XEND_STOP_ACTIONS)[number]
+	/** Whether its translated code is taken from the translation cache on disk, and kept there. */
+	readonly translation_cache: boolean
 }
 
 export const DEFAULT_MEMORY_MIB = 128
@@ -98,6 +100,7 @@ export function checkConfig(values: ConfigValues): CheckedConfig {
 		on_crash: action(values, 'on_crash', 'restart', CRASH_ACTIONS),
 		on_xend_start: action(values, 'on_xend_start', 'ignore', XEND_START_ACTIONS),
 		on_xend_stop: action(values, 'on_xend_stop', 'ignore', XEND_STOP_ACTIONS),
+		translation_cache: integer(values, 'translation_cache', 1, 0, 1, '(1 uses the cache)') === 1,
 	}
 	if (config.on_crash.startsWith('coredump-')) warnings.push(`on_crash = '${config.on_crash}': core dumps are not written yet`)
 	if (config.on_xend_stop === 'suspend') warnings.push("on_xend_stop = 'suspend' acts as 'ignore': a domain cannot be saved yet")

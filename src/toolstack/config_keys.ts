@@ -1,5 +1,5 @@
 /**
- * Every configuration variable of the book's time and of xl, and what it does here.
+ * Every configuration variable of the book's time, of xl and of ours, and what it does here.
  *
  *  - acts: it has the effect it has in Xen;
  *  - refused: it is accepted only when empty, for its subsystem is not built;
@@ -8,8 +8,8 @@
 export type ConfigKind = 'string' | 'integer' | 'number' | 'list' | 'any'
 
 export interface ConfigKey {
-	/** Whose configuration files have it: xm's (and mostly xl's too), or xl's alone. */
-	readonly origin: 'xm' | 'xl'
+	/** Whose configuration files have it: xm's (and mostly xl's too), xl's alone, or ours alone. */
+	readonly origin: 'xm' | 'xl' | 'xenotype'
 	readonly kind: ConfigKind
 	readonly effect: 'acts' | 'refused' | 'ignored'
 	/** Why it is refused or ignored: completes "because ...". */
@@ -36,6 +36,7 @@ function declareXl(effect: ConfigKey['effect'], why: string, kind: ConfigKind, n
 
 declare('acts', '', 'string', 'name uuid builder kernel ramdisk root extra on_poweroff on_reboot on_crash on_xend_start on_xend_stop')
 declare('acts', '', 'integer', 'memory maxmem vcpus')
+declare('acts', '', 'integer', 'translation_cache', 'xenotype')
 declareXl('acts', '', 'string', 'type cmdline')
 declareXl('acts', '', 'integer', 'maxvcpus')
 

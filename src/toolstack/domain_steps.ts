@@ -41,6 +41,7 @@ export async function buildDomain(
 		ramdisk: config.ramdisk,
 		commandLine: commandLine(config),
 		consoleLimit_bytes,
+		translationCache: config.translation_cache,
 	})
 	await writeNodes(host, config, state, now_s, consoleLimit_bytes)
 	await host.store.introduceDomain(state.domid, state.storeMfn, state.storePort)

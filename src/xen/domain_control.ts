@@ -97,7 +97,7 @@ export class DomainControl {
 	}
 
 	/** Starts the vCPU's thread in the builder's state. It waits there until the domain is unpaused. Once only. */
-	start(context: InitialContext): void {
+	start(context: InitialContext, { translationCache = true } = {}): void {
 		if (this.threads.length > 0) throw new InternalError(`domain ${this.domid} has been started before`)
 		let ended = () => {}
 		this.endings.push(
@@ -105,7 +105,7 @@ export class DomainControl {
 				ended = resolve
 			}),
 		)
-		const request = { domain: this.domain.description, memory: this.domain.machine.memory, vcpu: 0, context }
+		const request = { domain: this.domain.description, memory: this.domain.machine.memory, vcpu: 0, context, translationCache }
 		const thread = this.host.threads.start(request, {
 			log: (level, message) => this.host.log(level, message),
 			emergencyConsole: (bytes) => this.host.log('debug', `(d${this.domid}) ${new TextDecoder('latin1').decode(bytes).replace(/\n$/, '')}`),

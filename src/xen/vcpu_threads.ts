@@ -8,6 +8,8 @@ export interface VcpuStart {
 	readonly memory: WebAssembly.Memory
 	readonly vcpu: number
 	readonly context: InitialContext
+	/** Whether translated code may be taken from a cache that outlives the domain, and be kept there. */
+	readonly translationCache: boolean
 }
 
 /** What comes back from it; all are called on the control half's thread. */

@@ -61,7 +61,7 @@ function finish(spec: DomainSpec, control: DomainControl, kernel: Uint8Array, ra
 	grantReserved(control.domain, GNTTAB_RESERVED_XENSTORE, DOM0, built.storeMfn)
 	const console = serveConsole(control, ports.consolePort, spec.consoleLimit_bytes ?? CONSOLE_LIMIT_BYTES)
 	const { entry, stackPointer, startInfoVa, l4Mfn, storeMfn, consoleMfn } = built
-	control.start({ entry, stackPointer, startInfoVa, l4Mfn })
+	control.start({ entry, stackPointer, startInfoVa, l4Mfn }, { translationCache: spec.translationCache ?? true })
 	return { control, console, ...ports, storeMfn, consoleMfn }
 }
 

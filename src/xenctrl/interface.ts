@@ -32,6 +32,8 @@ export interface DomainSpec {
 	readonly commandLine: string
 	/** What its console keeps of its output; CONSOLE_LIMIT_BYTES without it. */
 	readonly consoleLimit_bytes?: number
+	/** False: its translated code is neither taken from the translation cache nor kept there. */
+	readonly translationCache?: boolean
 }
 
 /** SHUTDOWN_* of the public sched.h, by xend's names. */

@@ -85,3 +85,37 @@ test('a cache that cannot be written changes nothing', async () => {
 	lease.release()
 	await thread.close()
 })
+
+test('a fault in the compile worker is told, and the next vCPU has a new worker', async () => {
+	const faults: Error[] = []
+	const thread = new CompileThread({ core: await loadCore(), cacheDirectory: undefined }, (error) => void faults.push(error))
+	const lease = thread.lease()
+	const broken = { ...request(1, LOOP), snapshot: { entry: 0, pages: undefined } } as unknown as CompileRequest
+	lease.connection.port.postMessage({ type: 'request', request: broken })
+	while (faults.length === 0) await setTimeout(1)
+	const again = thread.lease()
+	const compiler = new WorkerCompiler(again.connection)
+	compiler.request(request(2, LOOP))
+	const reply = await next(compiler)
+	assert.ok(reply.type === 'region' && reply.region !== undefined && reply.id === 2)
+	lease.release()
+	again.release()
+	await thread.close()
+	assert.equal(faults.length, 1)
+})
+
+test('without the translation cache nothing is taken from disk or kept there', async () => {
+	const cacheDirectory = mkdtempSync(join(tmpdir(), 'xenotype-compile-'))
+	const thread = new CompileThread({ core: await loadCore(), cacheDirectory })
+	for (const id of [1, 2]) {
+		const lease = thread.lease({ cached: false })
+		const compiler = new WorkerCompiler(lease.connection)
+		compiler.request(request(id, LOOP))
+		const reply = await next(compiler)
+		assert.ok(reply.type === 'region' && reply.region !== undefined)
+		assert.equal(reply.region.isCached, false)
+		lease.release()
+		await thread.close()
+	}
+	rmSync(cacheDirectory, { recursive: true })
+})

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import type { CompileWorkerData, CompileWorkerMessage } from './compile_worker.ts'
 import type { CompilerConnection } from './region_compiler.ts'
@@ -11,24 +10,37 @@ export interface CompilerLease {
 	release(): void
 }
 
-/** The process's compile worker: there is one while somebody holds a lease. */
+/** Tells the process's log. */
+function logFault(error: Error): void {
+	process.stderr.write(
+		`The compile worker has ended by a fault: domains that run go on without new translations. ${error.stack ?? error.message}\n`,
+	)
+}
+
+/**
+ * The process's compile worker: there is one while somebody holds a lease. A fault of ours in it ends it and not the domains: who holds a lease then gets no more answers, and
+ * the next lease has a new worker.
+ */
 export class CompileThread {
 	private readonly data: CompileWorkerData
+	private readonly onFault: (error: Error) => void
 	private worker: Worker | undefined
 	private leases = 0
 	/** Workers that still write. */
 	private readonly ending = new Set<{ readonly worker: Worker; readonly ended: Promise<unknown> }>()
 
-	constructor(data: CompileWorkerData) {
+	constructor(data: CompileWorkerData, onFault = logFault) {
 		this.data = data
+		this.onFault = onFault
 	}
 
-	lease(): CompilerLease {
+	/** `cached`: with the translation cache, if there is one. */
+	lease({ cached = true } = {}): CompilerLease {
 		this.worker ??= this.start()
 		this.leases++
 		const { port1, port2 } = new MessageChannel()
 		const posted = new Int32Array(new SharedArrayBuffer(4))
-		this.worker.postMessage({ type: 'client', port: port2, posted } satisfies CompileWorkerMessage, [port2])
+		this.worker.postMessage({ type: 'client', port: port2, posted, isCached: cached } satisfies CompileWorkerMessage, [port2])
 		let isReleased = false
 		return {
 			connection: { port: port1, posted },
@@ -49,13 +61,18 @@ export class CompileThread {
 	private start(): Worker {
 		const worker = new Worker(new URL('./compile_worker.ts', import.meta.url), { workerData: this.data, name: 'compiler' })
 		worker.unref()
+		worker.on('error', (error) => {
+			if (this.worker === worker) this.worker = undefined
+			this.onFault(error instanceof Error ? error : new Error(String(error)))
+		})
 		return worker
 	}
 
 	private stop(): void {
-		const worker = this.worker!
+		const { worker } = this
+		if (worker === undefined) return
 		this.worker = undefined
-		const entry = { worker, ended: once(worker, 'exit').finally(() => this.ending.delete(entry)) }
+		const entry = { worker, ended: new Promise((resolve) => worker.once('exit', resolve)).finally(() => this.ending.delete(entry)) }
 		this.ending.add(entry)
 		worker.postMessage({ type: 'end' } satisfies CompileWorkerMessage)
 	}

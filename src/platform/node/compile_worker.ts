@@ -21,7 +21,7 @@ export interface CompileWorkerData {
 /** What is posted to it. */
 export type CompileWorkerMessage =
 	/** A vCPU that will ask for regions. */
-	| { readonly type: 'client'; readonly port: MessagePort; readonly posted: Int32Array<SharedArrayBuffer> }
+	| { readonly type: 'client'; readonly port: MessagePort; readonly posted: Int32Array<SharedArrayBuffer>; readonly isCached: boolean }
 	/** There is no vCPU any more. The worker ends when it has written what is to be kept. */
 	| { readonly type: 'end' }
 
@@ -37,6 +37,8 @@ interface Draft {
 }
 
 class Client {
+	/** Undefined: nothing of it is taken from disk or kept there. */
+	readonly cache: RegionCache | undefined
 	/** By request, the one that was met last at the end. */
 	readonly drafts = new Map<number, Draft>()
 	/** Of those in memory. */
@@ -44,7 +46,8 @@ class Client {
 	private readonly port: MessagePort
 	private readonly posted: Int32Array<SharedArrayBuffer>
 
-	constructor(port: MessagePort, posted: Int32Array<SharedArrayBuffer>) {
+	constructor(port: MessagePort, posted: Int32Array<SharedArrayBuffer>, cache: RegionCache | undefined) {
+		this.cache = cache
 		this.port = port
 		this.posted = posted
 	}
@@ -113,9 +116,9 @@ class Compiler {
 		this.cache = cacheDirectory === undefined ? undefined : RegionCache.open({ directory: cacheDirectory, version: regionVersion() })
 	}
 
-	connect(port: MessagePort, posted: Int32Array<SharedArrayBuffer>): void {
-		const client = new Client(port, posted)
-		if (this.cache !== undefined) client.post({ type: 'cached', pages: this.cache.pages() })
+	connect(port: MessagePort, posted: Int32Array<SharedArrayBuffer>, isCached: boolean): void {
+		const client = new Client(port, posted, isCached ? this.cache : undefined)
+		if (client.cache !== undefined) client.post({ type: 'cached', pages: client.cache.pages() })
 		port.on('message', (message: CompilerMessage) => {
 			if (message.type === 'hotter') this.heat(client, message.id, message.heat)
 			else this.requests.push(client, message.request)
@@ -137,7 +140,7 @@ class Compiler {
 		this.requests.drop(client)
 		this.improvements.drop(client)
 		// Not hot, but met again when the same guest boots again.
-		for (const draft of client.drafts.values()) if (draft.name === undefined) this.keep(draft)
+		for (const draft of client.drafts.values()) if (draft.name === undefined) this.keep(client, draft)
 		client.drafts.clear()
 		this.wake()
 	}
@@ -176,7 +179,7 @@ class Compiler {
 
 	private find(client: Client, { id, snapshot, target, heat }: CompileRequest): CompiledRegion | undefined {
 		const started = performance.now()
-		const found = this.cache?.find(snapshot, target)
+		const found = client.cache?.find(snapshot, target)
 		if (found === undefined) return undefined
 		const { name, region } = found
 		const { wasm, ...rest } = region.built
@@ -203,12 +206,12 @@ class Compiler {
 		if (next === undefined) return false
 		const { client, request } = next
 		const draft = client.dropDraft(request.id)
-		const region = draft?.region ?? (draft?.name === undefined ? undefined : this.cache?.get(draft.name))
+		const region = draft?.region ?? (draft?.name === undefined ? undefined : client.cache?.get(draft.name))
 		if (draft === undefined || region === undefined) return true
 		const started = performance.now()
 		const module = compileOptimised(region.built.wasm)
 		client.post({ type: 'optimised', id: draft.id, module, time_ms: performance.now() - started })
-		this.keep({ ...draft, region: { ...region, machineCode: machineCodeOf(module) } })
+		this.keep(client, { ...draft, region: { ...region, machineCode: machineCodeOf(module) } })
 		return true
 	}
 
@@ -218,15 +221,15 @@ class Compiler {
 			const draft = client.takeSurplus()
 			if (draft === undefined) continue
 			const { id, heat, key, region } = draft
-			const name = draft.name ?? this.cache?.add(key, region!)
+			const name = draft.name ?? client.cache?.add(key, region!)
 			if (name !== undefined) client.keepDraft({ id, heat, key, region: undefined, name })
 			return true
 		}
 		return false
 	}
 
-	private keep(draft: Draft): void {
-		if (this.cache !== undefined) this.unwritten.push(draft)
+	private keep(client: Client, draft: Draft): void {
+		if (client.cache !== undefined) this.unwritten.push(draft)
 	}
 
 	private write(): boolean {
@@ -248,5 +251,5 @@ function keyOf({ pages, entry }: CompileRequest['snapshot']): number {
 const compiler = new Compiler(workerData as CompileWorkerData)
 parentPort?.on('message', (message: CompileWorkerMessage) => {
 	if (message.type === 'end') compiler.end()
-	else compiler.connect(message.port, message.posted)
+	else compiler.connect(message.port, message.posted, message.isCached)
 })

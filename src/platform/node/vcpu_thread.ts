@@ -36,7 +36,7 @@ export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number
 	return {
 		close: () => compilers.close(),
 		start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread {
-			const compiler = compilers.lease()
+			const compiler = compilers.lease({ cached: request.translationCache })
 			const workerData: VcpuWorkerData = { request, core, clockOrigin_ms, compiler: compiler.connection }
 			const worker = new Worker(new URL('./vcpu_worker.ts', import.meta.url), {
 				workerData,
