@@ -1,14 +1,11 @@
 import { UserError } from '../base/errors.ts'
 import type { Command } from './command.ts'
+import { NO_LABELS, NO_PCI, NO_SAVE, NO_SCHEDULER, ONE_VCPU } from './refusals.ts'
 
 const NO_DISKS = 'block devices are not supported yet'
 const NO_NETWORK = 'network devices are not supported yet'
 const NO_VNET = 'virtual networks across hosts are not supported'
-const NO_PCI = 'there are no physical PCI devices to pass through'
 const NO_SCSI = 'SCSI pass-through is not supported'
-const NO_LABELS = 'security labels and policies are not supported yet'
-const NO_SAVE = 'a domain cannot be saved yet'
-const NO_SCHEDULER = 'domains are scheduled by the host'
 
 /** xm's other commands: known by name, and each says in one sentence why it can't act. */
 const ROWS: readonly (readonly [name: string, args: string, help: string, why: string])[] = [
@@ -17,7 +14,7 @@ const ROWS: readonly (readonly [name: string, args: string, help: string, why: s
 	['restore', '<CheckpointFile> [-p]', 'Bring back a saved domain.', NO_SAVE],
 	['save', '[-c] <Domain> <CheckpointFile>', 'Save a domain to a file.', NO_SAVE],
 	['vcpu-pin', '<Domain> <VCPU|all> <CPUs|all>', 'Set which CPUs a virtual processor may use.', NO_SCHEDULER],
-	['vcpu-set', '<Domain> <vCPUs>', 'Set how many virtual processors a domain uses.', 'a domain has one virtual processor for now'],
+	['vcpu-set', '<Domain> <vCPUs>', 'Set how many virtual processors a domain uses.', ONE_VCPU],
 	['sched-credit', '[-d <Domain> [-w[=WEIGHT]|-c[=CAP]]]', "Show or set the credit scheduler's parameters.", NO_SCHEDULER],
 	['sched-sedf', '<Domain> [options]', "Show or set the SEDF scheduler's parameters.", NO_SCHEDULER],
 	['block-attach', '<Domain> <BackDev> <FrontDev> <Mode> [BackDomain]', 'Add a block device to a domain.', NO_DISKS],

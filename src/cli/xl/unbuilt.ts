@@ -1,16 +1,12 @@
 import { UserError } from '../../base/errors.ts'
 import type { Command } from '../command.ts'
+import { NO_LABELS, NO_PCI, NO_SAVE, NO_SCHEDULER, ONE_VCPU } from '../refusals.ts'
 
 const NO_DEVICE = 'it is a device that is not supported yet'
-const NO_PCI = 'there are no physical PCI devices to pass through'
 const NO_USB = 'there are no physical USB devices to pass through'
-const NO_SAVE = 'a domain cannot be saved yet'
-const NO_SCHEDULER = 'domains are scheduled by the host'
 const NO_POOLS = 'all processors are in one pool, Pool-0'
-const NO_LABELS = 'security labels and policies are not supported yet'
 const NO_PSR = "the host's caches are not shared out between domains"
 const NO_HVM = 'it is for HVM guests, and only paravirtual guests run here'
-const ONE_VCPU = 'a domain has one virtual processor for now'
 
 /** What xl has beside xm, and is not served here: each says in one sentence why. Those that xm refuses too take xm's reason. */
 const ROWS: readonly (readonly [name: string, args: string, help: string, why: string])[] = [

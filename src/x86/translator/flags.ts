@@ -49,12 +49,6 @@ export type KnownFlags =
 	  }
 	| undefined
 
-/** Whether two say the same. */
-export function sameFlags(a: KnownFlags, b: KnownFlags): boolean {
-	if (a === undefined || b === undefined) return a === b
-	return a.kind === b.kind && a.size === b.size && a.count === b.count && a.over === b.over
-}
-
 /** Widens the value of `size` bytes on the stack to 64 bits. */
 export function widen(code: Code, size: number): void {
 	if (size < 8) code.op('i64.extend_i32_u')
