@@ -120,3 +120,13 @@ test('one program has all modes', async () => {
 	assert.match((await run('xenstore dance')).err, /unknown mode dance; it must be one of read, write/)
 	assert.match((await run('xenstore read -t /a')).err, /option -t not recognized\nxenstore: Usage: xenstore read/)
 })
+
+test('xenstore-control passes its words on, and says why the server refuses', async () => {
+	const { run } = setUp()
+	assert.equal((await run('xenstore-control help')).status, 0)
+	assert.deepEqual(await run('xenstore-control dance'), { status: 1, out: '', err: 'xenstore-control: dance: Invalid argument\n' })
+	assert.equal(
+		(await run('xenstore-control', ['xenstore-control'])).err,
+		'xenstore-control: Usage: xenstore-control <command> [<arg>...]\n',
+	)
+})

@@ -102,9 +102,10 @@ export async function runXenstore(name: string, words: readonly string[], contex
 		complain(`Usage: ${name} <mode> [-h] [...]`)
 		return 1
 	}
+	if (mode === 'control') return control(name, rest, context)
 	const program = Object.hasOwn(PROGRAMS, mode) ? PROGRAMS[mode]! : undefined
 	if (program === undefined) {
-		complain(`unknown mode ${mode}; it must be one of ${Object.keys(PROGRAMS).join(', ')}`)
+		complain(`unknown mode ${mode}; it must be one of ${[...Object.keys(PROGRAMS), 'control'].join(', ')}`)
 		return 1
 	}
 	const usage = `Usage: ${name} ${name.startsWith('xenstore-') ? '' : `${mode} `}${program.usage}`
@@ -128,6 +129,25 @@ export async function runXenstore(name: string, words: readonly string[], contex
 		else if (error instanceof XenstoreError) complain(error.message)
 		else throw error
 		return error instanceof Failure ? error.status : 1
+	}
+}
+
+/** Asks the server itself for something: XS_CONTROL with all words, as they are (live-update -s, log, memreport, ...). */
+async function control(name: string, words: readonly string[], context: ProgramContext): Promise<number> {
+	if (words.length === 0 || words[0] === '-h') {
+		context.complain(`${name}: Usage: ${name} <command> [<arg>...]`)
+		return words.length === 0 ? 1 : 0
+	}
+	const client = await context.connect()
+	try {
+		context.write(`${await client.control(...words)}\n`)
+		return 0
+	} catch (error) {
+		if (!(error instanceof XenstoreError)) throw error
+		context.complain(`${name}: ${words[0]}: ${error.description}`)
+		return 1
+	} finally {
+		client.close()
 	}
 }
 
