@@ -9,7 +9,7 @@ import * as S from "./state";
 import { cpu } from "./state";
 import { readPtr, writePtr, writeEnd, FAULT } from "./mem";
 import { NEXT, FAULTED, AGAIN } from "./execute";
-import { getRegister, setRegister, loadSized, storeSized, isCode64 } from "./integer";
+import { getRegister, setRegister, loadSized, storeSized, isCode64 } from "./integer/operands";
 import { setLazy, statusFlags, CC_SUB, ZF } from "./flags";
 import { OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
 

@@ -6,10 +6,9 @@ import * as S from "./state";
 import { cpu, raise } from "./state";
 import { ea, readPtr, FAULT } from "./mem";
 import { NEXT, FAULTED, LEAVE, JUMP } from "./execute";
-import {
-  readRm, writeRm, writeMemory, readMemory, setRegister, getRegister, isMemory, isCode64, fault, push, peek, reg, rm, stackPointer, setStackPointer, nextAddress,
-  setFlagsImage, flagsImage, loadSized,
-} from "./integer";
+import { readRm, writeRm, writeMemory, readMemory, setRegister, getRegister, isMemory, isCode64, fault, reg, rm, loadSized } from "./integer/operands";
+import { push, peek, stackPointer, setStackPointer, setFlagsImage, flagsImage } from "./integer/stack";
+import { nextAddress } from "./integer/branch";
 import { setFlags, statusFlags, ZF, OF } from "./flags";
 import { readTsc } from "./host";
 import {
