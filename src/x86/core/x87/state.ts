@@ -4,10 +4,10 @@
 // (FSW bit 6); C1 tells overflow (1) from underflow (0). Exceptions detected before computing (IE, DE, ZE) keep everything as it was when
 // unmasked; OE, UE and PE are reported after the result was stored. The exception itself (#MF) waits for the next instruction that checks.
 
-import { CPU_FCW, CPU_FSW, CPU_FTW, CPU_X87 } from './layout'
-import { cpu } from './mem'
-import * as soft from './softfloat'
-import { setNarrowDenormal, setPrecision } from './softfloat80'
+import { CPU_FCW, CPU_FSW, CPU_FTW, CPU_X87 } from '../layout'
+import { cpu } from '../mem'
+import * as soft from '../softfloat'
+import { setNarrowDenormal, setPrecision } from '../softfloat80'
 
 export const C0: u32 = 0x100
 export const C1: u32 = 0x200

@@ -1,10 +1,10 @@
 // FNSTENV, FLDENV, FNSAVE, FRSTOR: the environment in its protected-mode forms of 14 bytes (16-bit operand size) and 28 bytes.
 // Selectors are stored as zero, as processors do that have deprecated them.
 
-import { CPU_FCW, CPU_FDP, CPU_FIP, CPU_FOP, CPU_FSW, CPU_FTW, REC_FLAGS, RF_OP16 } from './layout'
-import { cpu, ea, FAULT, readPtr, writable, writeEnd, writePtr } from './mem'
-import { CLASS_NORMAL, CLASS_ZERO, classify } from './softfloat80'
-import { fcw, FSW_SUMMARY, fsw, setFsw, setSt, st, top, updateSummary } from './x87_state'
+import { CPU_FCW, CPU_FDP, CPU_FIP, CPU_FOP, CPU_FSW, CPU_FTW, REC_FLAGS, RF_OP16 } from '../layout'
+import { cpu, ea, FAULT, readPtr, writable, writeEnd, writePtr } from '../mem'
+import { CLASS_NORMAL, CLASS_ZERO, classify } from '../softfloat80'
+import { fcw, FSW_SUMMARY, fsw, setFsw, setSt, st, top, updateSummary } from './state'
 
 export function initialiseX87(): void {
 	store<u16>(cpu, 0x37f, CPU_FCW)
