@@ -78,6 +78,21 @@ export const INSTRUCTIONS: readonly (readonly [text: string, code: string])[] = 
 	['pcmpeqb xmm0, xmm1', '660f74c1'],
 	['pmovmskb eax, xmm0', '660fd7c0'],
 	['addps xmm0, xmm1', '0f58c1'],
+	['pshufb xmm0, xmm1', '660f3800c1'],
+	['pshuflw xmm0, xmm1, 0x1b', 'f20f70c11b'],
+	['pmuludq xmm0, xmm1', '660ff4c1'],
+	['psrlq xmm0, xmm1', '660fd3c1'],
+	['pextrd eax, xmm0, 1', '660f3a16c001'],
+	['pinsrb xmm0, [rcx], 3', '660f3a200103'],
+	['pmovzxbw xmm0, [rcx]', '660f383001'],
+	['ptest xmm0, xmm1', '660f3817c1'],
+	['rol ax, 8', '66c1c008'],
+	['shld rax, rcx, 3', '480fa4c803'],
+	['pushf', '9c'],
+	['cmpxchg16b [rsi]', '480fc70e'],
+	['rep stosq', 'f348ab'],
+	['mov eax, ds', '8cd8'],
+	['rdtsc', '0f31'],
 ]
 
 /** Small loops; each is followed by what leaves it. */

@@ -1,4 +1,5 @@
-import type { SimdOperator } from '../../../wasm/code.ts'
+import type { Code, SimdOperator } from '../../../wasm/code.ts'
+import { V128 } from '../../../wasm/module.ts'
 import { type Emitter, operandLocal, pushOperand } from './emitter.ts'
 
 /** The bytes of a shuffle of elements of `size` bytes: numbers from 0 in the destination, then in the source. */
@@ -20,6 +21,15 @@ export const shuffled =
 		xmm.set(i.reg)
 		return true
 	}
+
+/** BLENDPS, BLENDPD and PBLENDW: elements of `size` bytes, from the source where the immediate has a bit. */
+export const blended = (size: number): Emitter =>
+	shuffled((imm) =>
+		elements(
+			size,
+			Array.from({ length: 16 / size }, (_, n) => ((imm >> n) & 1 ? n + 16 / size : n)),
+		),
+	)
 
 /** Two packed operands, no flags. */
 export const packed =
@@ -51,33 +61,27 @@ export const exclusiveOr: Emitter = (r, i) => {
 	return true
 }
 
-/** Shifts of lanes by an immediate. A count of the lane's width or more clears the lanes, or fills them with the sign. */
-export const shiftImmediate =
-	(operator: SimdOperator, width: number): Emitter =>
+/** What `push` pushes of two locals, the destination and the source. */
+export const computed =
+	(push: (code: Code, a: number, b: number) => void): Emitter =>
 	(r, i) => {
-		const { code, xmm } = r
-		const count = Number(i.imm & 0xffn)
-		xmm.require(i)
-		if (count >= width && !operator.endsWith('_s')) code.v128Const(0n)
-		else {
-			xmm.get(i.rm)
-			code.i32(Math.min(count, width - 1)).simd(operator)
-		}
-		xmm.set(i.rm)
+		r.xmm.require(i)
+		const b = operandLocal(r, i)
+		const a = r.temporary(V128)
+		r.xmm.get(i.reg)
+		r.code.set(a)
+		push(r.code, a, b)
+		r.xmm.set(i.reg)
 		return true
 	}
 
-/** PSLLDQ and PSRLDQ: shifts of the whole register by bytes. */
-export const shiftBytes =
-	(left: boolean): Emitter =>
+/** One operator on the source. */
+export const ofSource =
+	(operator: SimdOperator): Emitter =>
 	(r, i) => {
-		const { code, xmm } = r
-		const count = Math.min(Number(i.imm & 0xffn), 16)
-		xmm.require(i)
-		xmm.get(i.rm)
-		code.v128Const(0n)
-		// Bytes 16 to 31 are zero.
-		code.shuffle(Array.from({ length: 16 }, (_, n) => (left ? (n < count ? 16 : n - count) : n + count > 15 ? 16 : n + count)))
-		xmm.set(i.rm)
+		r.xmm.require(i)
+		pushOperand(r, i)
+		r.code.simd(operator)
+		r.xmm.set(i.reg)
 		return true
 	}
