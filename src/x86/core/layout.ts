@@ -169,6 +169,9 @@ export const CPU_SCRATCH = 0xf00;
 export const CPU_FENCE = 0xffc;
 export const CPU_STATE_SIZE = 0x1000;
 
+/** u32 at this host address, one for all vCPUs of a machine: who changes 16 bytes under LOCK holds it (1), as no host has an atomic that wide. */
+export const WIDE_LOCK = 64;
+
 // ---- record: one decoded instruction, 32 bytes ---------------------------------------------------------------------
 
 export const REC_SIZE = 32;

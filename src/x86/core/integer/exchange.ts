@@ -25,6 +25,24 @@ export function executeCompareExchange(rec: usize): i32 {
   return NEXT;
 }
 
+/** Tries of a lock before its holder is taken to have lost its host CPU. */
+const SPINS: u32 = 1000;
+const LOCK_WAIT_NS: i64 = 100000;
+
+function takeWideLock(): void {
+  let tries: u32 = 0;
+  while (atomic.cmpxchg<u32>(L.WIDE_LOCK, 0, 1)) {
+    tries += 1;
+    if (tries >= SPINS) atomic.wait<i32>(L.WIDE_LOCK, 1, LOCK_WAIT_NS);
+  }
+}
+
+@inline
+function releaseWideLock(): void {
+  atomic.store<u32>(L.WIDE_LOCK, 0);
+}
+
+/** CMPXCHG8B and CMPXCHG16B. The latter, under LOCK, is atomic against itself in other vCPUs (WIDE_LOCK), not against narrower writes. */
 export function executeCompareExchangeWide(rec: usize): i32 {
   const wide = load<u8>(rec, L.REC_OPSIZE) == 8;
   const va = ea(rec);
@@ -48,6 +66,8 @@ export function executeCompareExchangeWide(rec: usize): i32 {
       store<u64>(cpu + 16, x >> 32);
     }
   } else {
+    const locked = isLocked(rec) && at >= S.frameBase;
+    if (locked) takeWideLock();
     const lo = load<u64>(at);
     const hi = load<u64>(at, 8);
     equal = lo == load<u64>(cpu) && hi == load<u64>(cpu + 16);
@@ -55,6 +75,7 @@ export function executeCompareExchangeWide(rec: usize): i32 {
       store<u64>(at, load<u64>(cpu + 24));
       store<u64>(at, load<u64>(cpu + 8), 8);
     }
+    if (locked) releaseWideLock();
     if (!writeEnd()) return FAULTED;
     if (!equal) {
       store<u64>(cpu, lo);
