@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SLOT_ZERO } from '../core/layout.ts'
 import { type CodeSource, discover } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 
-type Line = readonly [off: number, op: string, length: number, target?: number]
+type Line = readonly [off: number, op: string, length: number, target?: number, operand?: Partial<Instruction>]
 
 /** Code of the given lines; `entered` are the offsets that control has come to so far. */
 function code(lines: readonly Line[], entered: readonly number[]): CodeSource {
 	const instructions = new Map(
-		lines.map(([off, op, length, target = 0]) => [off, { off, op, length, imm: BigInt(target), cc: 0 } as unknown as Instruction]),
+		lines.map(([off, op, length, target = 0, operand]) => [
+			off,
+			{ off, op, length, imm: BigInt(target), cc: 0, ...operand } as unknown as Instruction,
+		]),
 	)
 	return { decode: (offset) => instructions.get(offset), isEntry: (offset) => entered.includes(offset) }
 }
@@ -94,11 +98,36 @@ test('the limit cuts what was not seen to run before what was', () => {
 	assert.equal(discover(0, code(lines, [0]), { everything: true })!.instructions, 203)
 })
 
-test('an indirect jump may go wherever its page has been entered', () => {
+/** Reads the table of a switch. */
+const table = { memory: true, index: 0, scale: 3 }
+
+test('the jump of a switch may go wherever its page has been entered', () => {
 	const lines: Line[] = [
-		[0x10, 'JMP_E', 2],
-		[0x40, 'JMP_E', 2],
+		[0x10, 'JMP_E', 2, 0, table],
+		[0x40, 'JMP_E', 2, 0, table],
 		[0x80, 'NOP', 1],
 	]
 	assert.deepEqual(discover(0x10, code(lines, [0x10, 0x40]))!.indirect, [0x10, 0x40])
+	const before: Line[] = [
+		[0x10, 'MOVSXD', 4, 0, table],
+		[0x14, 'JMP_E', 2],
+	]
+	assert.deepEqual(discover(0x10, code(before, [0x10]))!.indirect, [0x10])
+})
+
+test('an indirect jump that is no switch leaves the region', () => {
+	const lines: Line[] = [
+		[0x10, 'JMP_E', 6, 0, { memory: true, index: SLOT_ZERO, scale: 0 }],
+		[0x20, 'JMP_E', 6],
+	]
+	assert.deepEqual(discover(0x10, code(lines, [0x10, 0x20]))!.indirect, [])
+})
+
+test('the targets of switches lie near the first', () => {
+	const lines: Line[] = [
+		[0x10, 'JCC', 6, 0x50_0000],
+		[0x16, 'JMP_E', 2, 0, table],
+		[0x50_0000, 'JMP_E', 2, 0, table],
+	]
+	assert.deepEqual(discover(0x10, code(lines, [0x10, 0x50_0000]))!.indirect, [0x10])
 })

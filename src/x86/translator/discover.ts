@@ -1,4 +1,4 @@
-import { REGION_MAX_PAGES } from '../core/layout.ts'
+import { REGION_MAX_PAGES, SLOT_ZERO } from '../core/layout.ts'
 import { PAGE_SIZE } from '../machine_memory.ts'
 import { type Instruction, pageOf } from './instruction.ts'
 
@@ -51,8 +51,11 @@ export interface CodeSource {
 	isEntry(offset: number): boolean
 }
 
-/** Targets of indirect jumps at most. */
+/** Targets of indirect jumps at most, and bytes that they may lie apart: the dispatcher's table is as long. */
 const MAX_INDIRECT = 160
+const MAX_INDIRECT_SPAN = 4 * PAGE_SIZE
+/** Instructions before an indirect jump of which one reads the table of a switch, if it is a switch's. */
+const MAX_FROM_TABLE = 6
 /** Instructions in a region at most. */
 const MAX_INSTRUCTIONS = 600
 /** Instructions beyond which no call is followed, and beyond which nothing is added that has not been seen to run. */
@@ -85,8 +88,8 @@ export interface DiscoverOptions {
 
 /**
  * Finds what can be reached from `entry` by direct jumps, calls and returns of 64-bit code, in a few pages. What is known to run comes first, breadth first, so
- * that the limits cut what is cold or far from the entry; edges to what was not taken become exits. Where there is an indirect jump, all offsets of the entry's
- * page that have been entered so far may be its targets: that takes in the handlers of a bytecode interpreter, or the cases of a switch.
+ * that the limits cut what is cold or far from the entry; edges to what was not taken become exits. Where there is the jump of a switch, all offsets of its page
+ * that have been entered so far may be its targets: that takes in the handlers of a bytecode interpreter, too.
  */
 export function discover(entry: number, source: CodeSource, { everything = false }: DiscoverOptions = {}): Region | undefined {
 	return new Discovery(entry, source, everything).region()
@@ -104,7 +107,7 @@ class Discovery {
 	/** To be decoded: what has been seen to run, or follows it, and the rest. */
 	private readonly seen: number[]
 	private readonly unseen: number[] = []
-	/** Pages with indirect jumps. */
+	/** Pages with the jumps of a switch or an interpreter. */
 	private readonly jumpPages = new Set<number>()
 
 	constructor(entry: number, source: CodeSource, everything: boolean) {
@@ -130,10 +133,12 @@ class Discovery {
 		return region
 	}
 
-	/** Targets of indirect jumps: what has been entered in the pages of such jumps. */
+	/** Targets of indirect jumps: what has been entered in the pages of such jumps, those nearest to the first. */
 	private targets(): number[] {
 		const targets: number[] = []
-		for (const page of [...this.jumpPages].sort((a, b) => a - b)) {
+		const [first = 0] = this.jumpPages
+		const isNear = (page: number) => Math.abs(page - first) * PAGE_SIZE < MAX_INDIRECT_SPAN / 2
+		for (const page of [...this.jumpPages].filter(isNear).sort((a, b) => a - b)) {
 			for (let offset = page * PAGE_SIZE; offset < (page + 1) * PAGE_SIZE && targets.length < MAX_INDIRECT; offset++) {
 				if (!this.source.isEntry(offset)) continue
 				targets.push(offset)
@@ -171,10 +176,13 @@ class Discovery {
 	/** Decodes from `start` to where control does not just go on. */
 	private walk(start: number, isSeen: boolean): void {
 		const { walked, leaders } = this
+		// Instructions since one that may have read a switch's table.
+		let sinceTable = MAX_FROM_TABLE
 		for (let off = start; !walked.has(off); ) {
 			const instruction = this.take(off, isSeen)
 			if (instruction === undefined) return
 			walked.add(off)
+			sinceTable = readsTable(instruction) ? 0 : sinceTable + 1
 			const next = off + instruction.length
 			const { op } = instruction
 			const target = Number(instruction.imm)
@@ -193,7 +201,7 @@ class Discovery {
 				this.lead(next, isSeen)
 				return this.lead(target, this.hasRun(target))
 			}
-			if (op === 'JMP_E') this.jumpPages.add(pageOf(off))
+			if (op === 'JMP_E' && sinceTable <= MAX_FROM_TABLE) this.jumpPages.add(pageOf(off))
 			if (op === 'RET' || op === 'JMP_E' || LEAVES.has(op)) return
 			off = next
 		}
@@ -243,6 +251,11 @@ class Discovery {
 			off = next
 		}
 	}
+}
+
+/** Whether it reads, as the table of a switch is read. Other indirect jumps are calls of functions that are found elsewhere: by a linker, or in an object. */
+function readsTable({ memory, index, scale, op }: Instruction): boolean {
+	return memory && index !== SLOT_ZERO && scale >= 2 && op !== 'LEA'
 }
 
 /** A RET goes back behind the calls of the functions that it can be reached in. */
