@@ -51,6 +51,63 @@ function sourceHash(): string {
 	return hash.update(asc.version).digest('hex').slice(0, 16)
 }
 
+/** Operators of WebAssembly. call_indirect has a type and a table behind it, and return_call_indirect the same. */
+const [END, CALL_INDIRECT, RETURN_CALL_INDIRECT] = [0x0b, 0x11, 0x13]
+
+/** The module with the call_indirect that is the last thing an exported function does made a tail call, which AssemblyScript has no word for. */
+function withTailCall(wasm: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
+	const out = new Uint8Array(wasm)
+	const at = bodyEnd(out, name) - 4
+	if (out[at] !== CALL_INDIRECT || out[at + 1]! >= 0x80 || out[at + 2] !== 0 || out[at + 3] !== END)
+		throw new Error(`${name}() does not end with a call`)
+	out[at] = RETURN_CALL_INDIRECT
+	if (!WebAssembly.validate(out)) throw new Error(`${name}() cannot be made to end with a tail call`)
+	return out
+}
+
+/** Where the body of an exported function ends. */
+function bodyEnd(wasm: Uint8Array, name: string): number {
+	let at = 8
+	const u32 = () => {
+		let value = 0
+		for (let shift = 0; ; shift += 7) {
+			const byte = wasm[at++]!
+			value |= (byte & 0x7f) << shift
+			if (byte < 0x80) return value >>> 0
+		}
+	}
+	const text = () => {
+		const length = u32()
+		at += length
+		return new TextDecoder().decode(wasm.subarray(at - length, at))
+	}
+	const functions = WebAssembly.Module.imports(new WebAssembly.Module(wasm as BufferSource)).filter(
+		({ kind }) => kind === 'function',
+	).length
+	let index = -1
+	while (at < wasm.length) {
+		const id = wasm[at++]
+		const end = u32() + at
+		if (id === 7)
+			for (let left = u32(); left > 0; left--) {
+				const exported = text()
+				const kind = wasm[at++]
+				const n = u32()
+				if (exported === name && kind === 0) index = n - functions
+			}
+		if (id === 10) {
+			u32()
+			for (let n = 0; n <= index; n++) {
+				const size = u32()
+				if (n === index) return at + size
+				at += size
+			}
+		}
+		at = end
+	}
+	throw new Error(`the core exports no ${name}()`)
+}
+
 /** Returns the path of the compiled core. */
 export async function buildCore(report: (line: string) => void = (line) => process.stderr.write(`${line}\n`)): Promise<string> {
 	mkdirSync(buildDir, { recursive: true })
@@ -95,6 +152,7 @@ export async function buildCore(report: (line: string) => void = (line) => proce
 		{ stdout: process.stdout, stderr: process.stderr },
 	)
 	if (error) throw new Error(`the processor core does not compile:\n${stderr?.toString() ?? ''}\n${error.message}`)
+	writeFileSync(join(root, temporary), withTailCall(readFileSync(join(root, temporary)), 'goOn'))
 	renameSync(join(root, temporary), output)
 	for (const old of readdirSync(buildDir))
 		if (/^core-[0-9a-f]{16}\.wasm$/.test(old) && join(buildDir, old) !== output) rmSync(join(buildDir, old))

@@ -409,6 +409,13 @@ export class Code {
 		return this
 	}
 
+	/** Leaves the function for another one, which returns in its place. */
+	returnCall(index: number): this {
+		this.out.u8(0x12)
+		this.out.u32(index)
+		return this
+	}
+
 	/** Opens a block; its label is the returned number. */
 	block(result: ValueType | typeof VOID = VOID): number {
 		return this.open(0x02, result)

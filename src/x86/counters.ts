@@ -4,9 +4,9 @@ import type { MachineMemory } from './machine_memory.ts'
 /** What a processor has done since it was made, or since clearCounters(). Each is a count. */
 export interface ProcessorCounters {
 	readonly instructions: number
-	/** Translated regions entered from the interpreter. */
+	/** Translated regions entered. */
 	readonly regions: number
-	/** Instructions that retired between entering a region and coming back, those that the core executed for it included. */
+	/** Instructions that retired between entering regions and coming back, those that the core executed for it included. */
 	readonly regionInstructions: number
 	/** Regions by how they ended: REGION_ENDS. */
 	readonly regionEnds: readonly number[]
@@ -25,8 +25,9 @@ export interface ProcessorCounters {
 	readonly exceptions: readonly number[]
 }
 
-/** Outcomes of core/execute.ts, as a region's end. */
-export const REGION_ENDS = ['left to the interpreter', 'fault', 'exit', 'jump', 'repeat', 'crosses a page'] as const
+/** Outcomes of core/execute.ts, as the end of a region that came back to the interpreter. */
+const OUTCOMES = ['left to the interpreter', 'fault', 'exit', 'jump', 'repeat', 'crosses a page'] as const
+export const REGION_ENDS = [...OUTCOMES, 'another region'] as const
 /** EXIT_*. */
 export const EXIT_NAMES = ['budget', 'exception', 'syscall', 'int', 'cpuid', 'privileged'] as const
 /** ACCESS_*. */
@@ -38,11 +39,13 @@ export function readCounters(machine: MachineMemory, vcpu: number): ProcessorCou
 	const state = machine.vcpuState(vcpu)
 	const at = (offset: number) => Number(machine.u64[(state + offset) >>> 3])
 	const several = (offset: number, count: number) => Array.from({ length: count }, (_, n) => at(offset + n * 8))
+	const regions = at(L.CNT_REGIONS)
+	const ends = several(L.CNT_REGION_ENDS, OUTCOMES.length)
 	return {
 		instructions: at(L.CPU_ICOUNT) - at(L.CNT_SINCE),
-		regions: at(L.CNT_REGIONS),
+		regions,
 		regionInstructions: at(L.CNT_REGION_INSTRUCTIONS),
-		regionEnds: several(L.CNT_REGION_ENDS, REGION_ENDS.length),
+		regionEnds: [...ends, Math.max(0, regions - ends.reduce((sum, count) => sum + count, 0))],
 		tlbMisses: several(L.CNT_TLB_MISSES, ACCESS_NAMES.length),
 		jumpCacheMisses: at(L.CNT_JUMP_CACHE_MISSES),
 		traces: at(L.CNT_TRACES),
@@ -60,7 +63,7 @@ export function clearCounters(machine: MachineMemory, vcpu: number): void {
 }
 
 if (
-	L.CNT_REGION_ENDS + REGION_ENDS.length * 8 !== L.CNT_TLB_MISSES ||
+	L.CNT_REGION_ENDS + OUTCOMES.length * 8 !== L.CNT_TLB_MISSES ||
 	L.CNT_EXITS + EXIT_NAMES.length * 8 > L.CNT_EXCEPTIONS ||
 	L.CNT_EXCEPTIONS + VECTORS * 8 !== L.CNT_SINCE
 )

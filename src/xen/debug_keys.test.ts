@@ -107,7 +107,7 @@ test('answerDebugRequest() answers each request once, with registers and the pro
 	const text = vcpu.lines.join('\n')
 	assert.match(text, /\*\*\* Dumping Dom1 vcpu#0 state: \*\*\*[\s\S]*rax: 0000000000000000/)
 	assert.match(text, /Processor of d1v0: 1000 instructions, 90\.0 % in translated regions/)
-	assert.match(text, /regions entered: 30, 30 instructions each; ended by none/)
+	assert.match(text, /regions entered: 30, 30 instructions each; ended by another region 30/)
 	assert.match(text, /exits: syscall 4; one in 250 instructions/)
 	assert.match(text, /exceptions: #PF 3\n/)
 	assert.match(text, /translator: regions=7 time_ms=1\.3$/)

@@ -15,7 +15,7 @@ import * as L from "./layout";
 import * as S from "./state";
 import { attributes, jumpGeneration } from "./state";
 import { flushWrites } from "./mmu";
-import { OP_REFETCH } from "./generated/ops";
+import { OP_F_REGION, OP_REFETCH } from "./generated/ops";
 
 /** Trace header, REC_SIZE bytes: u32 next trace of the frame, u32 records. */
 const TRACE_NEXT = 0;
@@ -167,23 +167,43 @@ export function addEntry(physical: u64, code64: u32, record: usize): void {
 }
 
 // ---- jump cache ------------------------------------------------------------------------------------------------------
+//
+// An entry's tag is a canonical linear address, bit 62 the other way round for compatibility code. Bits 48..61, which tell nothing of such an address, have the
+// table's index of the region that the record runs, 0 none. A record that stops running a region drops all jumps.
+
+export const JUMP_RECORD = 8;
+export const JUMP_GENERATION = 12;
+const INDEX_SHIFT: u64 = 48;
+const INDEX_MASK: u64 = <u64>L.REGION_MAX_INDEX << INDEX_SHIFT;
 
 @inline
 export function jumpSlot(tag: u64): usize {
   return S.jumpCache + ((<usize>(tag ^ (tag >> 12)) & (S.JUMP_ENTRIES - 1)) << 4);
 }
 
-/** The record for a linear address tag, or 0. */
+/** Whether an entry is for a canonical address or the tag of one. */
+@inline
+export function isJump(slot: usize, tag: u64): bool {
+  return !((load<u64>(slot) ^ tag) & ~INDEX_MASK) && load<u32>(slot, JUMP_GENERATION) == jumpGeneration;
+}
+
+/** The record for the tag of a canonical address, or 0. */
 @inline
 export function findJump(tag: u64): usize {
   const slot = jumpSlot(tag);
-  return load<u64>(slot) == tag && load<u32>(slot, 12) == jumpGeneration ? <usize>load<u32>(slot, 8) : 0;
+  return isJump(slot, tag) ? <usize>load<u32>(slot, JUMP_RECORD) : 0;
 }
 
+/** The index of the region that an entry runs, or 0. */
 @inline
+export function regionOfJump(slot: usize): u32 {
+  return <u32>(load<u64>(slot) >> INDEX_SHIFT) & L.REGION_MAX_INDEX;
+}
+
 export function addJump(tag: u64, record: usize): void {
   const slot = jumpSlot(tag);
-  store<u64>(slot, tag);
-  store<u32>(slot, <u32>record, 8);
-  store<u32>(slot, jumpGeneration, 12);
+  const region: u64 = load<u16>(record, L.REC_OP) == <u16>OP_F_REGION ? load<u32>(record, L.REC_LINK) : 0;
+  store<u64>(slot, (tag & ~INDEX_MASK) | (region << INDEX_SHIFT));
+  store<u32>(slot, <u32>record, JUMP_RECORD);
+  store<u32>(slot, jumpGeneration, JUMP_GENERATION);
 }

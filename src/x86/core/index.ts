@@ -113,7 +113,7 @@ export {
   singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus, sseQuarters,
 } from "./sse_region";
 export { protectLines } from "./cache";
-export { installRegion, regionAt, verifyPage, codeFrameAt, frameVersion } from "./regions";
+export { installRegion, regionAt, verifyPage, goOn, codeFrameAt, frameVersion } from "./regions";
 
 /** Entries of a data TLB. */
 export function tlbEntries(): u32 {

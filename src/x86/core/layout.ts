@@ -96,6 +96,10 @@ export const CPU_REGION_STATUS = 0x440;
 export const CPU_REGION_RECORD = 0x444;
 /** u32: the table's index of the region that was called last. The host may clear it. */
 export const CPU_REGION_LAST = 0x448;
+/** u32: tables of the mode in use and the generation of its jump cache, for translated regions: copies of what core/state.ts has. */
+export const CPU_TLB_READ = 0x44c;
+export const CPU_TLB_WRITE = 0x450;
+export const CPU_JUMP_GENERATION = 0x454;
 /** Private to the core from here to CPU_STATE_SIZE. */
 export const CPU_PRIVATE = 0x480;
 // Ring switches that the core makes by itself (ring_switch.ts): the host's settings, relative to the vCPU's state base.
@@ -144,10 +148,10 @@ export const SERVICE_TASK_SWITCHED = 4;
 
 /** Counters, u64 each, for whoever asks how the processor does (x86/counters.ts). Counted by the vCPU's thread; read and cleared by any, losing a few. */
 export const CPU_COUNTERS = 0xd00;
-/** Translated regions entered from the main loop, and instructions that retired until they were left. */
+/** Translated regions entered, and instructions that retired until they were left. */
 export const CNT_REGIONS = 0xd00;
 export const CNT_REGION_INSTRUCTIONS = 0xd08;
-/** How they were left: one for each of the six outcomes of core/execute.ts. */
+/** How those were left that came back to the main loop: one for each of the six outcomes of core/execute.ts. */
 export const CNT_REGION_ENDS = 0xd10;
 /** TLB misses: one for each ACCESS_*. */
 export const CNT_TLB_MISSES = 0xd40;
@@ -236,10 +240,9 @@ export const CTX_TABLES = 64;
 
 // ---- translated region, made by the host, one for each entry point ----------------------------------------------------------
 
-/** u64: linear page for which the pages in REGION_GOOD were found valid (~0: none), u32: the jump generation then, u32: tlbRead then (the mode). */
+/** u64: linear page for which the pages in REGION_GOOD were found valid (~0: none), u32: the jump generation then. */
 export const REGION_PAGE = 0;
 export const REGION_GENERATION = 8;
-export const REGION_MODE = 12;
 /** u32: the entry's record while the region is installed, u16: the operation and u32: the link it had. */
 export const REGION_ENTRY = 16;
 export const REGION_OPERATION = 20;
@@ -254,6 +257,10 @@ export const REGION_FRAME_SIZE = 12;
 /** Pages at most: bits of a mask. */
 export const REGION_MAX_PAGES = 16;
 export const REGION_SIZE = 224;
+/** Regions' indices in the table are at most this, a mask. */
+export const REGION_MAX_INDEX = 0x3fff;
+/** Instructions that entering a region is charged for: it charges for its loops itself. */
+export const REGION_CHARGE = 16;
 
 // ---- why run() returned --------------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ import * as L from "./layout";
 import * as S from "./state";
 import { findCodeFrame } from "./mmu";
 import { jumpGeneration } from "./state";
-import { findEntry } from "./cache";
+import { dropJumps, findEntry, isJump, jumpSlot, regionOfJump } from "./cache";
+import { JUMP } from "./execute";
 import { OP_EA, OP_F_REGION } from "./generated/ops";
 
 @inline
@@ -57,6 +58,7 @@ function takeAway(region: usize): void {
   if (load<u16>(record, L.REC_OP) != <u16>OP_F_REGION) return;
   store<u16>(record, load<u16>(region, L.REGION_OPERATION), L.REC_OP);
   store<u32>(record, load<u32>(region, L.REGION_LINK), L.REC_LINK);
+  dropJumps();
 }
 
 /** Whether a region that runs at linear page `page` may go on in its page number `n`. What is found good holds for its next runs too, while nothing changes. */
@@ -69,12 +71,11 @@ export function verifyPage(region: usize, page: u64, n: u32): i32 {
   }
   if (findCodeFrame(page + (<i64>load<i32>(frame) << 12)) != <i32>mfn) return 0;
   let good: u32 = 1;
-  if (load<u64>(region, L.REGION_PAGE) == page && load<u32>(region, L.REGION_GENERATION) == jumpGeneration && load<u32>(region, L.REGION_MODE) == <u32>S.tlbRead) {
+  if (load<u64>(region, L.REGION_PAGE) == page && load<u32>(region, L.REGION_GENERATION) == jumpGeneration) {
     good = load<u16>(region, L.REGION_GOOD);
   } else {
     store<u64>(region, page, L.REGION_PAGE);
     store<u32>(region, jumpGeneration, L.REGION_GENERATION);
-    store<u32>(region, <u32>S.tlbRead, L.REGION_MODE);
   }
   store<u16>(region, <u16>(good | (1 << n)), L.REGION_GOOD);
   return 1;
@@ -84,4 +85,24 @@ export function verifyPage(region: usize, page: u64, n: u32): i32 {
 export function regionAt(physical: u32): u32 {
   const record = findEntry(physical, 1);
   return record && load<u16>(record, L.REC_OP) == <u16>OP_F_REGION ? load<u32>(record, L.REC_LINK) : 0;
+}
+
+/**
+ * A region ends with a jump to a canonical linear address; registers and flags are where a region finds them. Goes on in the region there, charged for like one
+ * that the main loop enters, while there is budget; else returns to the main loop. What is left of the budget.
+ *
+ * The last call is made a tail call (scripts/build_core.ts): regions that follow one another take no stack.
+ */
+export function goOn(budget: i32, target: u64): i32 {
+  const slot = jumpSlot(target);
+  const index = regionOfJump(slot);
+  if (!index || budget <= 0 || !isJump(slot, target)) {
+    store<u64>(S.cpu + L.CPU_RIP, target);
+    store<i32>(S.cpu + L.CPU_REGION_STATUS, JUMP);
+    return budget;
+  }
+  store<u64>(S.cpu + L.SLOT_PAGE, target & ~<u64>0xfff);
+  S.count(L.CNT_REGIONS);
+  store<u32>(S.cpu + L.CPU_REGION_LAST, index);
+  return call_indirect<i32>(index, budget - L.REGION_CHARGE);
 }

@@ -22,7 +22,7 @@ export const XTLB_ENTRIES: u32 = 512;
 export const XTLB_SIZE: u32 = XTLB_ENTRIES * 16;
 
 export const JUMP_ENTRIES: u32 = 4096;
-/** Jump cache entry: u64 linear address (bit 62 set for compatibility code), u32 record, u32 generation. */
+/** Jump cache entry: u64 tag (cache.ts), u32 record, u32 generation. */
 export const JUMP_SIZE: u32 = JUMP_ENTRIES * 16;
 
 /** Entry-point table: open addressing, u64 key (physical address * 2 + code64, plus 1 << 40 so that no key is 0), u32 record, u32 pad. */
@@ -96,7 +96,14 @@ export function setMode(kernel: u32): void {
   tlbWrite = tlbRead + TLB_SIZE;
   xtlb = tlbWrite + TLB_SIZE;
   jumpCache = xtlb + XTLB_SIZE;
-  jumpGeneration = load<u32>(context, L.CTX_GENERATION);
+  store<u32>(cpu + L.CPU_TLB_READ, <u32>tlbRead);
+  store<u32>(cpu + L.CPU_TLB_WRITE, <u32>tlbWrite);
+  setGeneration(load<u32>(context, L.CTX_GENERATION));
+}
+
+function setGeneration(generation: u32): void {
+  jumpGeneration = generation;
+  store<u32>(cpu + L.CPU_JUMP_GENERATION, generation);
 }
 
 let lastGeneration: u32 = 0;
@@ -105,7 +112,7 @@ let lastGeneration: u32 = 0;
 export function renewGeneration(context: usize): void {
   lastGeneration += 1;
   store<u32>(context, lastGeneration, L.CTX_GENERATION);
-  if (context == contextOf(load<u32>(cpu + L.CPU_KERNEL_MODE))) jumpGeneration = lastGeneration;
+  if (context == contextOf(load<u32>(cpu + L.CPU_KERNEL_MODE))) setGeneration(lastGeneration);
 }
 
 /** Sets the addresses; the memory is zero but for what the host has put into the state block. */

@@ -28,6 +28,11 @@ function isCode64(): bool {
   return load<u32>(S.cpu + L.CPU_CODE64) != 0;
 }
 
+@inline
+function isCanonical(va: u64): bool {
+  return <u64>(<i64>(va << 16) >> 16) == va;
+}
+
 /** Control never goes on to the next instruction. */
 function ends(op: i32): bool {
   switch (op) {
@@ -104,7 +109,7 @@ export function enter(va: u64): usize {
   const code64 = isCode64();
   if (!code64) va &= 0xffffffff;
   const tag = code64 ? va : va | COMPAT;
-  let record = findJump(tag);
+  let record = isCanonical(va) ? findJump(tag) : 0;
   if (!record) {
     S.count(L.CNT_JUMP_CACHE_MISSES);
     const mfn = codeFrame(va);

@@ -13,6 +13,7 @@ export interface CoreImports {
 	readonly conditionKept: number
 	readonly flagsKept: number
 	readonly verifyPage: number
+	readonly goOn: number
 	readonly raiseSimdUnavailable: number
 	readonly raiseMisaligned: number
 	readonly doubleArithmetic: number
@@ -61,6 +62,7 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		conditionKept: f([...kept, I32], [I32]),
 		flagsKept: f(kept, [I32]),
 		verifyPage: f([I32, I64, I32], [I32]),
+		goOn: f([I32, I64], [I32]),
 		raiseSimdUnavailable: f([], []),
 		raiseMisaligned: f([], []),
 		doubleArithmetic: f([I32, I64, I64], [I64]),

@@ -24,6 +24,8 @@ export class Exits {
 	readonly page: number
 	private readonly context: RegionContext
 	private readonly flags: LazyFlags
+	/** Local: what is left of the budget. */
+	private readonly budget: number
 	/** Local: mask of the pages that may be run. */
 	private readonly good: number
 	private readonly target: number
@@ -38,8 +40,9 @@ export class Exits {
 	private faultExit = 0
 	private rawExit = 0
 
-	constructor(context: RegionContext, flags: LazyFlags) {
+	constructor(context: RegionContext, flags: LazyFlags, budget: number) {
 		const { code } = context
+		this.budget = budget
 		this.context = context
 		this.flags = flags
 		this.page = code.local(I64)
@@ -61,10 +64,10 @@ export class Exits {
 	}
 
 	private findGoodPages(): void {
-		const { code, core } = this.context
+		const { code, core, state } = this.context
 		code.globalGet(core.data).memory('i64.load', L.REGION_PAGE).get(this.page).op('i64.eq')
-		code.globalGet(core.data).memory('i32.load', L.REGION_GENERATION).globalGet(core.jumpGeneration).op('i32.eq', 'i32.and')
-		code.globalGet(core.data).memory('i32.load', L.REGION_MODE).globalGet(core.tlbRead).op('i32.eq', 'i32.and')
+		code.globalGet(core.data).memory('i32.load', L.REGION_GENERATION).i32(state).memory('i32.load', L.CPU_JUMP_GENERATION)
+		code.op('i32.eq', 'i32.and')
 		code.if(I32)
 		code.globalGet(core.data).memory('i32.load16_u', L.REGION_GOOD)
 		code.else()
@@ -108,7 +111,7 @@ export class Exits {
 
 	/** Writes `body` and behind it what the ways out have in common; `spill` stores the registers. */
 	around(body: () => void, spill: () => void): void {
-		const { code, state } = this.context
+		const { code, core, state } = this.context
 		this.rawExit = code.block()
 		const spilled = code.block()
 		this.faultExit = code.block()
@@ -120,13 +123,17 @@ export class Exits {
 		if (this.executes) this.executeAndLeave(spill)
 		else code.op('unreachable')
 		code.end()
-		code.i32(state).get(this.target).memory('i64.store', L.CPU_RIP).i32(JUMP).set(this.status).br(spilled)
+		code.i32(JUMP).set(this.status).br(spilled)
 		code.end()
 		code.i32(FAULTED).set(this.status)
 		this.setPageOfRecord()
 		code.end()
 		spill()
 		this.flags.spill()
+		code.get(this.status).i32(JUMP).op('i32.eq')
+		code.if()
+		code.get(this.budget).get(this.target).returnCall(core.goOn)
+		code.end()
 		code.end()
 		code.i32(state).get(this.record).memory('i32.store', L.CPU_REGION_RECORD)
 		code.i32(state).get(this.status).memory('i32.store', L.CPU_REGION_STATUS)

@@ -77,6 +77,7 @@ export class InstalledRegions {
 		this.limits = limits
 		this.imports = { env: { memory: cpu.machine.memory }, core: core as unknown as WebAssembly.ModuleImports }
 		const first = core.table.grow(limits.regions)
+		if (first + limits.regions - 1 > L.REGION_MAX_INDEX) throw new RangeError(`${limits.regions} regions are too many for the jump cache`)
 		this.indices = Array.from({ length: limits.regions }, (_, n) => first + limits.regions - 1 - n)
 		this.data = new DataArena(dataAt, (core.regionArena.value >>> 0) + ARENA_BYTES - dataAt, L.REC_SIZE)
 	}

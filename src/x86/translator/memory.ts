@@ -46,8 +46,9 @@ export class Memory {
 
 	/** At the region's entry. */
 	begin(): void {
-		const { code, core } = this.context
-		code.globalGet(core.tlbRead).set(this.tlbRead).globalGet(core.tlbWrite).set(this.tlbWrite)
+		const { code, state } = this.context
+		code.i32(state).memory('i32.load', L.CPU_TLB_READ).set(this.tlbRead)
+		code.i32(state).memory('i32.load', L.CPU_TLB_WRITE).set(this.tlbWrite)
 	}
 
 	/** Pushes the effective linear address. */

@@ -68,7 +68,7 @@ export class RegionCode {
 		this.z64 = code.local(I64)
 		this.lazy = new LazyFlags(context)
 		this.conditions = new Conditions(context, this.lazy)
-		this.exits = new Exits(context, this.lazy)
+		this.exits = new Exits(context, this.lazy, this.budget)
 		this.memory = new Memory(context, tlbEntries, this.registers, this.lazy, this.exits)
 		this.xmm = new XmmRegisters(context, this.exits, lanes)
 		this.exits.settle = () => this.xmm.settle()
