@@ -108,6 +108,7 @@ export { jumpGeneration, tlbRead, tlbWrite, frameBase, regionArena } from "./sta
 export { readSlow, writeSlow, commitWrite } from "./mmu";
 export { storeSlow } from "./mem";
 export { execute } from "./execute";
+export { timestamp } from "./system";
 export {
   raiseSimdUnavailable, raiseMisaligned, doubleArithmetic, singleArithmetic, packedDoubleArithmetic, packedSingleArithmetic, compareDoubles, compareSingles,
   singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus, sseQuarters,

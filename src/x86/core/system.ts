@@ -183,6 +183,11 @@ function storeTable(rec: usize, limit: u32, base: u64): i32 {
   return NEXT;
 }
 
+/** What RDTSC reads. */
+export function timestamp(): u64 {
+  return <u64>readTsc();
+}
+
 export function executeSystem(rec: usize, op: i32): i32 {
   const size = <u32>load<u8>(rec, L.REC_OPSIZE);
   const opcode = <u32>load<u8>(rec, L.REC_OPCODE);
@@ -234,7 +239,7 @@ export function executeSystem(rec: usize, op: i32): i32 {
     case OP_CPUID: S.setExit(L.EXIT_CPUID); return FAULTED;
     case OP_RDTSC:
     case OP_RDTSCP: {
-      const tsc = <u64>readTsc();
+      const tsc = timestamp();
       store<u64>(cpu, tsc & 0xffffffff);
       store<u64>(cpu + 16, tsc >> 32);
       if (op == OP_RDTSCP) store<u64>(cpu + 8, 0);

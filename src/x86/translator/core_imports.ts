@@ -27,6 +27,7 @@ export interface CoreImports {
 	readonly integerToDouble: number
 	readonly integerToSingle: number
 	readonly sseReady: number
+	readonly timestamp: number
 	readonly sseStatus: number
 	readonly sseQuarters: number
 	readonly ccKind: number
@@ -76,6 +77,7 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		integerToDouble: f([I64], [I64]),
 		integerToSingle: f([I64], [I32]),
 		sseReady: f([I32, I64], [I32]),
+		timestamp: f([], [I64]),
 		sseStatus: g(I32),
 		sseQuarters: g(I32),
 		ccKind: g(I32),

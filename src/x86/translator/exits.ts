@@ -10,7 +10,7 @@ import { ENTRY_PAGE } from './structure.ts'
 /** Outcomes of core/execute.ts. */
 const FAULTED = 1
 const JUMP = 3
-const AGAIN = 4
+export const AGAIN = 4
 
 /**
  * The ways out of a region. Each says where to go on (CPU_RIP), or which record could not be completed (CPU_REGION_RECORD), and why (CPU_REGION_STATUS, an

@@ -2,11 +2,14 @@ import { ARITHMETIC } from './integer/arithmetic.ts'
 import { ATOMIC, withLock } from './integer/atomic.ts'
 import { BITS } from './integer/bits.ts'
 import { DIVIDE } from './integer/divide.ts'
+import { FLAG_MOVES } from './integer/flag_moves.ts'
 import { MOVE } from './integer/move.ts'
 import { MULTIPLY } from './integer/multiply.ts'
 import type { Emitter } from './integer/operands.ts'
 import { SHIFT } from './integer/shift.ts'
 import { STACK } from './integer/stack.ts'
+import { STRINGS } from './integer/strings.ts'
+import { timestamp } from './integer/timestamp.ts'
 
 export { emitCall, emitIndirect, emitReturn } from './integer/control.ts'
 
@@ -20,6 +23,9 @@ export const INTEGER: Readonly<Record<string, Emitter>> = {
 	...BITS,
 	...MOVE,
 	...STACK,
+	...STRINGS,
+	...FLAG_MOVES,
+	RDTSC: timestamp,
 	NOP: () => true,
 	PAUSE: () => true,
 	// All of them order as MFENCE does.

@@ -5,7 +5,7 @@ import { decoderTables, familyRanges } from '../opcodes/operations.ts'
 import { Conditions } from './conditions.ts'
 import type { RegionContext, RegisterUse } from './context.ts'
 import { type CoreImports, pushRecord } from './core_imports.ts'
-import { Exits } from './exits.ts'
+import { AGAIN, Exits } from './exits.ts'
 import { type FlagOperation, type FlagOverride, type KnownFlags, LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
 import { Memory } from './memory.ts'
@@ -35,6 +35,8 @@ export class RegionCode {
 	readonly code = new Code(1)
 	readonly core: CoreImports
 	readonly use: RegisterUse
+	/** Host address of the vCPU's state block. */
+	readonly state: number
 	/** Local: parameter 0. */
 	readonly budget = 0
 	/** Temporary locals. */
@@ -60,6 +62,7 @@ export class RegionCode {
 		const { code } = this
 		const context: RegionContext = { code, core, state, use, pages }
 		this.core = core
+		this.state = state
 		this.use = use
 		this.registers = new GeneralRegisters(context)
 		this.dispatch = code.local(I64)
@@ -307,6 +310,41 @@ export class RegionCode {
 	}
 
 	/**
+	 * Has the core execute an instruction that uses no flags, no vectors and no address of its own, but only these general registers, by slot. What it changes
+	 * it may have changed in part when it faults.
+	 */
+	executeOn(instruction: Instruction, read: readonly number[], changed: readonly number[]): void {
+		const { code, core, use, x32: status } = this
+		const numbers = (slots: readonly number[]) => slots.map((slot) => slot >> 3)
+		for (const n of numbers([...read, ...changed])) use.used.add(n)
+		for (const n of numbers(changed)) use.written.add(n)
+		this.registers.spill(numbers([...new Set([...read, ...changed])]).filter((n) => use.written.has(n)))
+		code.globalGet(core.jumpGeneration).set(this.generation)
+		pushRecord(code, core, instruction.record)
+		code.call(core.execute).set(status)
+		this.registers.load(numbers(changed))
+		code.get(status)
+		code.if(VOID, false)
+		code.get(status).i32(AGAIN).op('i32.eq')
+		code.if()
+		this.exitTo(instruction.off)
+		code.end()
+		this.exits.fault(instruction)
+		code.end()
+		this.memory.forgetPages()
+		this.leaveIfDropped(instruction)
+	}
+
+	/** Leaves behind an instruction that has dropped decoded code, perhaps this region's; `generation` is from before it. */
+	private leaveIfDropped(instruction: Instruction): void {
+		const { code, core } = this
+		code.globalGet(core.jumpGeneration).get(this.generation).op('i32.ne')
+		code.if()
+		this.exitTo(instruction.off + instruction.length)
+		code.end()
+	}
+
+	/**
 	 * Has the core execute the instruction. `touches` tells that it may change general registers or flags; without it only the registers of its address are
 	 * given to the core and nothing is read back.
 	 */
@@ -344,11 +382,6 @@ export class RegionCode {
 		}
 		this.memory.forgetPages()
 		// It may have written to this region's code.
-		if (touches || instruction.memory) {
-			code.globalGet(core.jumpGeneration).get(this.generation).op('i32.ne')
-			code.if()
-			this.exitTo(instruction.off + instruction.length)
-			code.end()
-		}
+		if (touches || instruction.memory) this.leaveIfDropped(instruction)
 	}
 }

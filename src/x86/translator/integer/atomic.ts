@@ -1,5 +1,5 @@
 import type { AtomicOperator } from '../../../wasm/code.ts'
-import { I64 } from '../../../wasm/module.ts'
+import { I32, I64 } from '../../../wasm/module.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
 import { constant, type Emitter, hasImmediate, isLocked, op, trim, x, y, z } from './operands.ts'
@@ -111,6 +111,43 @@ const compareExchange: Emitter = (r, i) => {
 	return true
 }
 
+const ZF = 0x40
+const RDX = 16
+const RBX = 24
+const RCX = 8
+
+/** CMPXCHG16B. Under LOCK the core does it, which excludes other vCPUs. */
+const compareExchangeWide: Emitter = (r, i) => {
+	if (i.size !== 8 || isLocked(i)) return false
+	const { code } = r
+	const high = r.temporary(I64)
+	const equal = r.temporary(I32)
+	r.pushEffectiveAddress(i)
+	r.hostForWrite(i, 16, true)
+	code.get(r.host).memory('i64.load').tee(r.x64)
+	r.getRegister(0, 8)
+	code.op('i64.eq').get(r.host).memory('i64.load', 8).tee(high)
+	r.getRegister(RDX, 8)
+	code.op('i64.eq', 'i32.and').tee(equal)
+	code.if()
+	code.get(r.host)
+	r.getRegister(RBX, 8)
+	code.memory('i64.store').get(r.host)
+	r.getRegister(RCX, 8)
+	code.memory('i64.store', 8)
+	code.end()
+	r.finishStore(i, () => {
+		code.get(r.x64)
+		r.setRegister(0, 8)
+		code.get(high)
+		r.setRegister(RDX, 8)
+		r.pushStatus()
+		code.i32(~ZF).op('i32.and').get(equal).i32(6).op('i32.shl', 'i32.or')
+		r.setStatus()
+	})
+	return true
+}
+
 /** XCHG with memory, which is locked always. */
 export const exchangeMemory: Emitter = (r, i) => {
 	if (!i.memory) return false
@@ -127,7 +164,7 @@ export const exchangeMemory: Emitter = (r, i) => {
 	return true
 }
 
-export const ATOMIC: Readonly<Record<string, Emitter>> = { XADD: exchangeAdd, CMPXCHG: compareExchange }
+export const ATOMIC: Readonly<Record<string, Emitter>> = { XADD: exchangeAdd, CMPXCHG: compareExchange, CMPXCHG8B: compareExchangeWide }
 
 /** Emitters by operation, with what LOCK makes of them. */
 export function withLock(emitters: Readonly<Record<string, Emitter>>): Readonly<Record<string, Emitter>> {

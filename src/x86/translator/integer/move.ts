@@ -1,3 +1,4 @@
+import * as L from '../../core/layout.ts'
 import { exchangeMemory } from './atomic.ts'
 import { constant, type Emitter, extendSigned, hasImmediate, op, pushRm, x, z } from './operands.ts'
 
@@ -90,6 +91,26 @@ const convert: Emitter = (r, i) => {
 	return true
 }
 
+/** GS, the last of the segment registers. */
+const GS = 5
+
+/** MOV from a segment register. */
+const fromSegment: Emitter = (r, i) => {
+	const number = (i.modrm >> 3) & 7
+	if (number > GS) return false
+	const { code } = r
+	code.i32(r.state).memory('i32.load16_u', L.CPU_SELECTORS + number * 2)
+	if (i.memory) {
+		code.set(r.z32)
+		r.pushEffectiveAddress(i)
+		r.write(i, 2, r.z32, () => {})
+		return true
+	}
+	r.widen(i.size === 8 ? 4 : 8)
+	r.setRegister(i.rm, i.size)
+	return true
+}
+
 export const MOVE: Readonly<Record<string, Emitter>> = {
 	MOV: move,
 	LEA: lea,
@@ -104,4 +125,5 @@ export const MOVE: Readonly<Record<string, Emitter>> = {
 	CMOVCC: cmovcc,
 	CBW: convert,
 	CWD: convert,
+	MOV_E_S: fromSegment,
 }

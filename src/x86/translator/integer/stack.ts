@@ -1,10 +1,13 @@
 import { I64 } from '../../../wasm/module.ts'
+import * as L from '../../core/layout.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
 import { type Emitter, pushRm } from './operands.ts'
 
 const RSP = 32
 const RBP = 40
+/** CF PF AF ZF SF OF. */
+const STATUS = 0x8d5
 
 /** Stores the 64-bit value in local z64 below the stack pointer, then lowers it. */
 export function push(r: RegionCode, i: Instruction, after = () => {}, next?: number): void {
@@ -31,6 +34,15 @@ export function raiseStack(r: RegionCode, bytes: number): void {
 	r.moveRegister(RSP, bytes)
 }
 
+/** Pushes RFLAGS as PUSHF stores it: without RF and VM, with IF and the bit that is always set. */
+function pushFlagsImage(r: RegionCode): void {
+	const { code } = r
+	code.i32(r.state).memory('i32.load', L.CPU_RFLAGS)
+	code.i32(0xfcffff & ~STATUS).op('i32.and')
+	r.pushStatus()
+	code.op('i32.or').i32(0x202).op('i32.or', 'i64.extend_i32_u')
+}
+
 const stack: Emitter = (r, i) => {
 	if (i.size !== 8) return false
 	const { code } = r
@@ -52,6 +64,12 @@ const stack: Emitter = (r, i) => {
 			code.get(r.z64)
 			r.setRegister(i.rm, 8)
 			return true
+		case 'PUSHF': {
+			pushFlagsImage(r)
+			code.set(r.z64)
+			push(r, i)
+			return true
+		}
 		default: {
 			// LEAVE
 			r.readAt(i, RBP)
@@ -64,4 +82,4 @@ const stack: Emitter = (r, i) => {
 	}
 }
 
-export const STACK: Readonly<Record<string, Emitter>> = { PUSH: stack, PUSH_I: stack, POP: stack, LEAVE: stack }
+export const STACK: Readonly<Record<string, Emitter>> = { PUSH: stack, PUSH_I: stack, POP: stack, LEAVE: stack, PUSHF: stack }
