@@ -9,6 +9,7 @@ import { loadCore } from '../isa/core.ts'
 const BASE = 0x20_0000
 const DATA = BASE + PAGE_SIZE
 const [CODE_MFN, DATA_MFN] = [1, 2] as const
+const OWN_SLOT = 510
 const ACCESSED = 0x20
 const DIRTY = 0x40
 /** mov rax, [rbx]; hlt; and 16 bytes on: mov [rbx], rax; hlt */
@@ -38,6 +39,8 @@ class Machine {
 	/** Four frames from `root`: L4, L3, L2, L1. */
 	private makeTables(root: number): void {
 		for (let n = 0; n < 3; n++) this.memory.u32[this.memory.frameAddress(root + n) / 4 + (n === 2 ? 2 : 0)] = (root + n + 1) * PAGE_SIZE + 7
+		// An upper half of its own.
+		this.memory.u32[this.memory.frameAddress(root) / 4 + OWN_SLOT * 2] = (root + 1) * PAGE_SIZE + 7
 		this.entry(root, 0, CODE_MFN * PAGE_SIZE + 5)
 		for (const page of [1, 2]) this.entry(root, page, DATA_MFN * PAGE_SIZE + 7)
 	}
@@ -170,7 +173,10 @@ test('a new kernel root with the upper half of the one in use knows what that kn
 	const m = new Machine()
 	const slot = (root: number, index: number) => m.memory.frameAddress(root) / 4 + index * 2
 	const high = DATA + PAGE_SIZE - 2 ** 39
-	for (const root of [8, 12, 16]) m.memory.u32[slot(root, 511)] = (root === 16 ? 17 : 9) * PAGE_SIZE + 7
+	for (const root of [8, 12, 16]) {
+		m.memory.u32[slot(root, OWN_SLOT)] = 0
+		m.memory.u32[slot(root, 511)] = (root === 16 ? 17 : 9) * PAGE_SIZE + 7
+	}
 	m.code = BASE - 2 ** 39
 	m.cpu.setKernelRoot(8, v(1))
 	m.looks(8, false, high)
@@ -178,8 +184,23 @@ test('a new kernel root with the upper half of the one in use knows what that kn
 	m.cpu.setKernelRoot(12, v(1))
 	assert.equal(m.looks(8, false, high), false)
 	assert.equal(m.looks(12), true)
+	m.cpu.setKernelRoot(8, v(1))
+	assert.equal(m.looks(8, false, high), false)
+	assert.equal(m.looks(8), true)
 	m.cpu.setKernelRoot(16, v(1))
 	assert.equal(m.looks(16, false, high), true, 'another upper half')
+	m.memory.u32[slot(8, 511)] = 17 * PAGE_SIZE + 7
+	m.cpu.setKernelRoot(8, v(1))
+	assert.equal(m.looks(16, false, high), false, 'an upper half that has become the same')
+})
+
+test('a page that was written is known when it is read, and not the other way round', () => {
+	const m = new Machine()
+	m.cpu.setKernelRoot(8, v(1))
+	assert.equal(m.looks(8, true), true)
+	assert.equal(m.looks(8), false)
+	assert.equal(m.looks(8, false, DATA + PAGE_SIZE), true)
+	assert.equal(m.looks(8, true, DATA + PAGE_SIZE), true)
 })
 
 test('a root that its frame is no more is forgotten', () => {

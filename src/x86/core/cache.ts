@@ -14,7 +14,7 @@
 import * as L from "./layout";
 import * as S from "./state";
 import { attributes, jumpGeneration } from "./state";
-import { flushWrites } from "./mmu";
+import { flushWrites } from "./tlb";
 import { OP_F_REGION, OP_REFETCH } from "./generated/ops";
 
 /** Trace header, REC_SIZE bytes: u32 next trace of the frame, u32 records. */

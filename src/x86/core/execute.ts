@@ -88,7 +88,7 @@ function reportUndefined(rip: u64): void {
   const bytes = S.scratch + 512;
   const slotPage = rip & 0xfff;
   const length: u32 = slotPage > 4096 - 15 ? 4096 - <u32>slotPage : 15;
-  const host = S.frameBase + (<usize>load<u32>(S.xtlb + ((<usize>(rip >> 12) & (S.XTLB_ENTRIES - 1)) << 4), 8) << 12) + <usize>slotPage;
+  const host = S.frameBase + (<usize>load<u32>(S.codeSlot(S.xtlb, rip), 8) << 12) + <usize>slotPage;
   memory.copy(bytes, host, length);
   undefinedInstruction(<f64><i64>rip, <u32>bytes, length);
 }

@@ -4,7 +4,8 @@ import * as L from "./layout";
 import * as S from "./state";
 import { cpu, exitReason, raise } from "./state";
 import { initialiseCache, dropFrame, emptyAll, findEntry } from "./cache";
-import { codeFrame, flushAll, flushPageOf, flushStale as flushStaleOnes, flushWrites, forgetRoot as forget, loadRoot, translateForHost, setAlignmentCheck } from "./mmu";
+import { codeFrame, translateForHost, setAlignmentCheck } from "./mmu";
+import { flushAll, flushPageOf, flushStale as flushStaleOnes, flushWrites, forgetRoot as forget, initialiseTlbs, loadRoot } from "./tlb";
 import { enter, decodeOne, setGeneralOnly as setGeneral } from "./trace";
 import { interpret, budgetLeft } from "./generated/interpreter";
 import { statusFlags, setFlags, STATUS } from "./flags";
@@ -25,7 +26,7 @@ const SWITCH_COST: i32 = 16;
 export function initialise(state: usize, frameBase: usize, frames: u32, attributes: usize): void {
   S.initialiseState(state, frameBase, frames, attributes);
   initialiseCache();
-  flushAll();
+  initialiseTlbs();
 }
 
 /** Lazy flags from RFLAGS, and what RFLAGS switches on. */

@@ -235,6 +235,10 @@ export const CTX_LOW_CODE = 24;
 export const CTX_GENERATION = 8;
 /** u32: when it was last taken into use: the one used longest ago is replaced. */
 export const CTX_USED = 12;
+/** u32 each: slots that have been listed as filled for low addresses and for writing (more than the list is long: not all of them); 1 once one was filled for a high one. */
+export const CTX_LOWS = 28;
+export const CTX_WRITES = 32;
+export const CTX_HIGH = 36;
 /** Its tables follow. */
 export const CTX_TABLES = 64;
 

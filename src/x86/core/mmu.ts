@@ -1,15 +1,10 @@
-// Page walks and the TLBs' slow paths.
+// Page walks, and the slow paths of whatever misses the TLBs (tlb.ts).
 //
 // Rules:
 // - Every access is made at CPL 3: a page is reachable only if all levels have U, writable only if all have RW (CR0.WP is irrelevant to CPL 3).
 // - A TLB entry never grants more than the walk did at that moment: a write entry exists only after D has been set, and only for a
 //   frame whose attribute byte is 0 at the time. Whoever sets an attribute bit flushes the write TLBs of every vCPU.
-// - Kernel and user have a TLB each, filled from their own root. flushTlb() and flushPage() act on both.
-// - A root that is replaced leaves its translations behind, in a context of its own, for when it comes again: they are good then unless the host's versions of the
-//   page tables have grown, one of which does whenever a present entry of any table loses something. So to load a root is to flush what may be stale, as it should
-//   be, and no more; flushStale() is the same for roots that stay. The host forgets a root whose frame goes out of use.
-// - A kernel's root that is new, but has the upper half of the one in use, begins with what is known of that half.
-// - A change of attributes drops all entries for writing, in contexts that are not in use when they come again. A complete flush forgets those.
+// - Kernel and user have a TLB each, filled from their own root.
 // - Attribute bytes: CODE writes drop the code they overlap, HOOK writes go to the host, ABSENT frames read as not present.
 
 import * as L from "./layout";
@@ -17,13 +12,14 @@ import * as S from "./state";
 import { cpu, frameBase, frameCount, attributes } from "./state";
 import { protectedWrite } from "./host";
 import { codeWritten } from "./cache";
+import { fill, findRead, findWrite, flushData, MISS } from "./tlb";
 
 export const FAULT: usize = 0xffffffff;
 
 const PTE_P: u64 = 1;
 const PTE_RW: u64 = 2;
 const PTE_US: u64 = 4;
-const PTE_A: u64 = 0x20;
+export const PTE_A: u64 = 0x20;
 const PTE_D: u64 = 0x40;
 const PTE_PS: u64 = 0x80;
 const PTE_NX: u64 = 0x8000000000000000;
@@ -48,7 +44,7 @@ let walkError: u32 = 0;
 
 /** Sets bits in an entry that another thread may change at the same time. */
 @inline
-function setBits(entry: usize, bits: u64): void {
+export function setBits(entry: usize, bits: u64): void {
   atomic.or<u64>(entry, bits);
 }
 
@@ -120,18 +116,6 @@ function walk(va: u64, access: u32): i32 {
   }
 }
 
-@inline
-function tlbSlot(table: usize, va: u64): usize {
-  return table + ((<usize>(va >> 12) & (S.TLB_ENTRIES - 1)) << 4);
-}
-
-@inline
-function fill(table: usize, va: u64, mfn: u32): void {
-  const slot = tlbSlot(table, va);
-  store<u64>(slot, va & ~<u64>0xfff);
-  store<u32>(slot, <u32>(frameBase + (<usize>mfn << 12)) - (<u32>va & ~0xfff), 8);
-}
-
 // ---- alignment checking (CR0.AM and RFLAGS.AC) ------------------------------------------------------------------------
 
 /** Whether accesses are checked for alignment now; the TLBs are bypassed while it is set. */
@@ -158,8 +142,8 @@ let pendingDrops: bool = false;
 
 /** One page's worth of a read: the host address, or FAULT with the exception raised. */
 function readPage(va: u64): usize {
-  const slot = tlbSlot(S.tlbRead, va);
-  if (load<u64>(slot) == (va & ~<u64>0xfff)) return <usize>(<u32>va + load<u32>(slot, 8));
+  const known = findRead(va);
+  if (known != MISS) return known;
   if (!isCanonical(va)) {
     S.raiseNonCanonical();
     return FAULT;
@@ -169,7 +153,7 @@ function readPage(va: u64): usize {
     S.raisePageFault(va, walkError);
     return FAULT;
   }
-  if (!alignmentCheck) fill(S.tlbRead, va, mfn);
+  if (!alignmentCheck) fill(L.ACCESS_READ, va, mfn);
   return frameBase + (<usize>mfn << 12) + (<usize>va & 0xfff);
 }
 
@@ -180,8 +164,8 @@ let writeDrops: bool = false;
 function writePage(va: u64, size: u32): usize {
   writeHook = false;
   writeDrops = false;
-  const slot = tlbSlot(S.tlbWrite, va);
-  if (load<u64>(slot) == (va & ~<u64>0xfff)) return <usize>(<u32>va + load<u32>(slot, 8));
+  const known = findWrite(va);
+  if (known != MISS) return known;
   if (!isCanonical(va)) {
     S.raiseNonCanonical();
     return FAULT;
@@ -204,19 +188,22 @@ function writePage(va: u64, size: u32): usize {
   }
   const host = frameBase + (<usize>mfn << 12) + (<usize>va & 0xfff);
   if (attribute & L.FRAME_CODE) writeDrops = codeWritten(mfn, <u32>va & 0xfff, size);
-  if (!load<u8>(attributes + <usize>mfn) && !alignmentCheck) fill(S.tlbWrite, va, mfn);
+  if (!alignmentCheck) {
+    // What was written is read soon.
+    fill(L.ACCESS_READ, va, mfn);
+    if (!load<u8>(attributes + <usize>mfn)) fill(L.ACCESS_WRITE, va, mfn);
+  }
   return host;
 }
 
 /** Host address of a frame of the host's making, plainly mapped for reading or writing and not across pages; 0 for all else. Raises nothing. */
 export function framePointer(va: u64, write: u32): usize {
-  const table = write ? S.tlbWrite : S.tlbRead;
-  const slot = tlbSlot(table, va);
-  if (load<u64>(slot) == (va & ~<u64>0xfff)) return <usize>(<u32>va + load<u32>(slot, 8));
+  const known = write ? findWrite(va) : findRead(va);
+  if (known != MISS) return known;
   if (!isCanonical(va) || alignmentCheck) return 0;
   const mfn = walk(va, write ? L.ACCESS_WRITE : L.ACCESS_READ);
   if (mfn < 0 || (write && load<u8>(attributes + <usize>mfn))) return 0;
-  fill(table, va, mfn);
+  fill(write, va, mfn);
   return frameBase + (<usize>mfn << 12) + (<usize>va & 0xfff);
 }
 
@@ -363,7 +350,7 @@ function noteLowCode(): void {
 
 /** The same without raising anything. */
 export function findCodeFrame(va: u64): i32 {
-  const slot = S.xtlb + ((<usize>(va >> 12) & (S.XTLB_ENTRIES - 1)) << 4);
+  const slot = S.codeSlot(S.xtlb, va);
   if (load<u64>(slot) == (va & ~<u64>0xfff)) return load<i32>(slot, 8);
   if (!isCanonical(va)) return -1;
   const mfn = walk(va, L.ACCESS_EXEC);
@@ -390,162 +377,4 @@ export function translateForHost(va: u64, access: u32): i32 {
     if (attribute & L.FRAME_CODE) codeWritten(mfn, 0, 4096);
   }
   return <i32>(frameBase + (<usize>mfn << 12) + (<usize>va & 0xfff));
-}
-
-// ---- flushing --------------------------------------------------------------------------------------------------------
-
-/** In a context of no root. */
-const NO_ROOT: u32 = 0xffffffff;
-const ANY_VERSION: u32 = 0xffffffff;
-const PAGE_SLOTS: u32 = 512;
-/** Times that a root has been loaded. */
-let uses: u32 = 0;
-
-function flushContext(context: usize): void {
-  memory.fill(context + L.CTX_TABLES, 0xff, 2 * S.TLB_SIZE + S.XTLB_SIZE);
-  store<u32>(context, 0, L.CTX_LOW_CODE);
-  S.renewGeneration(context);
-}
-
-function flushContextWrites(context: usize): void {
-  memory.fill(context + L.CTX_TABLES + S.TLB_SIZE, 0xff, S.TLB_SIZE);
-}
-
-/** Drops what is known of low addresses. */
-function flushContextLow(context: usize): void {
-  if (load<u32>(context, L.CTX_LOW_CODE)) {
-    flushContext(context);
-    return;
-  }
-  const end = context + L.CTX_TABLES + 2 * S.TLB_SIZE;
-  for (let slot = context + L.CTX_TABLES; slot < end; slot += S.TLB_ENTRY) {
-    const tag = load<i64>(slot);
-    // All ones unless bit 63 is set: empty.
-    store<i64>(slot, tag | ~(tag >> 63));
-  }
-}
-
-/** Drops what may be stale under these versions of the page tables. */
-function freshen(context: usize, version: u32, low: u32, writes: u32): void {
-  if (load<u32>(context, L.CTX_VERSION) != version || version == ANY_VERSION) {
-    flushContext(context);
-  } else {
-    if (load<u32>(context, L.CTX_LOW_VERSION) != low) flushContextLow(context);
-    if (load<u32>(context, L.CTX_WRITE_VERSION) != writes || writes == ANY_VERSION) flushContextWrites(context);
-  }
-  store<u32>(context, version, L.CTX_VERSION);
-  store<u32>(context, low, L.CTX_LOW_VERSION);
-  store<u32>(context, writes, L.CTX_WRITE_VERSION);
-}
-
-/** The contexts that are not in use are to be filled anew. */
-function forgetOthers(): void {
-  for (let kernel: u32 = 0; kernel < 2; ++kernel) {
-    for (let n: u32 = 0; n < S.CONTEXTS; ++n) {
-      const context = S.contextAt(kernel, n);
-      if (context != S.contextOf(kernel)) store<u32>(context, NO_ROOT, L.CTX_ROOT);
-    }
-  }
-}
-
-function flushData(): void {
-  for (let kernel: u32 = 0; kernel < 2; ++kernel) memory.fill(S.contextOf(kernel) + L.CTX_TABLES, 0xff, 2 * S.TLB_SIZE);
-  forgetOthers();
-}
-
-/** Drops write permission from every TLB entry, so that the next write looks at the frame's attributes. */
-export function flushWrites(): void {
-  for (let kernel: u32 = 0; kernel < 2; ++kernel) {
-    for (let n: u32 = 0; n < S.CONTEXTS; ++n) {
-      const context = S.contextAt(kernel, n);
-      if (context == S.contextOf(kernel)) flushContextWrites(context);
-      else store<u32>(context, ANY_VERSION, L.CTX_WRITE_VERSION);
-    }
-  }
-}
-
-/** Drops what the contexts in use know that may be stale under these versions. */
-export function flushStale(version: u32, low: u32, writes: u32): void {
-  for (let kernel: u32 = 0; kernel < 2; ++kernel) freshen(S.contextOf(kernel), version, low, writes);
-}
-
-export function flushAll(): void {
-  for (let kernel: u32 = 0; kernel < 2; ++kernel) flushContext(S.contextOf(kernel));
-  forgetOthers();
-}
-
-/**
- * Takes a root into use. What is remembered of it is kept if that was found under the same versions of the page tables; the root that is replaced is remembered.
- * ANY_VERSION keeps nothing.
- */
-export function loadRoot(kernel: u32, mfn: u32, version: u32, low: u32, writes: u32): void {
-  const found = contextFor(kernel, mfn);
-  if (load<u32>(found, L.CTX_ROOT) != mfn) {
-    if (kernel && version != ANY_VERSION && load<u32>(S.contextOf(1), L.CTX_VERSION) == version && hasUpperHalf(mfn)) {
-      memory.copy(found, S.contextOf(1), S.CONTEXT_SIZE);
-      flushContextLow(found);
-      store<u32>(found, low, L.CTX_LOW_VERSION);
-    } else store<u32>(found, ANY_VERSION, L.CTX_VERSION);
-    store<u32>(found, mfn, L.CTX_ROOT);
-  }
-  freshen(found, version, low, writes);
-  uses += 1;
-  store<u32>(found, uses, L.CTX_USED);
-  S.useContext(kernel, found);
-}
-
-/** Whether a root maps the upper half as the kernel's root in use does. It is given accessed bits then as if it had been walked. */
-function hasUpperHalf(mfn: u32): bool {
-  const root = load<u32>(S.contextOf(1), L.CTX_ROOT);
-  if (root >= frameCount || mfn >= frameCount) return false;
-  const old = frameBase + (<usize>root << 12);
-  const table = frameBase + (<usize>mfn << 12);
-  for (let n = PAGE_SLOTS / 2; n < PAGE_SLOTS; ++n) {
-    if ((load<u64>(old + (n << 3)) ^ load<u64>(table + (n << 3))) & ~PTE_A) return false;
-  }
-  for (let n = PAGE_SLOTS / 2; n < PAGE_SLOTS; ++n) {
-    const entry = table + (n << 3);
-    if (load<u64>(old + (n << 3)) & ~load<u64>(entry) & PTE_A) setBits(entry, PTE_A);
-  }
-  return true;
-}
-
-/** A frame is no root any more. */
-export function forgetRoot(mfn: u32): void {
-  for (let kernel: u32 = 0; kernel < 2; ++kernel) {
-    for (let n: u32 = 0; n < S.CONTEXTS; ++n) {
-      const context = S.contextAt(kernel, n);
-      if (load<u32>(context, L.CTX_ROOT) == mfn && context != S.contextOf(kernel)) store<u32>(context, NO_ROOT, L.CTX_ROOT);
-    }
-  }
-}
-
-/** The context of a root, or else the one to replace: one of none, or the one used longest ago. */
-function contextFor(kernel: u32, mfn: u32): usize {
-  let oldest: usize = 0;
-  for (let n: u32 = 0; n < S.CONTEXTS; ++n) {
-    const context = S.contextAt(kernel, n);
-    const root = load<u32>(context, L.CTX_ROOT);
-    if (root == mfn) return context;
-    if (root == NO_ROOT && context != S.contextOf(kernel)) store<u32>(context, 0, L.CTX_USED);
-    if (!oldest || load<u32>(context, L.CTX_USED) < load<u32>(oldest, L.CTX_USED)) oldest = context;
-  }
-  return oldest;
-}
-
-export function flushPageOf(va: u64): void {
-  const page = va & ~<u64>0xfff;
-  for (let kernel: u32 = 0; kernel < 2; ++kernel) {
-    const context = S.contextOf(kernel);
-    const tables = context + L.CTX_TABLES;
-    for (let write: u32 = 0; write < 2; ++write) {
-      const slot = tlbSlot(tables + write * S.TLB_SIZE, va);
-      if (load<u64>(slot) == page) store<u64>(slot, ~<u64>0);
-    }
-    const slot = tables + 2 * S.TLB_SIZE + ((<usize>(va >> 12) & (S.XTLB_ENTRIES - 1)) << 4);
-    if (load<u64>(slot) == page || load<u32>(slot, 12) == load<u32>(context, L.CTX_GENERATION)) {
-      store<u64>(slot, ~<u64>0);
-      S.renewGeneration(context);
-    }
-  }
 }

@@ -21,6 +21,12 @@ export const XTLB_ENTRIES: u32 = 512;
 /** Code TLB entry: u64 tag, u32 mfn, u32: the jump generation in which another page gave way here. */
 export const XTLB_SIZE: u32 = XTLB_ENTRIES * 16;
 
+/** Slot of a page in a code TLB. Code that is far apart is often so by multiples of 2 MiB. */
+@inline
+export function codeSlot(table: usize, va: u64): usize {
+  return table + (((<usize>(va >> 12) ^ <usize>(va >> 21)) & (XTLB_ENTRIES - 1)) << 4);
+}
+
 export const JUMP_ENTRIES: u32 = 4096;
 /** Jump cache entry: u64 tag (cache.ts), u32 record, u32 generation. */
 export const JUMP_SIZE: u32 = JUMP_ENTRIES * 16;
@@ -30,8 +36,20 @@ export const HASH_BITS: u32 = 17;
 export const HASH_ENTRIES: u32 = 1 << HASH_BITS;
 export const HASH_SIZE: u32 = HASH_ENTRIES * 16;
 
-/** A context, what is remembered of one root's translations: its words, data TLB for reads and for writes, code TLB, jump cache. */
-export const CONTEXT_SIZE: u32 = L.CTX_TABLES + 2 * TLB_SIZE + XTLB_SIZE + JUMP_SIZE;
+/** Entries of the victims of a data TLB, which are as its own. */
+export const VICTIMS: u32 = 128;
+export const VICTIMS_SIZE: u32 = VICTIMS * TLB_ENTRY;
+/** Lists of slots, u16 each: those filled for low addresses (in both data TLBs, that for writes second), those filled for writing. */
+export const LOW_LIST: u32 = 1024;
+export const WRITE_LIST: u32 = 256;
+
+// A context, what is remembered of one root's translations: its words, data TLB for reads and for writes, code TLB, jump cache, victims of both data TLBs, lists.
+export const CTX_CODE: u32 = L.CTX_TABLES + 2 * TLB_SIZE;
+const CTX_JUMPS: u32 = CTX_CODE + XTLB_SIZE;
+export const CTX_VICTIMS: u32 = CTX_JUMPS + JUMP_SIZE;
+export const CTX_LOW_LIST: u32 = CTX_VICTIMS + 2 * VICTIMS_SIZE;
+export const CTX_WRITE_LIST: u32 = CTX_LOW_LIST + LOW_LIST * 2;
+export const CONTEXT_SIZE: u32 = CTX_WRITE_LIST + WRITE_LIST * 2;
 /** Contexts of each mode, kernel and user. */
 export const CONTEXTS: u32 = 4;
 
@@ -94,8 +112,8 @@ export function setMode(kernel: u32): void {
   const context = contextOf(kernel);
   tlbRead = context + L.CTX_TABLES;
   tlbWrite = tlbRead + TLB_SIZE;
-  xtlb = tlbWrite + TLB_SIZE;
-  jumpCache = xtlb + XTLB_SIZE;
+  xtlb = context + CTX_CODE;
+  jumpCache = context + CTX_JUMPS;
   store<u32>(cpu + L.CPU_TLB_READ, <u32>tlbRead);
   store<u32>(cpu + L.CPU_TLB_WRITE, <u32>tlbWrite);
   setGeneration(load<u32>(context, L.CTX_GENERATION));
