@@ -465,7 +465,9 @@ export class Code {
 		this.out.u32(this.depth - 1 - label)
 		return this
 	}
-	brIf(label: number): this {
+	/** `likely` as for if(). */
+	brIf(label: number, likely?: boolean): this {
+		if (likely !== undefined) this.hints.push([this.out.length, likely])
 		this.out.u8(0x0d)
 		this.out.u32(this.depth - 1 - label)
 		return this

@@ -1,7 +1,8 @@
 // What translated regions have done here when their fast paths don't apply (src/x86/translator/sse): single operations on values, without
 // a record, and the tests behind a region's flag that says whether its fast paths may run.
 //
-// A number is clean when it is zero or normal. The fast paths serve clean operands under round-to-nearest with every exception masked and
+// A number is clean when it is zero or normal. Doubles are asked more: to be zero or in the window of the translator's sse/ranges.ts.
+// The fast paths serve clean operands under round-to-nearest with every exception masked and
 // PE set already, where DAZ and FTZ change nothing.
 
 import { CPU_MXCSR, CPU_XMM } from './layout'
@@ -28,6 +29,15 @@ export let sseQuarters: u32 = 0xc0000000
 function cleanDouble(bits: u64): bool {
 	return ((bits >> 52) + 1 & 0x7fe) != 0 || bits << 1 == 0
 }
+/** The window's least exponent, biased, and how many there are. */
+const WINDOW_FIRST: u64 = 0x300
+const WINDOW_EXPONENTS: u64 = 0x200
+
+// @ts-ignore: decorator
+@inline
+function inWindow(bits: u64): bool {
+	return (bits >> 52 & 0x7ff) - WINDOW_FIRST < WINDOW_EXPONENTS || bits << 1 == 0
+}
 // @ts-ignore: decorator
 @inline
 function cleanSingle(bits: u32): bool {
@@ -50,10 +60,14 @@ export function raiseMisaligned(): void {
 	raise(13, 0)
 }
 
-/** KIND_* of two doubles, as bits; KIND_SQRT of `b`. */
+/** Added to a kind: the second operand is not in a register. */
+const FROM_MEMORY: i32 = 8
+
+/** KIND_* of two doubles, as bits, perhaps FROM_MEMORY; KIND_SQRT of `b`. The status tells whether all of them that stay in registers are in the window. */
 export function doubleArithmetic(kind: i32, a: u64, b: u64): u64 {
-	const r = reinterpret<u64>(lane<f64>(kind, reinterpret<f64>(a), reinterpret<f64>(b)))
-	finish(cleanDouble(r) && cleanDouble(b) && (kind == KIND_SQRT || cleanDouble(a)))
+	const operation = kind & ~FROM_MEMORY
+	const r = reinterpret<u64>(lane<f64>(operation, reinterpret<f64>(a), reinterpret<f64>(b)))
+	finish(inWindow(r) && (kind != operation || inWindow(b)) && (operation == KIND_SQRT || inWindow(a)))
 	return r
 }
 
@@ -64,10 +78,11 @@ export function singleArithmetic(kind: i32, a: u32, b: u32): u32 {
 	return r
 }
 
-/** KIND_* of two doubles in a vector. */
+/** KIND_* of two doubles in a vector, otherwise as doubleArithmetic(). */
 export function packedDoubleArithmetic(kind: i32, a: v128, b: v128): v128 {
-	const r = byLane<f64>(kind, a, b)
-	finish(cleanDoubles(r) && cleanDoubles(b) && (kind == KIND_SQRT || cleanDoubles(a)))
+	const operation = kind & ~FROM_MEMORY
+	const r = byLane<f64>(operation, a, b)
+	finish(areInWindow(r) && (kind != operation || areInWindow(b)) && (operation == KIND_SQRT || areInWindow(a)))
 	return r
 }
 
@@ -78,8 +93,8 @@ export function packedSingleArithmetic(kind: i32, a: v128, b: v128): v128 {
 	return r
 }
 
-function cleanDoubles(v: v128): bool {
-	return cleanDouble(i64x2.extract_lane(v, 0)) && cleanDouble(i64x2.extract_lane(v, 1))
+function areInWindow(v: v128): bool {
+	return inWindow(i64x2.extract_lane(v, 0)) && inWindow(i64x2.extract_lane(v, 1))
 }
 
 function cleanSingles(v: v128): bool {
@@ -134,12 +149,12 @@ export function integerToSingle(value: i64): u32 {
 }
 
 /**
- * Whether the fast paths may run, 0 or UNCLEAN: what MXCSR says, and whether lanes of the XMM registers in the state block are clean. Bit n of `doubles` and
+ * Whether the fast paths may run, 0 or UNCLEAN: what MXCSR says, and whether lanes of the XMM registers in the state block are clean, doubles in the window. Bit n of `doubles` and
  * `singles` is for the n-th quadword and doubleword of the registers.
  */
 export function sseReady(doubles: u32, singles: u64): u32 {
 	if ((load<u32>(cpu, CPU_MXCSR) & MXCSR_MASK) != MXCSR_FAST) return UNCLEAN
-	for (; doubles; doubles &= doubles - 1) if (!cleanDouble(load<u64>(cpu + (ctz(doubles) << 3), CPU_XMM))) return UNCLEAN
+	for (; doubles; doubles &= doubles - 1) if (!inWindow(load<u64>(cpu + (ctz(doubles) << 3), CPU_XMM))) return UNCLEAN
 	for (; singles; singles &= singles - 1) if (!cleanSingle(load<u32>(cpu + ((<usize>ctz(singles)) << 2), CPU_XMM))) return UNCLEAN
 	return 0
 }

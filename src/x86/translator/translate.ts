@@ -5,7 +5,10 @@ import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 import { emitCall, emitIndirect, emitReturn, INTEGER } from './integer.ts'
 import { RegionCode } from './region_code.ts'
+import { writeDoubleGroup } from './sse/double_groups.ts'
+import { requireDoubles } from './sse/double_tests.ts'
 import { type LaneFlow, laneFlow } from './sse/lane_flow.ts'
+import { noLanes } from './sse/lanes.ts'
 import { isPure, SSE } from './sse/table.ts'
 import { Shape } from './structure.ts'
 
@@ -72,7 +75,22 @@ class RegionWriter {
 	}
 
 	write(): void {
+		this.refuse()
 		this.writeTree(this.shape.order[0]!, { loops: new Map(), merges: new Map() })
+	}
+
+	/**
+	 * Where loops have SSE instructions but SSE is not available, which it hardly ever isn't, the core executes the region's first instruction, and the region is
+	 * left. So nothing has to ask in the loops.
+	 */
+	private refuse(): void {
+		const [{ instructions, end }] = this.shape.order as readonly [Block]
+		const [first] = instructions
+		if (!this.lanes.repeats || first === undefined || first.addressRecord !== 0 || first.op === 'JMP') return
+		if (!(first.op in INTEGER || first.op in SSE) || (instructions.length === 1 && end.kind !== 'goto')) return
+		this.r.code.get(this.r.xmm.unavailable)
+		this.r.rarely(first)
+		this.r.xmm.asked = true
 	}
 
 	/** A block and everything it dominates. */
@@ -81,6 +99,7 @@ class RegionWriter {
 		const { asked } = xmm
 		if (this.shape.isHeader(block)) {
 			this.r.forgetFlags()
+			this.testBefore(block)
 			const label = code.loop()
 			if (this.lanes.loops.has(block.start)) xmm.beginLoop(this.lanes.blocks.get(block.start)!)
 			this.writeWithin(block, this.shape.mergesBelow(block), { ...labels, loops: new Map(labels.loops).set(block.start, label) })
@@ -88,6 +107,16 @@ class RegionWriter {
 		} else this.writeWithin(block, this.shape.mergesBelow(block), labels)
 		// What this block has asked, others that it doesn't dominate have not.
 		xmm.asked = asked
+	}
+
+	/** Tests numbers that a loop computes with. */
+	private testBefore(head: Block): void {
+		const lanes = this.lanes.tested.get(head.start)
+		if (lanes === undefined) return
+		this.r.beginInstruction()
+		this.r.xmm.beginBlock(noLanes())
+		requireDoubles(this.r, lanes)
+		this.r.xmm.settle()
 	}
 
 	/** The block inside one wasm block for each merge point below it, each followed by that merge point's tree. */
@@ -107,11 +136,14 @@ class RegionWriter {
 		const { code } = r
 		const last = block.instructions.at(-1)
 		r.xmm.beginBlock(this.lanes.blocks.get(block.start)!)
-		for (const instruction of block.instructions) {
+		for (let n = 0; n < block.instructions.length; ) {
+			const instruction = block.instructions[n]!
 			if (instruction === last && block.end.kind !== 'goto') break
 			if (instruction.op === 'JMP') break
 			r.beginInstruction()
-			this.writeInstruction(instruction)
+			const group = writeDoubleGroup(r, block.instructions, n)
+			if (group === 0) this.writeInstruction(instruction)
+			n += group || 1
 		}
 		const { end } = block
 		r.xmm.endBlock()

@@ -74,6 +74,8 @@ class ProgramGenerator {
 	private readonly random: Random
 	private readonly pool: readonly Piece[]
 	private readonly selfModifying: boolean
+	/** One double in so many is an extreme one. */
+	private readonly extremes: number
 	private readonly flavour: number
 	private labels = 0
 	/** Labels of functions; the first ones have no loops. */
@@ -89,6 +91,7 @@ class ProgramGenerator {
 		this.random = random
 		this.pool = pool
 		this.selfModifying = selfModifying
+		this.extremes = random.oneIn(4) ? 2 : 12
 		this.flavour = random.below(5)
 		this.long = random.oneIn(20)
 		this.left = this.long ? 550 : 15 + random.below(random.oneIn(4) ? 250 : 90)
@@ -451,9 +454,9 @@ class ProgramGenerator {
 	private double(): bigint {
 		const { random } = this
 		if (random.oneIn(6)) return float64(random)
-		// Where the translator's tests change their minds: the smallest normal numbers, and 2^-511 and 2^512 with their neighbours.
-		if (random.oneIn(12)) {
-			const exponent = random.pick([0x001, 0x002, 0x1ff, 0x200, 0x201, 0x5fe, 0x5ff, 0x600, 0x7fe])
+		// Where the translator's tests change their minds: the smallest normal numbers, and 2^-255 and 2^257 with their neighbours.
+		if (random.oneIn(this.extremes)) {
+			const exponent = random.pick([0x001, 0x002, 0x2ff, 0x300, 0x301, 0x4fe, 0x4ff, 0x4ff, 0x500, 0x7fe])
 			const fraction = random.pick([0n, 1n, 0xfffffffffffffn, random.u64() & 0xfffffffffffffn])
 			return (BigInt(random.below(2)) << 63n) | (BigInt(exponent) << 52n) | fraction
 		}

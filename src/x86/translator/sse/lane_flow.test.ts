@@ -4,7 +4,7 @@ import { discover, type Region } from '../discover.ts'
 import type { Instruction } from '../instruction.ts'
 import { Shape } from '../structure.ts'
 import { laneFlow } from './lane_flow.ts'
-import { D0, D1, DOUBLES, S0 } from './lanes.ts'
+import { cleanLanes, D0, D1, DOUBLES, type Lanes, S0 } from './lanes.ts'
 
 type Line = readonly [op: string, reg: number, rm: number | 'memory', target?: number]
 
@@ -19,7 +19,9 @@ function region(lines: readonly Line[]): Region {
 
 function flowOf(lines: readonly Line[]) {
 	const found = region(lines)
-	return laneFlow(new Shape(found), found)
+	const flow = laneFlow(new Shape(found), found)
+	const clean = (lanes: Lanes) => Array.from({ length: 16 }, (_, register) => cleanLanes(lanes, register))
+	return { ...flow, entry: clean(flow.entry), blocks: new Map([...flow.blocks].map(([start, lanes]) => [start, clean(lanes)])) }
 }
 
 test('an operand that is computed before it is used is not tested at the entry', () => {

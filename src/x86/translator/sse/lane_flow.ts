@@ -1,8 +1,9 @@
 import { type Block, type Region, successors } from '../discover.ts'
 import type { Shape } from '../structure.ts'
-import { backward, effectOf, forward, isNumeric, isSse, type Lanes, noLanes } from './lanes.ts'
+import { backward, type Effect, effectOf, forward, isNumeric, isSse, type Lanes, noLanes, noWanted, type WantedLanes } from './lanes.ts'
+import { equal, hull, isKnown, normalRange, unknownRange, windowRange } from './ranges.ts'
 
-/** The lanes that are known to be clean at the start of a region's blocks. */
+/** What is known of lanes at the start of a region's blocks. */
 export interface LaneFlow {
 	/** Whether the region has any SSE instruction. */
 	readonly present: boolean
@@ -10,7 +11,7 @@ export interface LaneFlow {
 	readonly computes: boolean
 	/** Whether it does with vectors. */
 	readonly packs: boolean
-	/** Lanes whose cleanness is tested at the region's entry. */
+	/** Lanes that are tested at the region's entry. */
 	readonly entry: Lanes
 	/** By the block's start. */
 	readonly blocks: ReadonlyMap<number, Lanes>
@@ -18,13 +19,21 @@ export interface LaneFlow {
 	readonly split: ReadonlySet<number>
 	/** Heads of the loops with arithmetic in them. */
 	readonly loops: ReadonlySet<number>
+	/** By such a head: lanes that are tested before the loop, register * 8 + lane. */
+	readonly tested: ReadonlyMap<number, readonly number[]>
+	/** Whether a loop has any SSE instruction. */
+	readonly repeats: boolean
 }
+
+/** Rounds after which a range that still grows may be any that is normal. */
+const PATIENCE = 3
 
 export function laneFlow(shape: Shape, region: Region): LaneFlow {
 	const { order } = shape
 	const effects = new Map(order.map((block) => [block, block.instructions.map(effectOf).filter((effect) => effect !== 'none')]))
 	const present = order.some((block) => block.instructions.some(({ op }) => isSse(op)))
 	const computing = new Set(order.filter((block) => block.instructions.some(({ op }) => isNumeric(op))))
+	const targets = new Map(order.map((block) => [block, successors(block, region).filter((start) => shape.has(start))]))
 	if (computing.size === 0)
 		return {
 			present,
@@ -34,14 +43,102 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 			blocks: new Map(order.map(({ start }) => [start, noLanes()])),
 			split: new Set(),
 			loops: new Set(),
+			tested: new Map(),
+			repeats: findLoops(shape, targets, new Set(order.filter((block) => block.instructions.some(({ op }) => isSse(op))))).size > 0,
 		}
-	const wanted = new Map<number, Lanes>(order.map(({ start }) => [start, noLanes()]))
-	const targets = new Map(order.map((block) => [block, successors(block, region).filter((start) => wanted.has(start))]))
+	const loops = findLoops(shape, targets, computing)
+	const wanted = wantedIn(order, targets, effects)
+	const usedIn = new Map([...loops].map(([start, inside]) => [start, wantedIn(inside, targets, effects).get(start)!]))
+	const tested = new Map([...loops.keys()].map((start) => [start, new Set<number>()]))
+	/** What is known at the end of a block where control goes on at `target`. */
+	const along = (block: Block, target: number, lanes: Lanes): Lanes => {
+		const used = shape.isBackEdge(block, target) ? undefined : usedIn.get(target)
+		if (used === undefined) return lanes
+		return lanes.map((range, lane) => {
+			if (isKnown(range) || (lane & 7) > 1 || !(used[lane >> 3]! & (1 << (lane & 7)))) return range
+			tested.get(target)!.add(lane)
+			return windowRange()
+		})
+	}
+	// What nobody wants needs no keeping: a number that is never used again can't hold up the others.
+	const isWanted = (start: number, lane: number) => (wanted.get(start)![lane >> 3]! & (1 << (lane & 7))) !== 0
+	const entryStart = order[0]!.start
+	const entry = noLanes().map((range, lane) => (isWanted(entryStart, lane) ? windowRange() : range))
+	const blocks = new Map<number, Lanes>([[entryStart, entry]])
+	// Ranges only grow; those that go on growing are given up.
+	let round = 0
+	for (let changed = true; changed; round++) {
+		changed = false
+		for (const block of order) {
+			const lanes = blocks.get(block.start)?.slice()
+			if (lanes === undefined) continue
+			for (const effect of effects.get(block)!) forward(lanes, effect)
+			for (const target of targets.get(block)!) {
+				const into = blocks.get(target)
+				const arriving = along(block, target, lanes)
+				if (into === undefined) {
+					blocks.set(
+						target,
+						arriving.map((range, lane) => (isWanted(target, lane) ? { ...range } : unknownRange())),
+					)
+					changed = true
+					continue
+				}
+				into.forEach((before, lane) => {
+					if (!isKnown(before)) return
+					const after = hull(before, arriving[lane]!)
+					if (equal(before, after)) return
+					into[lane] = round >= PATIENCE && isKnown(after) ? normalRange() : after
+					changed = true
+				})
+			}
+		}
+	}
+	for (const { start } of order) if (!blocks.has(start)) blocks.set(start, noLanes())
+	const packs = order.some((block) => block.instructions.some(({ op }) => /P[SD]$/.test(op) && isNumeric(op)))
+	const testedLanes = [...tested].map(([start, lanes]) => [start, [...lanes].filter((lane) => isKnown(blocks.get(start)![lane]!))] as const)
+	return {
+		present,
+		computes: true,
+		packs,
+		entry: blocks.get(entryStart)!,
+		blocks,
+		split: splitRegisters(shape, targets),
+		loops: new Set(loops.keys()),
+		tested: new Map(testedLanes),
+		repeats: loops.size > 0,
+	}
+}
+
+/** The blocks of loops with any of these blocks, by the loop's head. */
+function findLoops(
+	shape: Shape,
+	targets: ReadonlyMap<Block, readonly number[]>,
+	blocks: ReadonlySet<Block>,
+): Map<number, readonly Block[]> {
+	const loops = new Map<number, readonly Block[]>()
+	for (const block of shape.order)
+		for (const target of targets.get(block)!) {
+			if (!shape.isBackEdge(block, target)) continue
+			const span = shape.span(block, target)
+			// They are in order: the last is the longest.
+			if (span.some((inside) => blocks.has(inside))) loops.set(target, span)
+		}
+	return loops
+}
+
+/** Lanes that are operands in blocks or behind them, at the start of each. */
+function wantedIn(
+	blocks: readonly Block[],
+	targets: ReadonlyMap<Block, readonly number[]>,
+	effects: ReadonlyMap<Block, readonly Effect[]>,
+): Map<number, WantedLanes> {
+	const wanted = new Map<number, WantedLanes>(blocks.map(({ start }) => [start, noWanted()]))
 	for (let changed = true; changed; ) {
 		changed = false
-		for (const block of order.toReversed()) {
-			const lanes = noLanes()
-			for (const target of targets.get(block)!) wanted.get(target)!.forEach((bits, n) => void (lanes[n]! |= bits))
+		for (const block of blocks.toReversed()) {
+			const lanes = noWanted()
+			for (const target of targets.get(block)!) wanted.get(target)?.forEach((bits, n) => void (lanes[n]! |= bits))
 			for (const effect of effects.get(block)!.toReversed()) backward(lanes, effect)
 			const before = wanted.get(block.start)!
 			if (lanes.every((bits, n) => bits === before[n])) continue
@@ -49,29 +146,7 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 			changed = true
 		}
 	}
-	// What nobody wants needs no keeping: a number that is never used again can't hold up the others.
-	const blocks = new Map<number, Lanes>(order.map(({ start }) => [start, wanted.get(start)!.slice()]))
-	for (let changed = true; changed; ) {
-		changed = false
-		for (const block of order) {
-			const lanes = blocks.get(block.start)!.slice()
-			for (const effect of effects.get(block)!) forward(lanes, effect)
-			for (const target of targets.get(block)!) {
-				const into = blocks.get(target)!
-				into.forEach((bits, n) => {
-					if ((bits & lanes[n]!) === bits) return
-					into[n] = bits & lanes[n]!
-					changed = true
-				})
-			}
-		}
-	}
-	const loops = new Set<number>()
-	for (const block of order)
-		for (const target of targets.get(block)!)
-			if (shape.isBackEdge(block, target) && shape.span(block, target).some((inside) => computing.has(inside))) loops.add(target)
-	const packs = order.some((block) => block.instructions.some(({ op }) => /P[SD]$/.test(op) && isNumeric(op)))
-	return { present, computes: true, packs, entry: blocks.get(order[0]!.start)!, blocks, split: splitRegisters(shape, targets), loops }
+	return wanted
 }
 
 /** What a use of a register in a loop counts, in uses outside. */

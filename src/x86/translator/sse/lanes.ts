@@ -1,9 +1,12 @@
 import { decoderTables, familyRanges } from '../../opcodes/operations.ts'
 import type { Instruction } from '../instruction.ts'
+import type { Operation } from './number_tests.ts'
+import { isKnown, normalRange, type Plan, plan, type Range, unknownRange, windowRange } from './ranges.ts'
 
 /**
  * What is known of the numbers in XMM registers. A lane is clean when the number in it is zero or normal: an operation on clean operands needs no test of them.
- * A register's lanes are bits: two doubles, then four singles, which overlap them.
+ * A register's lanes are bits of a mask: two doubles, then four singles, which overlap them. Of doubles a range is known (ranges.ts), of singles only whether
+ * they are clean.
  */
 export const D0 = 0x01
 export const D1 = 0x02
@@ -12,25 +15,46 @@ export const DOUBLES = 0x03
 export const SINGLES = 0x3c
 const LANES = 6
 
-/** The clean lanes of the 16 registers. */
-export type Lanes = Uint8Array
+/** What is known of each lane, at register * 8 + the lane's bit. Lanes with one and the same object have one value. */
+export type Lanes = Range[]
 
-export const noLanes = (): Lanes => new Uint8Array(16)
+export const noLanes = (): Lanes => Array.from({ length: 16 * 8 }, unknownRange)
+
+/** The clean lanes of a register. */
+export function cleanLanes(lanes: Lanes, register: number): number {
+	let bits = 0
+	for (let n = 0; n < LANES; n++) if (isKnown(lanes[register * 8 + n]!)) bits |= 1 << n
+	return bits
+}
+
+/** A lane, and all that have its value, are in the window now. */
+export function narrow(lanes: Lanes, lane: number): void {
+	const before = lanes[lane]!
+	const after = windowRange()
+	for (let n = 0; n < lanes.length; n++) if (lanes[n] === before) lanes[n] = after
+}
+
+/** Lanes that are operands of arithmetic, of the 16 registers. */
+export type WantedLanes = Uint8Array
+
+export const noWanted = (): WantedLanes => new Uint8Array(16)
 
 /** Where a lane's number comes from: a lane of a register (register * 8 + lane), or one of these. */
 const CLEAN = -1
 const UNKNOWN = -2
 
 /** What an instruction does to the lanes of one register. */
-interface LaneEffect {
+export interface LaneEffect {
 	/** Lanes that are operands of arithmetic: [register, lanes]. They are clean afterwards, or the region's flag says otherwise. */
 	readonly needs: readonly (readonly [register: number, lanes: number])[]
 	readonly destination: number
 	/** Sources of the six lanes of the destination. */
 	readonly sources: readonly number[]
+	/** Arithmetic on doubles of `destination` and another register or memory, in one lane or two. */
+	readonly doubles?: { readonly operation: Operation; readonly other: number | undefined; readonly lanes: number }
 }
 
-type Effect = LaneEffect | 'none' | 'everything'
+export type Effect = LaneEffect | 'none' | 'everything'
 
 /** From a quadword of a register, a quadword of memory (UNKNOWN), or zero (CLEAN): sources of the lanes in quadword `to`. */
 function quadword(sources: number[], to: number, from: number): void {
@@ -67,7 +91,7 @@ function result(i: Instruction, lanes: number, needs: LaneEffect['needs']): Lane
 	return { needs, destination: i.reg, sources }
 }
 
-const ARITHMETIC = /^(?:ADD|SUB|MUL|DIV|MIN|MAX|(SQRT))(SD|SS|PD|PS)$/
+const ARITHMETIC = /^(ADD|SUB|MUL|DIV|MIN|MAX|SQRT)(SD|SS|PD|PS)$/
 const OPERANDS: Readonly<Record<string, number>> = { SD: D0, SS: S0, PD: DOUBLES, PS: SINGLES }
 const NONE =
 	/^(PREFETCH|FENCE|CLFLUSH|MOVNTI|CRC32_.|POPCNT|FXSAVE|STMXCSR|MOVMSKP.|PMOVMSKB|MASKMOVDQU|PEXTR.*|EXTRACTPS|MOV[LH]PS_M_V|MOVD_E_V|PTEST|PCMP.STRI|U?COMIS.|CVTT?S[SD]2SI)$/
@@ -97,8 +121,11 @@ function sseEffect(i: Instruction): Effect {
 	if (arithmetic) {
 		const lanes = OPERANDS[arithmetic[2]!]!
 		const needs: [number, number][] = memory ? [] : [[rm, lanes]]
-		if (arithmetic[1] === undefined) needs.push([reg, lanes])
-		return result(i, lanes, needs)
+		if (arithmetic[1] !== 'SQRT') needs.push([reg, lanes])
+		const effect = result(i, lanes, needs)
+		if (lanes !== D0 && lanes !== DOUBLES) return effect
+		const operation = arithmetic[1]!.toLowerCase() as Operation
+		return { ...effect, doubles: { operation, other: memory ? undefined : rm, lanes: lanes === D0 ? 1 : 2 } }
 	}
 	// Quadwords and doublewords of the operands, where ModRM.rm may be memory.
 	const quad = (n: number) => (memory ? UNKNOWN : rm * 2 + n)
@@ -176,23 +203,43 @@ function sseEffect(i: Instruction): Effect {
 	}
 }
 
-/** The clean lanes after an instruction. Changes `lanes`. */
+/** How arithmetic on doubles is done with what is known. */
+export function planOf({ destination, doubles }: LaneEffect, known: Lanes): Plan | undefined {
+	if (doubles === undefined) return undefined
+	const { operation, other, lanes } = doubles
+	const ranges = (register: number) => known.slice(register * 8, register * 8 + lanes)
+	return plan(operation, ranges(destination), other === undefined ? undefined : ranges(other))
+}
+
+/** What is known after an instruction. Changes `lanes`. */
 export function forward(lanes: Lanes, effect: Effect): void {
 	if (effect === 'none') return
 	if (effect === 'everything') {
-		lanes.fill(0)
+		for (let n = 0; n < lanes.length; n++) lanes[n] = unknownRange()
 		return
 	}
-	for (const [register, needed] of effect.needs) lanes[register]! |= needed
-	let after = 0
-	effect.sources.forEach((from, n) => {
-		if (from === CLEAN || (from >= 0 && lanes[from >> 3]! & (1 << (from & 7)))) after |= 1 << n
+	const { needs, destination, sources, doubles } = effect
+	const planned = planOf(effect, lanes)
+	if (planned) {
+		const test = (register: number) => {
+			for (let n = 0; n < doubles!.lanes; n++) narrow(lanes, register * 8 + n)
+		}
+		if (planned.testsX) test(destination)
+		if (planned.testsY && doubles!.other !== undefined) test(doubles!.other)
+	} else
+		for (const [register, needed] of needs)
+			for (let n = 0; n < LANES; n++) if (needed & (1 << n) && !isKnown(lanes[register * 8 + n]!)) lanes[register * 8 + n] = normalRange()
+	const after = sources.map((from) => (from >= 0 ? lanes[from]! : from === CLEAN ? windowRange() : unknownRange()))
+	planned?.results.forEach((range, n) => {
+		after[n] = range
 	})
-	lanes[effect.destination] = after
+	after.forEach((range, n) => {
+		lanes[destination * 8 + n] = range
+	})
 }
 
 /** The lanes that are operands later, before an instruction, from those after it. Changes `lanes`. */
-export function backward(lanes: Lanes, effect: Effect): void {
+export function backward(lanes: WantedLanes, effect: Effect): void {
 	if (effect === 'none') return
 	if (effect === 'everything') {
 		lanes.fill(0)
@@ -215,4 +262,9 @@ export function isNumeric(op: string): boolean {
 /** Whether the effect holds only where the emitter's tests were made: the core's executor leaves numbers that aren't clean. */
 export function isTested(effect: Effect): boolean {
 	return typeof effect === 'object' && (effect.needs.length > 0 || effect.sources.includes(CLEAN))
+}
+
+/** Whether the double in a register's lower half is clean. */
+export function isKnownDouble(lanes: Lanes, register: number): boolean {
+	return isKnown(lanes[register * 8]!)
 }

@@ -3,8 +3,9 @@ import * as L from '../../core/layout.ts'
 import type { RegionContext } from '../context.ts'
 import type { Exits } from '../exits.ts'
 import type { Instruction } from '../instruction.ts'
+import { DISTANCE } from './double_tests.ts'
 import type { LaneFlow } from './lane_flow.ts'
-import { effectOf, forward, isTested, type Lanes, noLanes } from './lanes.ts'
+import { cleanLanes, D0, D1, effectOf, forward, isTested, type Lanes, noLanes } from './lanes.ts'
 
 /** TS and EM. */
 const CR0_NO_FPU = 0xc
@@ -23,9 +24,9 @@ const offsetOf = (index: number) => L.CPU_XMM + index * 16
  * - A register is a v128 local, or split: then its lower half is in an f64 local, and only the upper half of the v128 local counts; or both, when they agree.
  *   Between blocks and on the ways out it is split when the region uses it for doubles more than for vectors. Locals are made when they are first asked for.
  * - get() and getLow() may change a register's form, and so are not for code that only runs on some ways.
- * - `lanes` are the clean lanes at this place of the code, on condition: while the local `slow` is 0, they are clean, and MXCSR is such that operations on clean
- *   operands with a normal result have it as WebAssembly computes it and set no flag that is not set (core/sse_region.ts, sseReady()).
- * - Whoever puts into a clean lane what may not be clean makes `slow` so. Only ready(), at the entry and at the heads of loops, makes it 0 again.
+ * - `lanes` is what is known of the lanes at this place of the code, on condition: while the local `slow` is 0, it is true, and MXCSR is such that operations on
+ *   clean operands with a normal result have it as WebAssembly computes it and set no flag that is not set (core/sse_region.ts, sseReady()).
+ * - Whoever makes what is known untrue makes `slow` so. Only ready(), at the entry and at the heads of loops, makes it 0 again.
  * - CR0 doesn't change inside a region, so `unavailable` is asked once on every way through it.
  */
 export class XmmRegisters {
@@ -33,11 +34,14 @@ export class XmmRegisters {
 	readonly unavailable: number
 	/** Local, an i32. */
 	readonly slow: number
-	/** Locals: while `slow` is 0, the highest bit of the exponent of a double (i64) or a single (i32), else 0. */
-	readonly moderate64: number
+	/** Local: all ones where `slow` is not 0, else 0. */
+	readonly slow64: number
+	/** Local: while `slow` is 0, the highest bit of the exponent of a single, else 0. */
 	readonly moderate32: number
 	/** Local: 0xc0000000 in every lane. V8 makes vector constants anew wherever they are used. */
 	readonly quarters: number
+	/** Local: DISTANCE of double_tests.ts in both quadwords. */
+	readonly distances: number
 	lanes: Lanes = noLanes()
 	/** Whether `unavailable` has been asked on every way to this place. */
 	asked = false
@@ -56,9 +60,10 @@ export class XmmRegisters {
 		this.exits = exits
 		this.unavailable = code.local(I32)
 		this.slow = code.local(I32)
-		this.moderate64 = code.local(I64)
+		this.slow64 = code.local(I64)
 		this.moderate32 = code.local(I32)
 		this.quarters = code.local(V128)
+		this.distances = code.local(V128)
 		this.status = code.local(I32)
 	}
 
@@ -92,6 +97,31 @@ export class XmmRegisters {
 		}
 		code.get(this.vector(index)).lane('f64x2.extract_lane', 0).tee(this.low(index))
 		this.forms[index] = BOTH
+	}
+
+	/** The local with the double in the lower half. It holds it until the register is written. */
+	lowLocal(index: number): number {
+		this.getLow(index)
+		this.context.code.op('drop')
+		return this.low(index)
+	}
+
+	/** The local with all of a register. It holds it until the register is written. */
+	vectorLocal(index: number): number {
+		this.get(index)
+		this.context.code.op('drop')
+		return this.vector(index)
+	}
+
+	/** The registers' forms, for code that is written for several ways: each begins with the same. */
+	takeForms(): readonly number[] {
+		return this.forms.slice()
+	}
+
+	resetForms(forms: readonly number[]): void {
+		forms.forEach((form, n) => {
+			this.forms[n] = form
+		})
 	}
 
 	/** Pops a double for the lower half; the upper half stays. */
@@ -223,30 +253,45 @@ export class XmmRegisters {
 		code.i32(state).memory('i32.load', L.CPU_CR0).i32(CR0_NO_FPU).op('i32.and').set(this.unavailable)
 		if (!computes) return
 		this.ready()
-		if (packs) code.globalGet(core.sseQuarters).simd('i32x4.splat').set(this.quarters)
+		if (!packs) return
+		code.globalGet(core.sseQuarters).simd('i32x4.splat').set(this.quarters)
+		code.globalGet(core.sseQuarters).op('i64.extend_i32_u').i64(32).op('i64.shl')
+		code
+			.i64(BigInt.asIntN(64, DISTANCE) + (1n << 62n))
+			.op('i64.add')
+			.simd('i64x2.splat')
+			.set(this.distances)
 	}
 
 	/** Finds `slow` from MXCSR and the clean lanes. The registers that have any are in the state block. */
 	private ready(): void {
 		let doubles = 0
 		let singles = 0n
-		this.lanes.forEach((bits, n) => {
-			doubles |= (bits & 3) << (n * 2)
+		for (let n = 0; n < 16; n++) {
+			const bits = cleanLanes(this.lanes, n)
+			doubles |= (bits & (D0 | D1)) << (n * 2)
 			singles |= BigInt(bits >> 2) << BigInt(n * 4)
-		})
+		}
 		this.context.code.i32(doubles).i64(BigInt.asIntN(64, singles)).call(this.context.core.sseReady).set(this.slow)
 		this.setModerate()
 	}
 
-	private setModerate(): void {
+	/** `slow` has changed. */
+	setModerate(): void {
 		const { code } = this.context
-		code.i64(0).i64(0x4000000000000000n).get(this.slow).op('select').set(this.moderate64)
+		code.i64(-1).i64(0).get(this.slow).op('select').set(this.slow64)
 		code.i32(0).i32(0x40000000).get(this.slow).op('select').set(this.moderate32)
+	}
+
+	/** Something that is known is not true. */
+	becomeSlow(): void {
+		this.context.code.i32(1).set(this.slow)
+		this.setModerate()
 	}
 
 	/** Finds `slow` again. */
 	refresh(): void {
-		this.spill([...this.context.use.xmmWritten].filter((n) => this.lanes[n] !== 0))
+		this.spill([...this.context.use.xmmWritten].filter((n) => cleanLanes(this.lanes, n) !== 0))
 		this.ready()
 	}
 
@@ -276,7 +321,7 @@ export class XmmRegisters {
 
 	/** Whether all of a register's lanes in a mask are clean. */
 	isClean(index: number, lanes: number): boolean {
-		return (this.lanes[index]! & lanes) === lanes
+		return (cleanLanes(this.lanes, index) & lanes) === lanes
 	}
 
 	/** After an instruction: what is known now. `tested`: its emitter wrote it, else the core has executed it. */
@@ -288,12 +333,17 @@ export class XmmRegisters {
 
 	/** After an operation of core/sse_region.ts: leaves with its exception, or notes that a number is not clean. */
 	takeStatus(i: Instruction): void {
+		this.addStatus(i)
+		this.setModerate()
+	}
+
+	/** The same; setModerate() is to follow. */
+	addStatus(i: Instruction): void {
 		const { code, core } = this.context
 		code.globalGet(core.sseStatus).tee(this.status).i32(1).op('i32.and')
 		code.if(VOID, false)
 		this.exits.fault(i)
 		code.end()
 		code.get(this.slow).get(this.status).op('i32.or').set(this.slow)
-		this.setModerate()
 	}
 }

@@ -1,5 +1,5 @@
 import { decoderTables, familyRanges } from '../../opcodes/operations.ts'
-import { compared, packedArithmetic, scalarArithmetic } from './arithmetic.ts'
+import { singleArithmetic, singlesArithmetic, singlesCompared } from './arithmetic.ts'
 import { doubleToSingle, integersToDoubles, integerToNumber, numberToInteger, singleToDouble } from './conversions.ts'
 import { extended, extract, extractDoubleword, extractWord, insert, insertDoubleword } from './elements.ts'
 import type { Emitter } from './emitter.ts'
@@ -80,12 +80,10 @@ export function isPure(operation: string): boolean {
 const lowQuadwords = shuffled(() => elements(8, [0, 2]))
 const highQuadwords = shuffled(() => elements(8, [1, 3]))
 
-/** The four forms of an operation on numbers. */
-const quartet = (name: string, operation: Operation): Record<string, Emitter> => ({
-	[`${name}SD`]: scalarArithmetic('f64', operation),
-	[`${name}SS`]: scalarArithmetic('f32', operation),
-	[`${name}PD`]: packedArithmetic('f64', operation),
-	[`${name}PS`]: packedArithmetic('f32', operation),
+/** The forms of an operation on singles; those on doubles are in double_groups.ts. */
+const pair = (name: string, operation: Operation): Record<string, Emitter> => ({
+	[`${name}SS`]: singleArithmetic(operation),
+	[`${name}PS`]: singlesArithmetic(operation),
 })
 
 /**
@@ -256,17 +254,15 @@ export const SSE: Readonly<Record<string, Emitter>> = {
 	PSLLDQ_I: shiftBytes(true),
 	PSRLDQ_I: shiftBytes(false),
 	PSRLQ_I: shiftImmediate('i64x2.shr_u', 64),
-	...quartet('ADD', 'add'),
-	...quartet('SUB', 'sub'),
-	...quartet('MUL', 'mul'),
-	...quartet('DIV', 'div'),
-	...quartet('SQRT', 'sqrt'),
-	...quartet('MIN', 'min'),
-	...quartet('MAX', 'max'),
-	UCOMISD: compared('f64', false),
-	COMISD: compared('f64', true),
-	UCOMISS: compared('f32', false),
-	COMISS: compared('f32', true),
+	...pair('ADD', 'add'),
+	...pair('SUB', 'sub'),
+	...pair('MUL', 'mul'),
+	...pair('DIV', 'div'),
+	...pair('SQRT', 'sqrt'),
+	...pair('MIN', 'min'),
+	...pair('MAX', 'max'),
+	UCOMISS: singlesCompared(false),
+	COMISS: singlesCompared(true),
 	CVTSI2SD: integerToNumber('f64'),
 	CVTSI2SS: integerToNumber('f32'),
 	CVTTSD2SI: numberToInteger('f64'),

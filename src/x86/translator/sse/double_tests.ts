@@ -1,0 +1,113 @@
+import type { Code } from '../../../wasm/code.ts'
+import { F64, V128 } from '../../../wasm/module.ts'
+import type { RegionCode } from '../region_code.ts'
+import { WINDOW_LO } from './ranges.ts'
+
+/** How a double is tested before it is an operand: whether it is in the window of ranges.ts or zero, not zero as a divisor, not negative under a root. */
+export type DoubleTest = 'clean' | 'divisor' | 'radicand'
+
+/** What is tested, by local: f64, and v128 with two doubles. */
+export interface DoubleTests {
+	readonly scalars: ReadonlyMap<number, DoubleTest>
+	readonly vectors: ReadonlyMap<number, DoubleTest>
+}
+
+const EXPONENT_BIAS = 1023
+/** The window's least exponent is moved to 0. */
+export const DISTANCE = -(BigInt(EXPONENT_BIAS + WINDOW_LO) << 52n)
+/** Of that, what is 0 in the window. */
+const OUTSIDE = 0x6000000000000000n
+const OUTSIDE_SHIFT = 61
+
+/** Pushes a double's bits with the exponent so moved. Of radicands the sign, in the highest bit, is in the next too, which is tested. */
+function pushDistance(code: Code, local: number, test: DoubleTest): void {
+	const push = () => code.get(local).op('i64.reinterpret_f64').i64(DISTANCE).op('i64.add')
+	push()
+	if (test === 'radicand') push().i64(1).op('i64.shr_u', 'i64.or')
+}
+
+/** The same of both doubles of a vector. */
+function pushDistances({ code, xmm }: RegionCode, local: number, test: DoubleTest): void {
+	const push = () => code.get(local).get(xmm.distances).simd('i64x2.add')
+	push()
+	if (test === 'radicand') push().i32(1).simd('i64x2.shr_u').simd('v128.or')
+}
+
+/** Pops such a vector; pushes an i32 with a bit for each lane outside. */
+function outsideBits(code: Code, scratch: number): void {
+	code.set(scratch).get(scratch).i32(1).simd('i64x2.shl').get(scratch).i32(2).simd('i64x2.shl').simd('v128.or')
+}
+
+/** Goes to `fast` where the region's `slow` is 0 and all doubles pass, to the label `slow` where not. `scratch`: a v128 local. */
+export function branchOnDoubles(r: RegionCode, { scalars, vectors }: DoubleTests, scratch: number, fast: number, slow: number): void {
+	const { code, xmm } = r
+	let first = true
+	for (const [local, test] of vectors) {
+		pushDistances(r, local, test)
+		if (!first) code.simd('v128.or')
+		first = false
+	}
+	if (vectors.size > 0) {
+		outsideBits(code, scratch)
+		code.simd('i64x2.bitmask')
+	}
+	if (scalars.size === 0) code.get(xmm.slow).op('i32.or', 'i32.eqz')
+	else {
+		if (vectors.size > 0) code.op('i64.extend_i32_u').i64(OUTSIDE_SHIFT).op('i64.shl').get(xmm.slow64).op('i64.or')
+		else code.get(xmm.slow64)
+		for (const [local, test] of scalars) {
+			pushDistance(code, local, test)
+			code.op('i64.or')
+		}
+		code.i64(OUTSIDE).op('i64.and', 'i64.eqz')
+	}
+	code.brIf(fast, true)
+	code.get(xmm.slow)
+	pushFailures(r, { scalars, vectors }, scratch)
+	code.op('i32.or')
+	code.brIf(slow, true)
+}
+
+/** Pushes an i32 that is not 0 where a double does not pass, zeros looked at. */
+export function pushFailures(r: RegionCode, { scalars, vectors }: DoubleTests, scratch: number): void {
+	const { code } = r
+	code.i32(0)
+	for (const [local, test] of scalars) {
+		pushDistance(code, local, test)
+		code.i64(OUTSIDE).op('i64.and').i64(0).op('i64.ne')
+		if (test !== 'divisor') code.get(local).op('i64.reinterpret_f64').i64(1).op('i64.shl').i64(0).op('i64.ne', 'i32.and')
+		code.op('i32.or')
+	}
+	for (const [local, test] of vectors) {
+		pushDistances(r, local, test)
+		outsideBits(code, scratch)
+		if (test !== 'divisor') code.get(local).v128Const(0n).simd('f64x2.eq').simd('v128.andnot')
+		code.simd('i64x2.bitmask').op('i32.or')
+	}
+}
+
+/** Before a loop: lanes of doubles, register * 8 + lane, are in the window from here on, or the region's `slow` says otherwise. */
+export function requireDoubles(r: RegionCode, lanes: readonly number[]): void {
+	const { code, xmm } = r
+	if (lanes.length === 0) return
+	const scalars = new Map<number, DoubleTest>()
+	const vectors = new Map<number, DoubleTest>()
+	for (const lane of lanes) {
+		const register = lane >> 3
+		if (lanes.includes(register * 8) && lanes.includes(register * 8 + 1)) vectors.set(xmm.vectorLocal(register), 'clean')
+		else if ((lane & 7) === 0) scalars.set(xmm.lowLocal(register), 'clean')
+		else {
+			const high = r.temporary(F64)
+			xmm.getHigh(register)
+			code.set(high)
+			scalars.set(high, 'clean')
+		}
+	}
+	const done = code.block()
+	const slow = code.block()
+	branchOnDoubles(r, { scalars, vectors }, r.temporary(V128), done, slow)
+	code.br(done)
+	code.end()
+	xmm.becomeSlow()
+	code.end()
+}
