@@ -29,10 +29,8 @@ export interface Command {
 	/** One line, for the lists of commands. */
 	readonly help: string
 	readonly options: readonly OptionSpec[]
-	/** How many words may follow the name, options included, as xm counts them; absent when the command says it better itself. */
-	readonly arity?: readonly [low: number, high: number]
-	/** Its words are handed on as they are. */
-	readonly raw?: boolean
+	/** How many words it takes beside its options; absent when the command says it better itself. */
+	readonly operands?: readonly [low: number, high: number]
 	/** Why it cannot act, where its subsystem is not built. */
 	readonly refusal?: string
 	/** What of it cannot act, where the rest does. */

@@ -9,7 +9,8 @@ import { LIST, UPTIME, VCPU_LIST } from './list.ts'
 import { lookUp } from './lookup.ts'
 import { DELETE, NEW, RESUME, START, SUSPEND } from './managed.ts'
 import { MEM_MAX, MEM_SET } from './memory.ts'
-import { type ParsedArguments, UsageError } from './options.ts'
+import type { ParsedArguments } from './options.ts'
+import { SCHED_CREDIT } from './sched_credit.ts'
 import { SERVE } from './serve.ts'
 import { SHELL } from './shell.ts'
 import { REBOOT, SHUTDOWN } from './shutdown.ts'
@@ -22,11 +23,10 @@ const CONSOLE: Command = {
 	args: '[-q|--quiet] <Domain>',
 	help: "Attach to a domain's console; Ctrl-] detaches.",
 	options: [{ short: 'q', long: 'quiet', help: 'Say nothing when the domain does not exist.' }],
-	arity: [1, 2],
+	operands: [1, 1],
 	usageOnFault: true,
 	async run(context, args) {
-		const [reference] = args.positional
-		if (reference === undefined || args.positional.length > 1) throw new UsageError('No domain given')
+		const [reference] = args.positional as [string]
 		const client = await context.connect()
 		try {
 			const { name, domid } = await client.domain(reference)
@@ -73,7 +73,7 @@ function onDomain(
 		args,
 		help,
 		options: [],
-		arity: [1, 1],
+		operands: [1, 1],
 		usageOnFault: true,
 		async run(context: CommandContext, words: ParsedArguments) {
 			await act(context, await context.connect(), words.positional[0] as string)
@@ -87,7 +87,7 @@ const RENAME: Command = {
 	args: '<Domain> <NewDomainName>',
 	help: 'Give a domain another name.',
 	options: [],
-	arity: [2, 2],
+	operands: [2, 2],
 	usageOnFault: true,
 	async run(context, args) {
 		const [reference, name] = args.positional as [string, string]
@@ -122,6 +122,7 @@ const BUILT: readonly Command[] = [
 	RENAME,
 	onDomain('reset', '<Domain>', 'End a domain at once and start it anew.', (_context, client, reference) => client.reset(reference)),
 	RESUME,
+	SCHED_CREDIT,
 	SERVE,
 	SHELL,
 	SHUTDOWN,

@@ -1,6 +1,5 @@
 /** Commands about the host, its hypervisor and the daemon. */
 import { type Command, JSON_OPTION } from './command.ts'
-import { UsageError } from './options.ts'
 import { infoRow, settingRow, showJson } from './tables.ts'
 
 export const INFO: Command = {
@@ -8,10 +7,9 @@ export const INFO: Command = {
 	args: '[-c|--config]',
 	help: 'Show facts about this host and its hypervisor.',
 	options: [{ short: 'c', long: 'config', help: "The daemon's settings instead." }, JSON_OPTION],
-	arity: [0, 2],
+	operands: [0, 0],
 	usageOnFault: true,
 	async run(context, args) {
-		if (args.positional.length > 0) throw new UsageError('No parameter required')
 		const client = await context.connect()
 		const config = args.options.has('config')
 		const rows = config ? await client.daemonSettings() : await client.host()
@@ -26,10 +24,9 @@ export const DMESG: Command = {
 	args: '[-c|--clear]',
 	help: "Print the hypervisor's log.",
 	options: [{ short: 'c', long: 'clear', help: 'Empty the log as well.' }],
-	arity: [0, 1],
+	operands: [0, 0],
 	usageOnFault: true,
 	async run(context, args) {
-		if (args.positional.length > 0) throw new UsageError('No parameter required')
 		const client = await context.connect()
 		context.stdout.write(await client.hypervisorLog(args.options.has('clear')))
 		return 0
@@ -41,7 +38,7 @@ export const LOG: Command = {
 	args: '',
 	help: "Print the daemon's log.",
 	options: [],
-	arity: [0, 0],
+	operands: [0, 0],
 	usageOnFault: true,
 	async run(context) {
 		const client = await context.connect()
@@ -55,7 +52,7 @@ export const DEBUG_KEYS: Command = {
 	args: '<Keys>',
 	help: "Have the hypervisor write its state to its log (xm dmesg); 'h' lists the keys.",
 	options: [],
-	arity: [1, 1],
+	operands: [1, 1],
 	usageOnFault: true,
 	async run(context, args) {
 		const [keys] = args.positional as [string]

@@ -65,12 +65,6 @@ test('a domain that does not exist exits 3', async () => {
 	}
 })
 
-test('every command that is not built says why in one sentence', async () => {
-	await using xend = await TestDaemon.start()
-	const { status, err } = await xend.xm(['save', '-c', 'x', 'y'])
-	assert.deepEqual([status, err], [1, "Error: 'xm save' cannot act: a domain cannot be saved yet.\n"])
-})
-
 test('xm create makes a domain of a file and of words, named after the file', async () => {
 	await using xend = await withConfig()
 	assert.deepEqual(await xend.xm(['create', 'guest']), {

@@ -57,9 +57,8 @@ async function printNames(context: CommandContext): Promise<number> {
 
 async function runCommand(program: Personality, command: Command, words: readonly string[], context: CommandContext): Promise<number> {
 	try {
-		if (command.raw) return await command.run(context, { options: new Map(), positional: words })
 		const args = parseArguments(words, command.options)
-		const fault = program.arityFault(command, words, args)
+		const fault = program.operandFault(command, words, args)
 		if (fault !== undefined) throw new UsageError(fault)
 		return await command.run(context, args)
 	} catch (error) {

@@ -3,7 +3,7 @@ import { UserError } from '../base/errors.ts'
 import type { XendClient } from '../sdk/client.ts'
 import type { Command } from './command.ts'
 import { CONFIG_OPTIONS, DRYRUN, readConfiguration, runStarted } from './create.ts'
-import { UsageError } from './options.ts'
+import { NO_SAVE } from './refusals.ts'
 
 export const NEW: Command = {
 	name: 'new',
@@ -30,11 +30,10 @@ export const START: Command = {
 		{ short: '', long: 'vncviewer', help: 'View its graphical display: there is none.' },
 		{ short: '', long: 'vncviewer-autopass', help: 'The same, with its password.' },
 	],
-	arity: [1, 4],
+	operands: [1, 1],
 	usageOnFault: true,
 	async run(context, args) {
-		const [reference, ...more] = args.positional
-		if (reference === undefined || more.length > 0) throw new UsageError('No domain given')
+		const [reference] = args.positional as [string]
 		for (const option of ['vncviewer', 'vncviewer-autopass']) {
 			if (args.options.has(option)) throw new UserError(`'xm start --${option}' cannot act: there is no graphical display.`)
 		}
@@ -44,7 +43,6 @@ export const START: Command = {
 }
 
 export const DELETE = managed('delete', 'Forget a kept domain.', (client, name) => client.undefine(name))
-const NO_SAVE = 'a domain cannot be saved yet'
 
 export const SUSPEND: Command = {
 	...managed('suspend', 'Suspend a kept domain to its file.', (client, name) => client.suspend(name)),
@@ -53,7 +51,6 @@ export const SUSPEND: Command = {
 export const RESUME: Command = {
 	...managed('resume', 'Resume a suspended domain.', (client, name) => client.resume(name)),
 	options: [{ short: 'p', long: 'paused', help: 'Leave the domain paused.' }],
-	arity: [1, 2],
 	refusal: NO_SAVE,
 }
 
@@ -63,11 +60,10 @@ function managed(name: string, help: string, act: (client: XendClient, domain: s
 		args: '<DomainName>',
 		help,
 		options: [],
-		arity: [1, 1],
+		operands: [1, 1],
 		usageOnFault: true,
 		async run(context, args) {
-			const [domain] = args.positional
-			if (domain === undefined) throw new UsageError('No domain given')
+			const [domain] = args.positional as [string]
 			await act(await context.connect(), domain)
 			return 0
 		},

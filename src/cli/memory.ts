@@ -18,7 +18,7 @@ function memory(name: string, help: string, act: (client: XendClient, domain: st
 		args: '<Domain> <Mem>',
 		help,
 		options: [],
-		arity: [2, 2],
+		operands: [2, 2],
 		usageOnFault: true,
 		async run(context, args) {
 			const [domain, text] = args.positional as [string, string]

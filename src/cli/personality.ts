@@ -17,7 +17,7 @@ export interface Personality {
 	/** Said of a subcommand that does not exist, and whether the short help follows. */
 	notFound(name: string): { readonly line: string; readonly help: boolean }
 	/** What is wrong with the number of words; undefined when nothing is. */
-	arityFault(command: Command, words: readonly string[], args: ParsedArguments): string | undefined
+	operandFault(command: Command, words: readonly string[], args: ParsedArguments): string | undefined
 	/** The line for an error, whether the command's usage follows, and the exit status. */
 	describe(command: Command, error: UserError): { readonly line: string; readonly usage: boolean; readonly status: number }
 }

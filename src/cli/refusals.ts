@@ -1,6 +1,13 @@
-/** Why commands of both xm and xl cannot act: each completes "cannot act: ...". */
+/** Why commands of xm and xl cannot act: each completes "cannot act: ...". */
+export const NO_DISKS = 'block devices are not supported yet'
+export const NO_NETWORK = 'network devices are not supported yet'
+export const NO_VTPM = 'virtual TPMs are not supported yet'
+export const NO_VNET = 'virtual networks across hosts are not supported'
+export const NO_SCSI = 'SCSI pass-through is not supported'
+export const NO_DISPLAY = 'there is no graphical display'
 export const NO_PCI = 'there are no physical PCI devices to pass through'
 export const NO_SAVE = 'a domain cannot be saved yet'
 export const NO_SCHEDULER = 'domains are scheduled by the host'
+export const OTHER_SCHEDULER = 'Xen is running with the credit scheduler'
 export const NO_LABELS = 'security labels and policies are not supported yet'
 export const ONE_VCPU = 'a domain has one virtual processor for now'

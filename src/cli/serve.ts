@@ -11,7 +11,7 @@ export const SERVE: Command = {
 	args: '',
 	help: "Offer the daemon's HTTP interface over stdin and stdout.",
 	options: [],
-	arity: [0, 0],
+	operands: [0, 0],
 	usageOnFault: true,
 	async run(context) {
 		const { stdin, stdout } = context

@@ -13,7 +13,7 @@ export const SHELL: Command = {
 	args: '',
 	help: 'Launch an interactive shell.',
 	options: [],
-	arity: [0, 0],
+	operands: [0, 0],
 	usageOnFault: true,
 	async run(context) {
 		context.print(BANNER)

@@ -11,7 +11,7 @@ export const SYSRQ: Command = {
 	args: '<Domain> <letter>',
 	help: 'Send a sysrq to a domain.',
 	options: [],
-	arity: [2, 2],
+	operands: [2, 2],
 	usageOnFault: true,
 	async run(context, args) {
 		const [domain, letter] = args.positional as [string, string]
@@ -27,7 +27,7 @@ export const TRIGGER: Command = {
 	help: 'Send a trigger to a domain.',
 	limits: 'only nmi is for a paravirtual domain; the others get the errors that Xen has for them',
 	options: [],
-	arity: [2, 3],
+	operands: [2, 3],
 	usageOnFault: true,
 	async run(context, args) {
 		const [domain, name, vcpu = '0'] = args.positional as [string, string, string?]

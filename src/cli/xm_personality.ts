@@ -4,6 +4,13 @@ import { lookUp } from './lookup.ts'
 import { UsageError } from './options.ts'
 import type { Personality } from './personality.ts'
 
+function countFault(name: string, count: number, [low, high]: readonly [number, number]): string | undefined {
+	if (count >= low && count <= high) return undefined
+	if (high === Number.POSITIVE_INFINITY) return `'xm ${name}' requires at least ${low} argument${low === 1 ? '' : 's'}.\n`
+	if (low !== high) return `'xm ${name}' requires between ${low} and ${high} arguments.\n`
+	return `'xm ${name}' requires ${low} argument${low === 1 ? '' : 's'}.\n`
+}
+
 const FAULTS_WITHOUT_USAGE = ['no-such-domain', 'unreachable', 'internal']
 
 /** xm, as Xen 3 had it. */
@@ -16,13 +23,13 @@ export const XM: Personality = {
 	commandHelp,
 	helpStatus: 1,
 	notFound: (name) => ({ line: `Error: Subcommand ${name} not found!`, help: true }),
-	arityFault({ name, arity }, words) {
+	// Words are counted with the options, as xm counts them, and then without.
+	operandFault({ name, operands, options }, words, { positional }) {
+		if (operands === undefined) return undefined
 		const count = words.filter((word) => word !== '--').length
-		if (arity === undefined) return undefined
-		const [low, high] = arity
-		if (count >= low && count <= high) return undefined
-		if (low !== high) return `'xm ${name}' requires between ${low} and ${high} arguments.\n`
-		return `'xm ${name}' requires ${low} argument${low === 1 ? '' : 's'}.\n`
+		const optionWords = options.reduce((sum, { value }) => sum + (value === undefined ? 1 : 2), 0)
+		const [low, high] = operands
+		return countFault(name, count, [low, high + optionWords]) ?? countFault(name, positional.length, operands)
 	},
 	describe: (command, error) => ({
 		line: `Error: ${error.message}`,

@@ -59,6 +59,15 @@ export type StopRequest = Readonly<v.InferOutput<typeof STOP_REQUEST>>
 export const HOST_INFO = described(NAMED_LINES, 'The lines of `xm info`, or of `xm info -c`, in order: name and value.')
 export type HostInfo = readonly (readonly [name: string, value: string])[]
 
+export const HOST_TOPOLOGY = v.object({
+	cpus: v.array(v.object({ cpu: natural, core: natural, socket: natural, node: natural })),
+	nodes: described(
+		v.array(v.object({ memory_mib: amount, freeMemory_mib: amount, distances: v.array(natural) })),
+		'Of memory, by their numbers: how far each is from it, with 10 for itself.',
+	),
+})
+export type HostTopology = v.InferOutput<typeof HOST_TOPOLOGY>
+
 export const DOMAIN_INFO = v.object({
 	name: v.string(),
 	domid: domidOrNull,
@@ -200,6 +209,7 @@ export const NAMED_SCHEMAS = {
 	DumpCoreRequest: DUMP_CORE_REQUEST,
 	Event: API_EVENT,
 	HostInfo: HOST_INFO,
+	HostTopology: HOST_TOPOLOGY,
 	LiveDomainInfo: LIVE_DOMAIN_INFO,
 	LogText: LOG_TEXT,
 	MemoryRequest: MEMORY_REQUEST,

@@ -9,7 +9,7 @@ import type { RecordStore } from '../toolstack/record_store.ts'
 import type { HostInfo } from './api.ts'
 import { createApiServer } from './api_server.ts'
 import { DomainConsoles } from './domain_consoles.ts'
-import { freeMemory_kib } from './host_info.ts'
+import { freeMemory_kib } from './free_memory.ts'
 import type { HostLink, OpenHost } from './hypervisor_host.ts'
 import type { XendConfig } from './xend_config.ts'
 

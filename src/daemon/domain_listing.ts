@@ -4,7 +4,8 @@ import { isDomain0, NoSuchDomain } from '../toolstack/lifecycle.ts'
 import type { Sxp } from '../toolstack/sxp.ts'
 import type { DomainDetail, DomainVcpus, Statistics } from './api.ts'
 import type { ApiHost } from './api_host.ts'
-import { domain0, domain0Vcpus, freeMemory_kib } from './host_info.ts'
+import { freeMemory_kib } from './free_memory.ts'
+import { domain0, domain0Vcpus } from './host_info.ts'
 
 /** Domain 0, then every other. */
 export async function domainDetails({ lifecycle, startTime_s }: ApiHost): Promise<DomainDetail[]> {

@@ -1,22 +1,12 @@
-import { readFileSync } from 'node:fs'
-import { availableParallelism, cpus, freemem, hostname, machine, release, totalmem, version } from 'node:os'
+import { availableParallelism, hostname, machine, release, totalmem, version } from 'node:os'
 import type { DomainInfo } from '../toolstack/domain_record.ts'
 import { DOMAIN_0 } from '../toolstack/lifecycle.ts'
 import type { HypervisorInfo } from '../xen/hypervisor.ts'
 import type { DomainVcpus, HostInfo } from './api.ts'
+import { freeMemory_kib } from './free_memory.ts'
+import { hostTopology } from './host_topology.ts'
 
 const MIB = 1024 * 1024
-
-/** What domains may still take of this host's memory: the kernel's own estimate where there is one. */
-export function freeMemory_kib(): number {
-	try {
-		const available = /^MemAvailable:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'utf8'))
-		if (available?.[1] !== undefined) return Number(available[1])
-	} catch {
-		// Not Linux.
-	}
-	return freemem() / 1024
-}
 
 /**
  * Domain 0 is this host: its processors, and the memory that no domain holds. Its time is what the toolstack has used, and what the
@@ -60,24 +50,28 @@ function daemonTime_s(): number {
 
 /** The lines of `xm info` in xend's order. */
 export function hostInfo(xen: HypervisorInfo): HostInfo {
-	const nrCpus = cpus().length
-	const topology = readTopology(nrCpus)
+	const { cpus, nodes } = hostTopology()
+	const sockets = new Set(cpus.map(({ socket }) => socket)).size
+	const cores = new Set(cpus.map(({ socket, core }) => `${socket}:${core}`)).size
+	const cpusOf = (node: number) => ranges(cpus.filter((cpu) => cpu.node === node).map(({ cpu }) => cpu))
+	const ofNodes = (value: (node: number) => string) => nodes.map((_, node) => `node${node}:${value(node)}`).join(' ')
+	const free_mib = Math.floor(freeMemory_kib() / 1024)
 	return [
 		['host', hostname()],
 		['release', release()],
 		['version', version()],
 		['machine', machine()],
-		['nr_cpus', String(nrCpus)],
-		['nr_nodes', '1'],
-		['cores_per_socket', String(topology.coresPerSocket)],
-		['threads_per_core', String(topology.threadsPerCore)],
+		['nr_cpus', String(cpus.length)],
+		['nr_nodes', String(nodes.length)],
+		['cores_per_socket', String(Math.max(1, Math.floor(cores / sockets)))],
+		['threads_per_core', String(Math.max(1, Math.floor(cpus.length / cores)))],
 		['cpu_mhz', (xen.cpu_khz / 1000).toFixed(3)],
 		['hw_caps', xen.hw_caps],
 		['virt_caps', xen.virt_caps],
 		['total_memory', String(Math.floor(totalmem() / MIB))],
-		['free_memory', String(Math.floor(freeMemory_kib() / 1024))],
-		['node_to_cpu', `node0:${nrCpus > 1 ? `0-${nrCpus - 1}` : '0'}`],
-		['node_to_memory', `node0:${Math.floor(freeMemory_kib() / 1024)}`],
+		['free_memory', String(free_mib)],
+		['node_to_cpu', ofNodes(cpusOf)],
+		['node_to_memory', ofNodes((node) => String(nodes.length === 1 ? free_mib : nodes[node]?.freeMemory_mib))],
 		['xen_major', String(xen.xen_major)],
 		['xen_minor', String(xen.xen_minor)],
 		['xen_extra', xen.xen_extra],
@@ -94,23 +88,13 @@ export function hostInfo(xen: HypervisorInfo): HostInfo {
 	]
 }
 
-function readTopology(nrCpus: number): { coresPerSocket: number; threadsPerCore: number } {
-	try {
-		const base = '/sys/devices/system/cpu/cpu0/topology'
-		const threads = countCpus(readFileSync(`${base}/thread_siblings_list`, 'utf8'))
-		const socket = countCpus(readFileSync(`${base}/core_siblings_list`, 'utf8'))
-		return { coresPerSocket: Math.max(1, Math.round(socket / threads)), threadsPerCore: threads }
-	} catch {
-		return { coresPerSocket: nrCpus, threadsPerCore: 1 }
+/** Ascending numbers as a list such as `0-3,8`. */
+function ranges(numbers: readonly number[]): string {
+	const parts: [number, number][] = []
+	for (const number of numbers) {
+		const last = parts.at(-1)
+		if (last !== undefined && last[1] === number - 1) last[1] = number
+		else parts.push([number, number])
 	}
-}
-
-/** CPUs in a kernel list such as `0-3,8`. */
-function countCpus(list: string): number {
-	const count = list
-		.trim()
-		.split(',')
-		.map((range) => range.split('-').map(Number))
-		.reduce((sum, [low = 0, high = low]) => sum + high - low + 1, 0)
-	return Math.max(1, count)
+	return parts.map(([low, high]) => (low === high ? String(low) : `${low}-${high}`)).join(',')
 }

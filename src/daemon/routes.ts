@@ -6,6 +6,7 @@ import * as api from './api.ts'
 import type { ApiHost } from './api_host.ts'
 import { domainDetail, domainDetails, domainVcpus, statistics } from './domain_listing.ts'
 import { hostInfo } from './host_info.ts'
+import { hostTopology } from './host_topology.ts'
 
 interface RouteText {
 	readonly method: 'GET' | 'POST'
@@ -133,6 +134,12 @@ export const ROUTES: readonly Route[] = [
 		summary: 'The host and its hypervisor.',
 		reply: api.HOST_INFO,
 		handle: async ({ lifecycle }) => lines(hostInfo(await lifecycle.ask(({ xen }) => xen.info()))),
+	}),
+	call('GET', '/host/topology', {
+		name: 'hostTopology',
+		summary: "The host's processors, and its nodes of memory.",
+		reply: api.HOST_TOPOLOGY,
+		handle: async () => hostTopology(),
 	}),
 	call('GET', '/vcpus', {
 		name: 'listVcpus',

@@ -16,6 +16,7 @@ import type {
 	DumpCoreReply,
 	DumpCoreRequest,
 	HostInfo,
+	HostTopology,
 	ShutdownBody,
 	StartRequest,
 	Statistics,
@@ -74,6 +75,9 @@ export class XendClient {
 	}
 	host(): Promise<HostInfo> {
 		return this.call('GET', '/v1/host')
+	}
+	hostTopology(): Promise<HostTopology> {
+		return this.call('GET', '/v1/host/topology')
 	}
 	async hypervisorLog(clear: boolean): Promise<string> {
 		return (await this.call<{ log: string }>('GET', `/v1/hypervisor/log${clear ? '?clear=1' : ''}`)).log

@@ -2,10 +2,10 @@ import type { Command } from '../command.ts'
 import { COMMANDS } from '../commands.ts'
 import { XL_CREATE } from './create.ts'
 import { XL_CONSOLE, XL_DESTROY, XL_DOMID, XL_DOMNAME } from './domain.ts'
-import { XL_CPUPOOL_LIST, XL_INFO } from './host.ts'
+import { XL_CPUPOOL_LIST, XL_INFO, XL_SCHED_CREDIT } from './host.ts'
 import { XL_CLAIMS, XL_LIST, XL_VCPU_LIST, XL_VM_LIST } from './list.ts'
 import { XL_REBOOT, XL_SHUTDOWN } from './shutdown.ts'
-import { refusing, XL_UNBUILT } from './unbuilt.ts'
+import { XL_UNBUILT } from './unbuilt.ts'
 
 /** Every subcommand of xl, in the order of its help. */
 const NAMES: readonly string[] = [
@@ -35,6 +35,7 @@ const OWN: ReadonlyMap<string, Command> = new Map(
 		XL_DOMNAME,
 		XL_CLAIMS,
 		XL_CPUPOOL_LIST,
+		XL_SCHED_CREDIT,
 		...XL_UNBUILT,
 	].map((command) => [command.name, command] as const),
 )
@@ -43,8 +44,7 @@ const OWN: ReadonlyMap<string, Command> = new Map(
 function commandOf(name: string): Command {
 	const command = OWN.get(name) ?? COMMANDS.find((candidate) => candidate.name === name)
 	if (command === undefined) throw new Error(`no handler for xl ${name}`)
-	if (OWN.has(name)) return command
-	return command.refusal === undefined ? { ...command, usageOnFault: false } : refusing(command, command.refusal)
+	return OWN.has(name) ? command : { ...command, usageOnFault: false }
 }
 
 export const XL_COMMANDS: readonly Command[] = NAMES.map(commandOf)

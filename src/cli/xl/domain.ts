@@ -9,7 +9,7 @@ export const XL_DESTROY: Command = {
 	args: '[options] <Domain>',
 	help: 'End a domain at once.',
 	options: [{ short: 'f', long: '', help: 'Even domain 0, which is this host: it is refused all the same.' }],
-	arity: [1, 1],
+	operands: [1, 1],
 	usageOnFault: false,
 	async run(context, args) {
 		const [reference = ''] = args.positional
@@ -29,7 +29,7 @@ export const XL_DOMID: Command = {
 	args: '<DomainName>',
 	help: "Print a domain's number.",
 	options: [],
-	arity: [1, 1],
+	operands: [1, 1],
 	usageOnFault: false,
 	async run(context, args) {
 		const [wanted = ''] = args.positional
@@ -48,7 +48,7 @@ export const XL_DOMNAME: Command = {
 	args: '<DomainId>',
 	help: "Print a domain's name.",
 	options: [],
-	arity: [1, 1],
+	operands: [1, 1],
 	usageOnFault: false,
 	async run(context, args) {
 		const [text = ''] = args.positional
@@ -77,7 +77,7 @@ export const XL_CONSOLE: Command = {
 		{ short: 'n', long: 'num', value: 'NUMBER', help: 'The number of the console: 0 is the only one here.' },
 		{ short: 'e', long: 'escape', value: 'CHAR', help: 'What detaches: one character, or ^ and a letter for Ctrl with it.' },
 	],
-	arity: [1, 1],
+	operands: [1, 1],
 	usageOnFault: false,
 	async run(context, args) {
 		const type = args.options.get('type') ?? 'pv'

@@ -1,8 +1,15 @@
 /** xl's commands about the host. */
 import { UserError } from '../../base/errors.ts'
+import type { HostTopology } from '../../daemon/api.ts'
 import type { Command } from '../command.ts'
 import { UsageError } from '../options.ts'
+import { NO_SCHEDULER } from '../refusals.ts'
+import { expectNumber, option } from '../refused.ts'
+import { CREDIT_LIMITS, CREDIT_OPTIONS, changes, creditTable, refuseChange } from '../sched_credit.ts'
 import { running } from './list.ts'
+
+/** The one pool of processors. */
+const POOL = 'Pool-0'
 
 /** Lines that xm has and xl has not. */
 const XM_ONLY = new Set(['node_to_cpu', 'node_to_memory'])
@@ -11,14 +18,37 @@ export const XL_INFO: Command = {
 	name: 'info',
 	args: '[-n|--numa]',
 	help: 'Show facts about this host and its hypervisor.',
-	limits: '-n: the host keeps its topology to itself',
 	options: [{ short: 'n', long: 'numa', help: "With the host's topology." }],
+	operands: [0, 0],
 	usageOnFault: false,
 	async run(context, args) {
-		if (args.options.has('numa')) throw new UserError("'xl info -n' cannot act: the host keeps its topology to itself.")
-		for (const [name, value] of xlInfo(await (await context.connect()).host())) context.print(`${name.padEnd(23)}: ${value}`)
+		const client = await context.connect()
+		for (const [name, value] of xlInfo(await client.host())) {
+			context.print(`${name.padEnd(23)}: ${value}`)
+			if (name === 'free_cpus' && args.options.has('numa'))
+				for (const line of topologyLines(await client.hostTopology())) context.print(line)
+		}
 		return 0
 	},
+}
+
+/** No device is the host's to give away, so none is placed. */
+export function topologyLines({ cpus, nodes }: HostTopology): string[] {
+	const right = (number: number, width: number) => String(number).padStart(width)
+	return [
+		'cpu_topology           :',
+		'cpu:    core    socket     node',
+		...cpus.map(({ cpu, core, socket, node }) => `${right(cpu, 3)}:    ${right(core, 4)}     ${right(socket, 4)}     ${right(node, 4)}`),
+		'device topology        :',
+		'device           node',
+		'No device topology data available',
+		'numa_info              :',
+		'node:    memsize    memfree    distances',
+		...nodes.map(
+			({ memory_mib, freeMemory_mib, distances }, node) =>
+				`${right(node, 4)}:    ${right(memory_mib, 6)}     ${right(freeMemory_mib, 6)}      ${distances.join(',')}`,
+		),
+	]
 }
 
 /** xm's lines in xl's order, with those that xl adds. Nothing is shared or claimed between domains, and no processor is outside the one pool. */
@@ -44,11 +74,11 @@ export const XL_CPUPOOL_LIST: Command = {
 	async run(context, args) {
 		const [pool, ...more] = args.positional
 		if (more.length > 0) throw new UsageError(`one pool was expected, not ${args.positional.length}`)
-		if (pool !== undefined && pool !== 'Pool-0' && pool !== '0') throw new UserError(`Pool '${pool}' does not exist.`)
+		expectPool(pool)
 		const client = await context.connect()
 		const info = new Map(await client.host())
 		const count = Number(info.get('nr_cpus'))
-		const name = 'Pool-0'.padEnd(19)
+		const name = POOL.padEnd(19)
 		if (args.options.has('cpus')) {
 			context.print(`${'Name'.padEnd(19)}CPU list`)
 			context.print(`${name}${Array.from({ length: count }, (_, cpu) => cpu).join(',')}`)
@@ -60,4 +90,42 @@ export const XL_CPUPOOL_LIST: Command = {
 		context.print(`${name}${String(count).padStart(3)} ${scheduler}       y       ${String(domains.length).padStart(4)}`)
 		return 0
 	},
+}
+
+export const XL_SCHED_CREDIT: Command = {
+	name: 'sched-credit',
+	args: '[-d <Domain> [-w[=WEIGHT]|-c[=CAP]]] [-s [-t TSLICE] [-r RATELIMIT] [-m DELAY]] [-p CPUPOOL]',
+	help: "Show the credit scheduler's parameters.",
+	limits: CREDIT_LIMITS,
+	options: [
+		...CREDIT_OPTIONS,
+		option('s', 'schedparam', '', "The scheduler's own parameters."),
+		option('t', 'tslice_ms', 'MS', 'How long a vCPU runs at most.'),
+		option('r', 'ratelimit_us', 'US', 'How long a vCPU runs at least.'),
+		option('m', 'migration_delay_us', 'US', 'How long a vCPU stays on a processor at least.'),
+		option('p', 'cpupool', 'CPUPOOL', 'The pool of processors.'),
+	],
+	operands: [0, 0],
+	usageOnFault: false,
+	async run(context, args) {
+		const { options } = args
+		const domain = options.get('domain')
+		const tuned = ['tslice_ms', 'ratelimit_us', 'migration_delay_us'].filter((name) => options.has(name))
+		if (domain === undefined && changes(args)) throw new UserError('Must specify a domain.')
+		if (tuned.length > 0 && !options.has('schedparam')) throw new UsageError(`--${tuned[0]} needs -s`)
+		for (const name of tuned) expectNumber(`--${name}`, options.get(name), 0)
+		if (tuned.length > 0) throw new UserError(`'xl sched-credit -s' cannot act: ${NO_SCHEDULER}.`, { code: 'unbuilt' })
+		expectPool(options.get('cpupool'))
+		const client = await context.connect()
+		const domains = await running(client, { ...args, positional: typeof domain === 'string' ? [domain] : [] })
+		if (changes(args)) refuseChange('xl', args, domains[0] ?? { vcpus: 1 })
+		// The host schedules: there is no slice, no limit and no delay of ours.
+		if (domain === undefined) context.print(`Cpupool ${POOL}: tslice=0ms ratelimit=0us migration-delay=0us`)
+		if (!options.has('schedparam')) for (const line of creditTable(domains)) context.print(line)
+		return 0
+	},
+}
+
+function expectPool(pool: string | true | undefined): void {
+	if (typeof pool === 'string' && pool !== POOL && pool !== '0') throw new UserError(`Pool '${pool}' does not exist.`)
 }

@@ -1,5 +1,6 @@
 import { commandLine, type DomainConfig } from '../../toolstack/config.ts'
 import type { Sxp } from '../../toolstack/sxp.ts'
+import { CAP, WEIGHT } from '../sched_credit.ts'
 
 type Json = string | number | null | readonly Json[] | { readonly [key: string]: Json }
 
@@ -50,8 +51,7 @@ function value(sxp: Sxp, key: string): Sxp | undefined {
 /** libxl_domid's "none": what a configuration asks for that asks for no number. */
 const INVALID_DOMID = 0xffffffff
 
-/** Every domain has an equal share of the host, and no limit. */
-const SCHED_PARAMS = { sched: 'credit', weight: 256, cap: 0 }
+const SCHED_PARAMS = { sched: 'credit', weight: WEIGHT, cap: CAP }
 
 /** One element of `xl list -l`; without a number, what `xl create -n` prints. Members with libxl's default are left out, as it does. */
 export function domainJson(domid: number | null, facts: LibxlFacts): Json {

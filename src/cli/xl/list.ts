@@ -51,7 +51,7 @@ export const XL_CLAIMS: Command = {
 	args: '',
 	help: 'List the memory that domains have claimed and not taken yet.',
 	options: [],
-	arity: [0, 0],
+	operands: [0, 0],
 	usageOnFault: false,
 	async run(context, args) {
 		printTable(context, await running(await context.connect(), args), { claim: true })
@@ -64,7 +64,7 @@ export const XL_VM_LIST: Command = {
 	args: '',
 	help: 'List all domains but domain 0, with their UUIDs.',
 	options: [],
-	arity: [0, 0],
+	operands: [0, 0],
 	usageOnFault: false,
 	async run(context, args) {
 		context.print('UUID                                  ID    name')

@@ -34,7 +34,7 @@ export const XL: Personality = {
 	commandHelp,
 	helpStatus: 0,
 	notFound: () => ({ line: 'command not implemented', help: false }),
-	arityFault({ name, arity: [low, high] = [0, Number.POSITIVE_INFINITY] }, _words, { positional }) {
+	operandFault({ name, operands: [low, high] = [0, Number.POSITIVE_INFINITY] }, _words, { positional }) {
 		if (positional.length < low) return `'xl ${name}' requires at least ${low} argument${low === 1 ? '' : 's'}.\n`
 		return positional.length > high ? `'xl ${name}' takes at most ${high} argument${high === 1 ? '' : 's'}.\n` : undefined
 	},
