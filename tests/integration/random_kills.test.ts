@@ -14,9 +14,9 @@ import { delay, PrivateXend } from '../support/xend.ts'
 const OPERATIONS = process.env.XENOTYPE_NIGHTLY ? 200 : 12
 const MAX_DOMAINS = 5
 /** Before what is held is counted: caches fill, code is compiled. */
-const WARM_UP = 8
+const WARM_UP = process.env.XENOTYPE_NIGHTLY ? 100 : 8
 /** What garbage and caches may make of it; a domain's memory that is kept shows in the end. */
-const GROWTH_MIB = 48
+const GROWTH_MIB = 64
 const SETTLE_MS = 20_000
 
 /** What must be listed: what was reported is certain; what was cut off may have happened or not. */
