@@ -54,7 +54,15 @@ export async function attachConsole(
 		})
 		socket.on('data', (chunk: Uint8Array) => frames.push(chunk))
 		socket.on('error', () => {})
-		socket.on('close', () => finish(() => reject(new UserError('the connection to xend was lost', { code: 'unreachable' }))))
+		socket.on('close', () =>
+			finish(() =>
+				reject(
+					new UserError(`the connection to xend was lost: the domain runs on, and xm console ${reference} joins it again`, {
+						code: 'unreachable',
+					}),
+				),
+			),
+		)
 		stdin.on('data', onInput)
 		stdin.on('error', onLostInput)
 		stdout.on('error', onLostOutput)

@@ -1,11 +1,15 @@
-import type { DomainEvent, XendClient } from '../sdk/client.ts'
+import type { XendClient } from '../sdk/client.ts'
+import type { DomainInfo } from '../toolstack/domain_record.ts'
 import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
 import type { Command, CommandContext } from './command.ts'
+import { type DomainNews, domainNews, type NewsOf, type WatchedDomain } from './domain_news.ts'
 import { type OptionSpec, type ParsedArguments, UsageError } from './options.ts'
+import { whileWaiting } from './progress.ts'
 
 const COMMON: readonly OptionSpec[] = [
 	{ short: 'a', long: 'all', help: 'Every domain but domain 0.' },
 	{ short: 'w', long: 'wait', help: 'Wait until it is done.' },
+	{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
 ]
 
 export const SHUTDOWN: Command = {
@@ -33,43 +37,55 @@ export const REBOOT: Command = {
 
 async function ask(context: CommandContext, args: ParsedArguments, request: ShutdownRequest): Promise<number> {
 	const client = await context.connect()
-	const names = await chosen(client, args)
-	await using events = await client.events()
-	for (const name of names) await client.shutdown(name, request)
+	const domains = await chosen(client, args)
+	await using news = await domainNews(context, client)
+	for (const { name } of domains) await client.shutdown(name, request)
 	if (!args.options.has('wait')) return 0
-	if (request === 'reboot') await waitForReboots(context, events, new Set(names))
-	else await waitForEnds(context, events, new Set(names))
+	const print = args.options.has('quiet') ? () => {} : context.print
+	const waiting = new Set(domains)
+	await whileWaiting(context, args.options.has('quiet') ? undefined : 'waiting', (clear) =>
+		waitFor(news, waiting, request === 'reboot' ? howRebooted : howEnded, (line) => {
+			clear()
+			print(line)
+		}),
+	)
+	print(request === 'reboot' ? 'All domains rebooted' : 'All domains terminated')
 	return 0
 }
 
-async function chosen(client: XendClient, args: ParsedArguments): Promise<string[]> {
-	if (args.options.has('all'))
-		return (await client.list()).filter((domain) => domain.domid !== 0 && domain.domid !== null).map((domain) => domain.name)
+async function chosen(client: XendClient, args: ParsedArguments): Promise<WatchedDomain[]> {
 	const [reference, ...more] = args.positional
-	if (reference === undefined) throw new UsageError('No domain parameter given')
+	if (reference === undefined && !args.options.has('all')) throw new UsageError('No domain parameter given')
 	if (more.length > 0) throw new UsageError('No multiple domain parameters allowed')
-	return [(await client.domain(reference)).name]
+	if (args.options.has('all'))
+		return (await client.list()).filter((domain): domain is DomainInfo & { domid: number } => (domain.domid ?? 0) > 0)
+	const domain = await client.domain(reference as string)
+	// One that is halted is the daemon's to refuse.
+	return [{ ...domain, domid: domain.domid ?? -1 }]
 }
 
-async function waitForEnds(context: CommandContext, events: AsyncIterable<DomainEvent>, waiting: Set<string>): Promise<void> {
-	if (waiting.size > 0) {
-		for await (const event of events) {
-			const over = (event.type === 'ended' && !event.restarting) || event.type === 'restarted' || event.type === 'restart-failed'
-			if (over && waiting.delete(event.name)) context.print(`Domain ${event.name} terminated`)
-			if (waiting.size === 0) break
-		}
+/** Prints a line for each until all are over, as `how` says: undefined where there is more to come. */
+async function waitFor(
+	news: NewsOf,
+	waiting: Set<WatchedDomain>,
+	how: (event: DomainNews['event']) => string | undefined,
+	print: (line: string) => void,
+): Promise<void> {
+	if (waiting.size === 0) return
+	for await (const { domain, event } of news.of([...waiting])) {
+		const said = how(event)
+		if (said !== undefined && waiting.delete(domain)) print(`Domain ${domain.name} ${said}`)
+		if (waiting.size === 0) return
 	}
-	context.print('All domains terminated')
 }
 
-async function waitForReboots(context: CommandContext, events: AsyncIterable<DomainEvent>, waiting: Set<string>): Promise<void> {
-	if (waiting.size > 0) {
-		for await (const event of events) {
-			const lost = (event.type === 'ended' && !event.restarting) || event.type === 'restart-failed'
-			if (event.type === 'restarted' && waiting.delete(event.name)) context.print(`Domain ${event.name} rebooted`)
-			else if (lost && waiting.delete(event.name)) context.print(`Domain ${event.name} destroyed for failing to reboot`)
-			if (waiting.size === 0) break
-		}
-	}
-	context.print('All domains rebooted')
+function howEnded(event: DomainNews['event']): string | undefined {
+	const over = (event.type === 'ended' && !event.restarting) || ['restarted', 'restart-failed', 'unseen'].includes(event.type)
+	return over ? 'terminated' : undefined
+}
+
+function howRebooted(event: DomainNews['event']): string | undefined {
+	if (event.type === 'restarted' || (event.type === 'unseen' && event.restarted)) return 'rebooted'
+	const lost = (event.type === 'ended' && !event.restarting) || event.type === 'restart-failed' || event.type === 'unseen'
+	return lost ? 'destroyed for failing to reboot' : undefined
 }

@@ -1,6 +1,6 @@
 import { UserError } from '../base/errors.ts'
 import type { Statistics } from '../daemon/api.ts'
-import type { XendClient } from '../sdk/client.ts'
+import { hasCode } from '../sdk/errors.ts'
 import { type Command, type CommandContext, JSON_OPTION } from './command.ts'
 import type { ParsedArguments } from './options.ts'
 import { liveTop } from './top_live.ts'
@@ -41,9 +41,9 @@ export const TOP: Command = {
 		if (!batch && (context.stdout.isTTY !== true || context.stdin.isTTY !== true)) {
 			throw new UserError('xm top shows its screen on a terminal; without one use xm top -b')
 		}
-		const client = await context.connect()
-		if (!batch) return liveTop(context, client, { view, delay_s, iterations })
-		await batchTop(context, client, { view, delay_s, iterations, json })
+		const take = await sampler(context)
+		if (!batch) return liveTop(context, take, { view, delay_s, iterations })
+		await batchTop(context, take, { view, delay_s, iterations, json })
 		return 0
 	},
 }
@@ -55,11 +55,29 @@ interface Batch {
 	readonly json: boolean
 }
 
-async function batchTop(context: CommandContext, client: XendClient, { view, delay_s, iterations, json }: Batch): Promise<void> {
+/** Takes the statistics. A xend that has ended is started again, as by any other command. */
+async function sampler(context: CommandContext): Promise<() => Promise<Statistics>> {
+	let client = await context.connect()
+	return async () => {
+		try {
+			return await client.statistics()
+		} catch (error) {
+			if (!hasCode(error, 'unreachable')) throw error
+		}
+		client = await context.connect()
+		return client.statistics()
+	}
+}
+
+async function batchTop(
+	context: CommandContext,
+	take: () => Promise<Statistics>,
+	{ view, delay_s, iterations, json }: Batch,
+): Promise<void> {
 	let before: Statistics | undefined
 	for (let n = 0; n < iterations; n++) {
 		if (n > 0) await new Promise((resolve) => setTimeout(resolve, delay_s * 1000))
-		const now = await client.statistics()
+		const now = await take()
 		const rows = topRows(now, before, view.sortColumn)
 		if (json) {
 			const domains = rows.map(({ domain, ...shares }) => ({ ...domain, ...shares }))

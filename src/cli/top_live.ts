@@ -1,5 +1,4 @@
 import type { Statistics } from '../daemon/api.ts'
-import type { XendClient } from '../sdk/client.ts'
 import type { CommandContext } from './command.ts'
 import { COLUMNS, type TopView, topRows, topSummary, topTable } from './top_screen.ts'
 
@@ -99,10 +98,10 @@ export class TopScreen {
 }
 
 /** Draws until Q, Ctrl-C or the last iteration. The terminal is put back on every way out that can be caught. */
-export async function liveTop(context: CommandContext, client: XendClient, options: LiveOptions): Promise<number> {
+export async function liveTop(context: CommandContext, take: () => Promise<Statistics>, options: LiveOptions): Promise<number> {
 	const { stdin, stdout } = context
 	const screen = new TopScreen(options)
-	let now = await client.statistics()
+	let now = await take()
 	let before: Statistics | undefined
 	let wake = () => {}
 	const draw = () => {
@@ -130,7 +129,7 @@ export async function liveTop(context: CommandContext, client: XendClient, optio
 				}
 			})
 			if (screen.done) return 0
-			const next = await client.statistics()
+			const next = await take()
 			before = now
 			now = next
 		}

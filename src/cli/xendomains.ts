@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { configDirectories } from '../daemon/xend_config.ts'
 import type { XendClient } from '../sdk/client.ts'
+import type { DomainInfo } from '../toolstack/domain_record.ts'
 import type { CommandContext } from './command.ts'
 import { loadConfiguration } from './create.ts'
+import { domainNews, type WatchedDomain } from './domain_news.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -73,16 +75,16 @@ async function stop(context: CommandContext, env: Environment): Promise<number> 
 	if (client === undefined) return 0
 	const wait_s = maxWait_s(env)
 	const own = env.XENDOMAINS_AUTO_ONLY === 'true' ? new Set(autoFiles(env).flatMap((path) => nameOf(context, path) ?? [])) : undefined
-	const names = [...(await runningNames(client))].filter((name) => own?.has(name) ?? true)
-	const waiting = new Set<string>()
-	const events = await client.events()
-	const timer = setTimeout(() => void events[Symbol.asyncDispose](), wait_s * 1000)
+	const domains = (await client.list()).filter((domain): domain is DomainInfo & { domid: number } => (domain.domid ?? 0) > 0)
+	const waiting = new Set<WatchedDomain>()
+	await using news = await domainNews(context, client)
+	const timer = setTimeout(() => void news[Symbol.asyncDispose](), wait_s * 1000)
 	try {
 		let failures = 0
-		for (const name of names) {
+		for (const domain of domains.filter(({ name }) => own?.has(name) ?? true)) {
 			try {
-				await client.shutdown(name, 'poweroff')
-				waiting.add(name)
+				await client.shutdown(domain.name, 'poweroff')
+				waiting.add(domain)
 			} catch (error) {
 				if (!(error instanceof UserError)) throw error
 				context.complain(`Error: ${error.message}`)
@@ -90,16 +92,16 @@ async function stop(context: CommandContext, env: Environment): Promise<number> 
 			}
 		}
 		if (waiting.size > 0) {
-			for await (const event of events) {
-				if (event.type === 'ended' && waiting.delete(event.name)) context.print(`Domain ${event.name} terminated`)
+			for await (const { domain, event } of news.of([...waiting])) {
+				const over = event.type === 'ended' || event.type === 'unseen'
+				if (over && waiting.delete(domain)) context.print(`Domain ${domain.name} terminated`)
 				if (waiting.size === 0) break
 			}
 		}
-		for (const name of waiting) context.complain(`Error: Domain '${name}' has not ended within ${wait_s} s`)
+		for (const { name } of waiting) context.complain(`Error: Domain '${name}' has not ended within ${wait_s} s`)
 		return failures + waiting.size === 0 ? 0 : 1
 	} finally {
 		clearTimeout(timer)
-		await events[Symbol.asyncDispose]()
 	}
 }
 

@@ -31,10 +31,16 @@ export type DomainEvent = Exclude<ApiEvent, { type: 'listening' }>
 
 export type EventStream = AsyncIterable<DomainEvent> & AsyncDisposable & { readonly since: number }
 
-/** The daemon can't be reached: nobody listens on its socket. */
+/** Of a connection that was there: nobody knows then whether the call was carried out. */
+const CUT_OFF = ['ECONNRESET', 'EPIPE']
+
+/** The daemon can't be reached: nobody listens on its socket, or it ended before it answered. */
 export class DaemonUnreachable extends UserError {
 	constructor(cause: NodeJS.ErrnoException) {
-		super(`Unable to connect to xend: ${cause.code ?? cause.message}. Is xend running?`, { code: 'unreachable', cause })
+		const message = CUT_OFF.includes(cause.code ?? '')
+			? 'the connection to xend was lost before it answered: xm list shows what is done'
+			: `Unable to connect to xend: ${cause.code ?? cause.message}. Is xend running?`
+		super(message, { code: 'unreachable', cause })
 		this.name = 'DaemonUnreachable'
 	}
 }

@@ -7,9 +7,13 @@ const RECONNECT_POLL_MS = 100
 
 /**
  * What happens to domains, from now on or since a number: it outlives its daemon when another takes its place in time, and begins there
- * after what it has seen. Ends when it is disposed of; throws with code 'unreachable' when no daemon comes.
+ * after what it has seen. Ends when it is disposed of; throws with code 'unreachable' when no daemon comes. `again` may start one.
  */
-export async function followEvents(client: XendClient, since?: number): Promise<AsyncGenerator<DomainEvent, undefined> & AsyncDisposable> {
+export async function followEvents(
+	client: XendClient,
+	since?: number,
+	again: () => Promise<XendClient> = async () => client,
+): Promise<AsyncGenerator<DomainEvent, undefined> & AsyncDisposable> {
 	let stream = await client.events(since)
 	let closed = false
 	async function* follow(): AsyncGenerator<DomainEvent, undefined> {
@@ -23,7 +27,7 @@ export async function followEvents(client: XendClient, since?: number): Promise<
 				if (!hasCode(error, 'unreachable')) throw error
 			}
 			if (closed) return undefined
-			stream = await reconnect(client, seen)
+			stream = await reconnect(again, seen)
 			if (closed) await stream[Symbol.asyncDispose]()
 		}
 	}
@@ -34,10 +38,10 @@ export async function followEvents(client: XendClient, since?: number): Promise<
 	return Object.assign(follow(), { [Symbol.asyncDispose]: close })
 }
 
-async function reconnect(client: XendClient, since: number): ReturnType<XendClient['events']> {
+async function reconnect(again: () => Promise<XendClient>, since: number): ReturnType<XendClient['events']> {
 	for (const deadline_ms = Date.now() + RECONNECT_MS; ; ) {
 		try {
-			return await client.events(since)
+			return await (await again()).events(since)
 		} catch (error) {
 			if (!hasCode(error, 'unreachable') || Date.now() > deadline_ms) throw error
 		}

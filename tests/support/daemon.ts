@@ -22,16 +22,23 @@ export class TestDaemon implements AsyncDisposable {
 	private readonly lost = Promise.withResolvers<void>()
 	readonly directory = mkdtempSync(join(tmpdir(), 'xenotype-test-'))
 	readonly client = new XendClient(join(this.directory, 'xend.sock'))
-	readonly daemon: Daemon
+	daemon: Daemon
+	private readonly idleExit_s: number
+	private readonly records = new MemoryRecords()
 
 	private constructor(idleExit_s: number) {
-		this.daemon = new Daemon({
+		this.idleExit_s = idleExit_s
+		this.daemon = this.make()
+	}
+
+	private make(): Daemon {
+		return new Daemon({
 			socket: this.client.socketPath,
 			version: '0.0.0',
 			log: () => {},
-			idleExit_s,
+			idleExit_s: this.idleExit_s,
 			open: fakeHost(this.xen, this.lost.promise),
-			records: new MemoryRecords(),
+			records: this.records,
 			readLog: async () => 'a line\n',
 			settings: [['console-limit', '1024']],
 			corePath: async ({ name, domid }) => `/cores/${name}.${domid}.core`,
@@ -43,6 +50,15 @@ export class TestDaemon implements AsyncDisposable {
 		const test = new TestDaemon(idleExit_s)
 		await test.daemon.listen()
 		return test
+	}
+
+	/** Another daemon takes this one's place, over the same domains and records. `between` acts while there is none. */
+	async replaceDaemon(between: () => void = () => {}): Promise<void> {
+		await this.daemon.end('another takes its place', { domains: 'leave' })
+		this.daemon.lifecycle.detach()
+		between()
+		this.daemon = this.make()
+		await this.daemon.listen()
 	}
 
 	/** As when the hypervisor's process is killed. */
