@@ -110,6 +110,15 @@ export class RegionCode {
 		return list[next]!
 	}
 
+	/** Runs `body`, which writes one of two ways to do the same; the other one is written next, and then what is known is what is known after both. */
+	alternative(body: () => void): void {
+		const { flags } = this
+		const forms = this.xmm.takeForms()
+		this.registers.aside(body)
+		this.xmm.resetForms(forms)
+		this.flags = flags
+	}
+
 	/** The temporaries taken so far are free again. */
 	beginInstruction(): void {
 		this.taken.clear()

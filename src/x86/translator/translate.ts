@@ -7,8 +7,8 @@ import { emitCall, emitIndirect, emitReturn, INTEGER } from './integer.ts'
 import { RegionCode } from './region_code.ts'
 import { writeDoubleGroup } from './sse/double_groups.ts'
 import { requireDoubles } from './sse/double_tests.ts'
-import { type LaneFlow, laneFlow } from './sse/lane_flow.ts'
-import { noLanes } from './sse/lanes.ts'
+import { type LaneFlow, laneFlow, lanesToTest } from './sse/lane_flow.ts'
+import { type Lanes, noLanes } from './sse/lanes.ts'
 import { isPure, SSE } from './sse/table.ts'
 import { Shape } from './structure.ts'
 
@@ -65,6 +65,8 @@ class RegionWriter {
 	private readonly shape: Shape
 	private readonly lanes: LaneFlow
 	private readonly dispatchAt: number
+	/** What is known at the end of the blocks that were written. */
+	private readonly lanesAtEnd = new Map<Block, Lanes>()
 
 	constructor(r: RegionCode, region: Region, shape: Shape, lanes: LaneFlow, dispatchAt: number) {
 		this.dispatchAt = dispatchAt
@@ -99,7 +101,6 @@ class RegionWriter {
 		const { asked } = xmm
 		if (this.shape.isHeader(block)) {
 			this.r.forgetFlags()
-			this.testBefore(block)
 			const label = code.loop()
 			if (this.lanes.loops.has(block.start)) xmm.beginLoop(this.lanes.blocks.get(block.start)!)
 			this.writeWithin(block, this.shape.mergesBelow(block), { ...labels, loops: new Map(labels.loops).set(block.start, label) })
@@ -107,16 +108,6 @@ class RegionWriter {
 		} else this.writeWithin(block, this.shape.mergesBelow(block), labels)
 		// What this block has asked, others that it doesn't dominate have not.
 		xmm.asked = asked
-	}
-
-	/** Tests numbers that a loop computes with. */
-	private testBefore(head: Block): void {
-		const lanes = this.lanes.tested.get(head.start)
-		if (lanes === undefined) return
-		this.r.beginInstruction()
-		this.r.xmm.beginBlock(noLanes())
-		requireDoubles(this.r, lanes)
-		this.r.xmm.settle()
 	}
 
 	/** The block inside one wasm block for each merge point below it, each followed by that merge point's tree. */
@@ -147,6 +138,7 @@ class RegionWriter {
 		}
 		const { end } = block
 		r.xmm.endBlock()
+		this.lanesAtEnd.set(block, r.xmm.lanes)
 		r.beginInstruction()
 		switch (end.kind) {
 			case 'goto':
@@ -248,6 +240,7 @@ class RegionWriter {
 		if (!shape.has(target) || shape.isCut(from, target)) return r.exitTo(target)
 		const pages = this.region.blocks.get(target)!.pages & ~shape.pagesAt(from)
 		if (pages !== 0) r.requirePages(pages, target)
+		this.testLanes(from, target)
 		if (shape.isBackEdge(from, target)) {
 			r.forgetFlags()
 			// The dispatcher charges for itself.
@@ -261,6 +254,14 @@ class RegionWriter {
 			return
 		}
 		this.writeTree(this.region.blocks.get(target)!, labels)
+	}
+
+	/** Tests numbers that a loop computes with, before it is reached. */
+	private testLanes(from: Block, head: number): void {
+		const lanes = lanesToTest(this.lanes, head, this.lanesAtEnd.get(from)!)
+		if (lanes.length === 0) return
+		this.r.xmm.beginBlock(noLanes())
+		requireDoubles(this.r, lanes)
 	}
 
 	private writeInstruction(instruction: Instruction): void {

@@ -1,5 +1,6 @@
 import { F64, V128, VOID } from '../../../wasm/module.ts'
 import type { Instruction } from '../instruction.ts'
+import { INTEGER } from '../integer.ts'
 import type { RegionCode } from '../region_code.ts'
 import { KINDS } from './arithmetic.ts'
 import { branchOnDoubles, type DoubleTest } from './double_tests.ts'
@@ -44,6 +45,25 @@ const MOVES: Readonly<Record<string, Emitter>> = {
 /** Those that are only known with a register as both operands. */
 const WITH_ITSELF: ReadonlySet<string> = new Set(['PXOR', 'PUNPCKHQDQ'])
 
+/** Integer instructions that a group may have inside: compilers mix them. They can't fault, and their emitters always write them. */
+const INTEGER_INSIDE: ReadonlySet<string> = new Set([
+	'ADD',
+	'SUB',
+	'CMP',
+	'AND',
+	'OR',
+	'XOR',
+	'TEST',
+	'MOV',
+	'MOVSXD',
+	'MOVZX_B',
+	'MOVZX_W',
+])
+
+function isInteger({ op, memory, size }: Instruction): boolean {
+	return op === 'LEA' ? size >= 4 : !memory && INTEGER_INSIDE.has(op) && (op !== 'MOVSXD' || size === 8)
+}
+
 function isMove({ op, memory, reg, rm }: Instruction): boolean {
 	return !memory && op in MOVES && (reg === rm || !WITH_ITSELF.has(op))
 }
@@ -61,7 +81,7 @@ interface Group {
 /** The tests that an instruction needs, with what is known before it; undefined: it is no member of a group. */
 function testsOf(i: Instruction, lanes: Lanes): Tests | undefined {
 	if (i.addressRecord !== 0) return undefined
-	if (isMove(i)) return new Map()
+	if (isMove(i) || isInteger(i)) return new Map()
 	const tests: Tests = new Map()
 	const other = i.memory ? MEMORY : i.rm
 	if (COMPARISON.test(i.op)) {
@@ -90,17 +110,18 @@ function merge(tests: Tests, more: Tests): boolean {
 
 /** The group that starts with an instruction, if any does. */
 function groupAt(instructions: readonly Instruction[], start: number, before: Lanes): Group | undefined {
-	if (isMove(instructions[start]!)) return undefined
+	if (isMove(instructions[start]!) || isInteger(instructions[start]!)) return undefined
 	const lanes = before.slice()
 	const tests: Tests = new Map()
 	const written = new Set<number>()
 	let end = start
 	for (let n = start; n < instructions.length; n++) {
 		const i = instructions[n]!
-		if (n > start && i.memory) break
+		if (n > start && i.memory && !isInteger(i)) break
 		const wanted = testsOf(i, lanes)
 		if (wanted === undefined || [...wanted.keys()].some((what) => written.has(what & ~VECTOR)) || !merge(tests, wanted)) break
 		forward(lanes, effectOf(i))
+		if (isInteger(i)) continue
 		if (!isMove(i)) end = n + 1
 		if (COMPARISON.test(i.op)) break
 		written.add(i.reg)
@@ -142,11 +163,9 @@ class GroupWriter {
 		xmm.require(first)
 		if (first.memory) this.load(first)
 		if (tests.size === 0) {
-			const forms = xmm.takeForms()
 			code.get(xmm.slow)
 			code.if(VOID, false)
-			this.writeArm(true)
-			xmm.resetForms(forms)
+			this.r.alternative(() => this.writeArm(true))
 			code.else()
 			this.writeArm(false)
 			code.end()
@@ -178,11 +197,9 @@ class GroupWriter {
 		const fast = code.block()
 		branchOnDoubles(this.r, { scalars, vectors }, this.r.temporary(V128), fast, slow)
 		code.end()
-		const forms = xmm.takeForms()
-		this.writeArm(false)
+		this.r.alternative(() => this.writeArm(false))
 		code.br(done)
 		code.end()
-		xmm.resetForms(forms)
 		this.writeArm(true)
 		code.end()
 	}
@@ -190,6 +207,7 @@ class GroupWriter {
 	private writeArm(slow: boolean): void {
 		for (const i of this.group.instructions) {
 			if (isMove(i)) MOVES[i.op]!(this.r, i)
+			else if (isInteger(i)) INTEGER[i.op]!(this.r, i)
 			else if (COMPARISON.test(i.op)) this.compare(i, slow)
 			else if (i.op.endsWith('PD')) this.computeBoth(i, slow)
 			else this.compute(i, slow)

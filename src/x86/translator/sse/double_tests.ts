@@ -19,11 +19,14 @@ export const DISTANCE = -(BigInt(EXPONENT_BIAS + WINDOW_LO) << 52n)
 const OUTSIDE = 0x6000000000000000n
 const OUTSIDE_SHIFT = 61
 
-/** Pushes a double's bits with the exponent so moved. Of radicands the sign, in the highest bit, is in the next too, which is tested. */
-function pushDistance(code: Code, local: number, test: DoubleTest): void {
+/** The same with the sign. */
+const OUTSIDE_OR_NEGATIVE = OUTSIDE | (1n << 63n)
+
+/** Pushes a double's bits with the exponent so moved. Of radicands the sign, in the highest bit, is in the next too (`folds`), which is tested. */
+function pushDistance(code: Code, local: number, folds: boolean): void {
 	const push = () => code.get(local).op('i64.reinterpret_f64').i64(DISTANCE).op('i64.add')
 	push()
-	if (test === 'radicand') push().i64(1).op('i64.shr_u', 'i64.or')
+	if (folds) push().i64(1).op('i64.shr_u', 'i64.or')
 }
 
 /** The same of both doubles of a vector. */
@@ -55,11 +58,12 @@ export function branchOnDoubles(r: RegionCode, { scalars, vectors }: DoubleTests
 	else {
 		if (vectors.size > 0) code.op('i64.extend_i32_u').i64(OUTSIDE_SHIFT).op('i64.shl').get(xmm.slow64).op('i64.or')
 		else code.get(xmm.slow64)
+		const areRadicands = [...scalars.values()].every((test) => test === 'radicand')
 		for (const [local, test] of scalars) {
-			pushDistance(code, local, test)
+			pushDistance(code, local, test === 'radicand' && !areRadicands)
 			code.op('i64.or')
 		}
-		code.i64(OUTSIDE).op('i64.and', 'i64.eqz')
+		code.i64(BigInt.asIntN(64, areRadicands ? OUTSIDE_OR_NEGATIVE : OUTSIDE)).op('i64.and', 'i64.eqz')
 	}
 	code.brIf(fast, true)
 	code.get(xmm.slow)
@@ -69,13 +73,14 @@ export function branchOnDoubles(r: RegionCode, { scalars, vectors }: DoubleTests
 }
 
 /** Pushes an i32 that is not 0 where a double does not pass, zeros looked at. */
-export function pushFailures(r: RegionCode, { scalars, vectors }: DoubleTests, scratch: number): void {
+function pushFailures(r: RegionCode, { scalars, vectors }: DoubleTests, scratch: number): void {
 	const { code } = r
 	code.i32(0)
 	for (const [local, test] of scalars) {
-		pushDistance(code, local, test)
-		code.i64(OUTSIDE).op('i64.and').i64(0).op('i64.ne')
-		if (test !== 'divisor') code.get(local).op('i64.reinterpret_f64').i64(1).op('i64.shl').i64(0).op('i64.ne', 'i32.and')
+		pushDistance(code, local, false)
+		code.i64(BigInt.asIntN(64, test === 'radicand' ? OUTSIDE_OR_NEGATIVE : OUTSIDE))
+		code.op('i64.and').i64(0).op('i64.ne')
+		if (test !== 'divisor') code.get(local).i64(0).op('f64.reinterpret_i64', 'f64.ne', 'i32.and')
 		code.op('i32.or')
 	}
 	for (const [local, test] of vectors) {
@@ -86,7 +91,7 @@ export function pushFailures(r: RegionCode, { scalars, vectors }: DoubleTests, s
 	}
 }
 
-/** Before a loop: lanes of doubles, register * 8 + lane, are in the window from here on, or the region's `slow` says otherwise. */
+/** Lanes of doubles, register * 8 + lane, are in the window from here on, or the region's `slow` says otherwise. */
 export function requireDoubles(r: RegionCode, lanes: readonly number[]): void {
 	const { code, xmm } = r
 	if (lanes.length === 0) return

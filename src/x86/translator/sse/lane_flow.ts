@@ -1,6 +1,18 @@
 import { type Block, type Region, successors } from '../discover.ts'
 import type { Shape } from '../structure.ts'
-import { backward, type Effect, effectOf, forward, isNumeric, isSse, type Lanes, noLanes, noWanted, type WantedLanes } from './lanes.ts'
+import {
+	backward,
+	type Effect,
+	effectOf,
+	forward,
+	isDouble,
+	isNumeric,
+	isSse,
+	type Lanes,
+	noLanes,
+	noWanted,
+	type WantedLanes,
+} from './lanes.ts'
 import { equal, hull, isKnown, normalRange, unknownRange, windowRange } from './ranges.ts'
 
 /** What is known of lanes at the start of a region's blocks. */
@@ -19,8 +31,6 @@ export interface LaneFlow {
 	readonly split: ReadonlySet<number>
 	/** Heads of the loops with arithmetic in them. */
 	readonly loops: ReadonlySet<number>
-	/** By such a head: lanes that are tested before the loop, register * 8 + lane. */
-	readonly tested: ReadonlyMap<number, readonly number[]>
 	/** Whether a loop has any SSE instruction. */
 	readonly repeats: boolean
 }
@@ -43,22 +53,16 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 			blocks: new Map(order.map(({ start }) => [start, noLanes()])),
 			split: new Set(),
 			loops: new Set(),
-			tested: new Map(),
 			repeats: findLoops(shape, targets, new Set(order.filter((block) => block.instructions.some(({ op }) => isSse(op))))).size > 0,
 		}
 	const loops = findLoops(shape, targets, computing)
 	const wanted = wantedIn(order, targets, effects)
 	const usedIn = new Map([...loops].map(([start, inside]) => [start, wantedIn(inside, targets, effects).get(start)!]))
-	const tested = new Map([...loops.keys()].map((start) => [start, new Set<number>()]))
-	/** What is known at the end of a block where control goes on at `target`. */
-	const along = (block: Block, target: number, lanes: Lanes): Lanes => {
-		const used = shape.isBackEdge(block, target) ? undefined : usedIn.get(target)
+	/** What is known at the head of a loop: what it computes with is tested before it is reached. */
+	const arriving = (target: number, lanes: Lanes): Lanes => {
+		const used = usedIn.get(target)
 		if (used === undefined) return lanes
-		return lanes.map((range, lane) => {
-			if (isKnown(range) || (lane & 7) > 1 || !(used[lane >> 3]! & (1 << (lane & 7)))) return range
-			tested.get(target)!.add(lane)
-			return windowRange()
-		})
+		return lanes.map((range, lane) => (!isKnown(range) && isDouble(lane) && used[lane >> 3]! & (1 << (lane & 7)) ? windowRange() : range))
 	}
 	// What nobody wants needs no keeping: a number that is never used again can't hold up the others.
 	const isWanted = (start: number, lane: number) => (wanted.get(start)![lane >> 3]! & (1 << (lane & 7))) !== 0
@@ -75,18 +79,18 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 			for (const effect of effects.get(block)!) forward(lanes, effect)
 			for (const target of targets.get(block)!) {
 				const into = blocks.get(target)
-				const arriving = along(block, target, lanes)
+				const known = arriving(target, lanes)
 				if (into === undefined) {
 					blocks.set(
 						target,
-						arriving.map((range, lane) => (isWanted(target, lane) ? { ...range } : unknownRange())),
+						known.map((range, lane) => (isWanted(target, lane) ? { ...range } : unknownRange())),
 					)
 					changed = true
 					continue
 				}
 				into.forEach((before, lane) => {
 					if (!isKnown(before)) return
-					const after = hull(before, arriving[lane]!)
+					const after = hull(before, known[lane]!)
 					if (equal(before, after)) return
 					into[lane] = round >= PATIENCE && isKnown(after) ? normalRange() : after
 					changed = true
@@ -96,7 +100,6 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 	}
 	for (const { start } of order) if (!blocks.has(start)) blocks.set(start, noLanes())
 	const packs = order.some((block) => block.instructions.some(({ op }) => /P[SD]$/.test(op) && isNumeric(op)))
-	const testedLanes = [...tested].map(([start, lanes]) => [start, [...lanes].filter((lane) => isKnown(blocks.get(start)![lane]!))] as const)
 	return {
 		present,
 		computes: true,
@@ -105,9 +108,14 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 		blocks,
 		split: splitRegisters(shape, targets),
 		loops: new Set(loops.keys()),
-		tested: new Map(testedLanes),
 		repeats: loops.size > 0,
 	}
+}
+
+/** Lanes that must be tested where control goes to the head of a loop: register * 8 + lane. */
+export function lanesToTest(flow: LaneFlow, head: number, lanes: Lanes): readonly number[] {
+	if (!flow.loops.has(head)) return []
+	return flow.blocks.get(head)!.flatMap((range, lane) => (isDouble(lane) && isKnown(range) && !isKnown(lanes[lane]!) ? [lane] : []))
 }
 
 /** The blocks of loops with any of these blocks, by the loop's head. */

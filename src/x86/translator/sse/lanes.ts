@@ -20,6 +20,11 @@ export type Lanes = Range[]
 
 export const noLanes = (): Lanes => Array.from({ length: 16 * 8 }, unknownRange)
 
+/** Whether register * 8 + lane is one of doubles. */
+export function isDouble(lane: number): boolean {
+	return (DOUBLES & (1 << (lane & 7))) !== 0
+}
+
 /** The clean lanes of a register. */
 export function cleanLanes(lanes: Lanes, register: number): number {
 	let bits = 0

@@ -73,21 +73,20 @@ export interface Plan {
 	readonly results: readonly Range[]
 }
 
-const extent = (ranges: readonly Range[]) => Math.max(...ranges.map(({ lo, hi }) => hi - lo))
-
 /**
  * Of an operation on one lane or two. `y` undefined: in memory. SQRT has no `x`. A divisor is tested for zero as well, and what SQRT is taken of for its sign.
  */
 export function plan(operation: Operation, x: readonly Range[], y: readonly Range[] | undefined): Plan {
 	const same = operation !== 'sqrt' && x.every((range, n) => range === y?.[n])
 	const asked = operation === 'div' || operation === 'sqrt'
-	let testsY = asked || y === undefined || !y.every(isKnown)
-	let testsX = operation !== 'sqrt' && !x.every(isKnown)
-	for (;;) {
-		if (same) testsX = testsY = testsX || testsY
+	const mustTestY = asked || y === undefined || !y.every(isKnown)
+	const mustTestX = operation !== 'sqrt' && !x.every(isKnown)
+	// What is tested of `y` is known later too; `x` is overwritten.
+	for (const [alsoX, alsoY] of [[false, false] as const, [false, true] as const, [true, false] as const, [true, true] as const]) {
+		const testsY = mustTestY || alsoY || (same && (mustTestX || alsoX))
+		const testsX = mustTestX || alsoX || (same && testsY)
 		const results = x.map((range, n) => outcome(operation, testsX ? WINDOW : range, testsY ? WINDOW : y![n]!))
 		if (results.every(isNormal)) return { testsX, testsY, results: results.map((result) => hull(result, WINDOW)) }
-		if (!testsX && (testsY || extent(x) >= extent(y!))) testsX = true
-		else testsY = true
 	}
+	throw new Error(`${operation} of numbers in the window is not normal`)
 }
