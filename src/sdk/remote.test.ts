@@ -25,5 +25,8 @@ test('a client over a command calls, hears events and joins a console', async ()
 
 test('a command that cannot be run, or that ends, is an error in one sentence', async () => {
 	await assert.rejects(remoteClient(['/no/such/program']).daemon(), DaemonUnreachable)
-	await assert.rejects(remoteClient([process.execPath, '-e', '0']).daemon(), /Unable to connect to xend|Xend has probably crashed|connection to xend was lost/)
+	await assert.rejects(
+		remoteClient([process.execPath, '-e', '0']).daemon(),
+		/Unable to connect to xend|Xend has probably crashed|connection to xend was lost/,
+	)
 })
