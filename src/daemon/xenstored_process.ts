@@ -12,6 +12,7 @@ import { RemoteXen } from '../xenctrl/remote_xen.ts'
 import type { Dial } from '../xenctrl/wire.ts'
 import type { StoreRecord } from '../xenstore/journal.ts'
 import { XenstoreServer } from '../xenstore/server.ts'
+import type { GuestTransactions } from '../xenstore/store.ts'
 import { daemonCommand } from './daemon_command.ts'
 import { endOnFault } from './fault.ts'
 import { takeLock } from './lock.ts'
@@ -34,7 +35,7 @@ export async function runXenstored(): Promise<never> {
 	const dial = dialSocket(rundir.hypervisor.socket)
 	const xen = await RemoteXen.connect(dial, 'xenstored')
 	mkdirSync(dirname(rundir.xenstore), { recursive: true, mode: 0o700 })
-	const { store, journal } = await startStore(rundir, xen, dial, log)
+	const { store, journal } = await startStore(rundir, xen, dial, log, inherited?.guests ?? [])
 	writeFileSync(rundir.xenstored.pid, `${process.pid}\n`, { mode: 0o600 })
 	const listener =
 		inherited === undefined
@@ -58,7 +59,13 @@ export async function runXenstored(): Promise<never> {
 }
 
 /** The store as the xenstored before has left it, if that served the same hypervisor; its guests' conversations go on. */
-async function startStore(rundir: RunDir, xen: RemoteXen, dial: Dial, log: Log): Promise<{ store: XenstoreServer; journal: FileJournal }> {
+async function startStore(
+	rundir: RunDir,
+	xen: RemoteXen,
+	dial: Dial,
+	log: Log,
+	guests: GuestTransactions,
+): Promise<{ store: XenstoreServer; journal: FileJournal }> {
 	const path = rundir.xenstored.journal
 	const { bootId } = await xen.info()
 	let resuming = true
@@ -82,6 +89,7 @@ async function startStore(rundir: RunDir, xen: RemoteXen, dial: Dial, log: Log):
 		log('error', `XenStore's journal ${path} cannot be written (${error.message}): the store ends with this process.`)
 	const journal = new FileJournal({ path, bootId, snapshot: () => restored.snapshot(), onFailure })
 	store.store.startJournal(journal)
+	store.store.resumeGuests(guests)
 	store.domains.reattach(ended)
 	resuming = false
 	return { store, journal }
@@ -119,7 +127,7 @@ async function liveUpdate(
 		return
 	}
 	store.domains.freeze()
-	await handOver(heir, listener, () => {
+	await handOver(heir, listener, store.store.guestTransactions, () => {
 		journal.close()
 		log('info', `live update: pid ${heir.pid} goes on.`)
 		// Without closing anything: that would remove the socket's name.

@@ -8,6 +8,7 @@ import { exceeds } from './quota.ts'
 import { handleRequest, type Reply } from './requests.ts'
 import type { Session } from './session.ts'
 import { isErrno, type Store, type WatchState } from './store.ts'
+import type { TransactionState } from './transaction.ts'
 import { Decoder, encodeMessage, isWireError, type Message, type WireError } from './wire.ts'
 
 /** Replies that a privileged client may leave unread before its requests wait. */
@@ -23,7 +24,7 @@ export interface ConnectionState {
 	readonly delivered: number
 	/** Watches by path as the client gave it, and open transactions. */
 	readonly watches: readonly WatchState[]
-	readonly transactions: readonly number[]
+	readonly transactions: readonly TransactionState[]
 }
 
 /** What a connection asks of the socket or ring under it. */

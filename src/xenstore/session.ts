@@ -1,6 +1,6 @@
 import type { Subject } from './permissions.ts'
 import type { Account } from './quota.ts'
-import type { Transaction } from './transaction.ts'
+import type { Transaction, TransactionState } from './transaction.ts'
 import type { Watcher } from './watches.ts'
 
 /** What the store keeps for one client: who it is, its open transactions and what it uses. */
@@ -38,12 +38,13 @@ export class Session implements Watcher {
 		this.#deliver = deliver
 	}
 
-	get transactions(): readonly number[] {
-		return [...this.#transactions.keys()]
+	get transactions(): readonly TransactionState[] {
+		return [...this.#transactions].map(([txId, { done }]) => ({ txId, done }))
 	}
 
-	/** A transaction of the server before. */
+	/** A transaction of the server before, whose bytes the account has already. */
 	reopen(txId: number, transaction: Transaction): void {
+		this.close(txId)
 		this.#transactions.set(txId, transaction)
 		this.account.transactions++
 		this.#lastTransaction = Math.max(this.#lastTransaction, txId)

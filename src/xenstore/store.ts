@@ -14,7 +14,7 @@ import { childOf, domainPath, INTRODUCE_DOMAIN, isRelative, isSpecial, type Path
 import { accessBits, isPrivileged, type Permissions, READ } from './permissions.ts'
 import { type Account, DEFAULT_LIMITS, emptyAccount, exceeds, isQuotaName, type Limits, memoryExceeded, type QuotaName } from './quota.ts'
 import { Session } from './session.ts'
-import { type NodeOperation, type OperationResult, run, Transaction } from './transaction.ts'
+import { type NodeOperation, type OperationResult, run, Transaction, type TransactionState } from './transaction.ts'
 import { type Node, Tree } from './tree.ts'
 import { type Watch, Watches } from './watches.ts'
 
@@ -24,6 +24,9 @@ export interface WatchState {
 	readonly token: string
 	readonly depth?: number
 }
+
+/** By domain. */
+export type GuestTransactions = readonly (readonly [domid: number, transactions: readonly TransactionState[]])[]
 
 /** Bytes that a watch counts for beside its path and token. */
 const WATCH_BYTES = 64
@@ -339,7 +342,7 @@ export class Store {
 
 	*#sessionRecords(domid: number, session: Session): Generator<StoreRecord> {
 		yield { kind: 'converse', domid }
-		for (const txId of session.transactions) yield { kind: 'open', domid, txId }
+		for (const { txId } of session.transactions) yield { kind: 'open', domid, txId }
 		for (const watch of this.watchesOf(session)) yield { kind: 'watch', domid, ...watch }
 		for (const [number, answer] of session.answers) yield { kind: 'answer', request: [domid, number, answer] }
 	}
@@ -350,10 +353,23 @@ export class Store {
 		})
 	}
 
-	/** What a session had in another server; its transactions will end with EAGAIN. */
-	restoreSession(session: Session, watches: readonly WatchState[], transactions: readonly number[]): void {
+	/** What a session had in another server. */
+	restoreSession(session: Session, watches: readonly WatchState[], transactions: readonly TransactionState[]): void {
 		for (const watch of watches) this.#restoreWatch(session, watch)
-		for (const txId of transactions) session.reopen(txId, new Transaction(this.#tree, true))
+		this.#resume(session, transactions)
+	}
+
+	/** The open transactions of guests, which the journal has as doomed ones: who is killed tells nobody what they had done. */
+	get guestTransactions(): GuestTransactions {
+		return [...this.#durable].map(([domid, { transactions }]) => [domid, transactions])
+	}
+
+	resumeGuests(transactions: GuestTransactions): void {
+		for (const [domid, states] of transactions) this.#resume(this.durableSession(domid), states)
+	}
+
+	#resume(session: Session, transactions: readonly TransactionState[]): void {
+		for (const state of transactions) session.reopen(state.txId, Transaction.resumed(this.#scopeOf(session), this.#tree, state))
 	}
 
 	#restoreWatch(watcher: Session, { path: text, token, depth }: WatchState): void {

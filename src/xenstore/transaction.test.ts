@@ -162,3 +162,52 @@ test('a domain cannot make a transaction grow without bound', async () => {
 		'the same read again and again is free',
 	)
 })
+
+test('an open transaction goes on in another server, and fails there only for what it depends on', async () => {
+	const server = new XenstoreServer()
+	const dom0 = connectInProcess(server)
+	for (const path of ['/a', '/b', '/c']) await dom0.write(path, 'old')
+	const session = server.store.openSession(0, () => {})
+	const operation = (kind: 'read' | 'mkdir', path: string): NodeOperation => ({ kind, path: path as Path })
+	const begin = (read: string, made: string) => {
+		const tx = server.store.startTransaction(session, 0) as number
+		server.store.execute(session, tx, operation('read', read))
+		server.store.execute(session, tx, operation('mkdir', made))
+		return tx
+	}
+	const [kept, stale] = [begin('/a', '/new'), begin('/b', '/other')]
+	await dom0.write('/b', 'changed')
+	await dom0.write('/c', 'changed')
+
+	const heir = new XenstoreServer()
+	heir.restore(server.snapshot())
+	const taken = heir.store.openSession(0, () => {})
+	heir.store.restoreSession(taken, [], structuredClone(session.transactions))
+	assert.equal(heir.store.usage(0).transactions, 2)
+	assert.equal(text(heir.store.execute(taken, kept, operation('read', '/c'))), 'changed')
+	assert.equal(heir.store.endTransaction(taken, kept, true), undefined)
+	assert.equal(heir.store.endTransaction(taken, stale, true), 'EAGAIN')
+	const other = connectInProcess(heir)
+	assert.equal(await other.read('/new'), '')
+	assert.equal(await other.read('/other'), undefined)
+	assert.deepEqual([heir.store.usage(0).transactions, taken.account.bytes], [0, 0])
+})
+
+test('an open transaction of a guest goes on with its conversation', async () => {
+	const server = new XenstoreServer()
+	await connectInProcess(server).setPerms('/tool', ['b1'])
+	const session = server.store.durableSession(1)
+	const tx = server.store.startTransaction(session, 0) as number
+	const make: NodeOperation = { kind: 'mkdir', path: '/tool/mine' as Path }
+	assert.equal(server.store.execute(session, tx, make), undefined)
+	const killed = new XenstoreServer()
+	killed.restore(server.snapshot())
+	assert.equal(killed.store.endTransaction(killed.store.durableSession(1), tx, true), 'EAGAIN', 'after a kill')
+	const heir = new XenstoreServer()
+	heir.restore(server.snapshot())
+	heir.store.resumeGuests(structuredClone(server.store.guestTransactions))
+	const taken = heir.store.durableSession(1)
+	assert.deepEqual([taken.account.transactions, taken.account.bytes], [1, session.account.bytes])
+	assert.equal(heir.store.endTransaction(taken, tx, true), undefined)
+	assert.equal(await connectInProcess(heir).read('/tool/mine'), '')
+})

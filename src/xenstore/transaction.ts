@@ -52,10 +52,23 @@ export function run(scope: Scope, operation: NodeOperation): OperationResult {
 	}
 }
 
+interface RecordedOperation {
+	readonly operation: NodeOperation
+	readonly result: OperationResult
+}
+
+/** What an open transaction has done, with which it goes on in another server. A doomed one has nothing to go on with. */
+export interface TransactionState {
+	readonly txId: number
+	readonly done: readonly RecordedOperation[] | 'doomed'
+}
+
+type TransactionScope = Omit<Scope, 'tree' | 'changes'>
+
 export class Transaction {
 	readonly #base: Tree
 	readonly #tree: Tree
-	readonly #journal: { operation: NodeOperation; result: OperationResult }[] = []
+	readonly #journal: RecordedOperation[] = []
 	/** Reads since the last change: repeating one tells the client nothing new, so it is not recorded again. */
 	readonly #known = new Set<string>()
 	readonly #changes: Change[] = []
@@ -69,13 +82,29 @@ export class Transaction {
 		this.#tree = store.fork()
 	}
 
+	/** Goes on with another server's on the store as it is here; doomed when its operations give other results here. */
+	static resumed(scope: TransactionScope, store: Tree, { done }: TransactionState): Transaction {
+		const transaction = new Transaction(store, done === 'doomed')
+		if (done === 'doomed') return transaction
+		for (const { operation, result } of done) {
+			if (sameResult(transaction.run(scope, operation), result, operation.kind)) continue
+			scope.account.bytes -= transaction.bytes
+			return new Transaction(store, true)
+		}
+		return transaction
+	}
+
+	get done(): TransactionState['done'] {
+		return this.#doomed ? 'doomed' : this.#journal
+	}
+
 	/** Bytes of the journal; they count against the domain's memory, and the owner of the account takes them off it at the end. */
 	get bytes(): number {
 		return this.#bytes
 	}
 
 	/** ENOSPC or ENOMEM when an unprivileged domain does too much in one transaction. */
-	run(scope: Omit<Scope, 'tree' | 'changes'>, operation: NodeOperation): OperationResult {
+	run(scope: TransactionScope, operation: NodeOperation): OperationResult {
 		const refused = isPrivileged(scope.subject) ? undefined : this.#refused(scope)
 		if (refused !== undefined) return refused
 		const result = run({ ...scope, tree: this.#tree, changes: this.#changes }, operation)
@@ -83,13 +112,13 @@ export class Transaction {
 		return result
 	}
 
-	#refused({ limits, subject, account }: Omit<Scope, 'tree' | 'changes'>): Errno | undefined {
+	#refused({ limits, subject, account }: TransactionScope): Errno | undefined {
 		if (exceeds(limits['transaction-nodes'], this.#journal.length + 1)) return 'ENOSPC'
 		return memoryExceeded(limits, this.#tree.usage(subject.domid), account, 0) ? 'ENOMEM' : undefined
 	}
 
 	/** Applies the transaction to the store and returns what changed, or leaves the store alone and returns EAGAIN. */
-	commit(scope: Omit<Scope, 'tree' | 'changes'>, store: Tree): readonly Change[] | Errno {
+	commit(scope: TransactionScope, store: Tree): readonly Change[] | Errno {
 		if (this.#doomed) return 'EAGAIN'
 		if (store.sameAs(this.#base)) {
 			store.adopt(this.#tree)

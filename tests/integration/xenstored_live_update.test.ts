@@ -45,12 +45,26 @@ test('xenstored is replaced five times under twenty clients, and none of them no
 	}
 	const workers = rounds.map((_, index) => work(index))
 	const operator = await connectXenstore(socket, () => lost++)
+	let attempts = 0
+	let replaced = () => {}
+	const patient = operator.transaction(async (transaction) => {
+		attempts++
+		await transaction.write('/test/patient', 'begun')
+		await new Promise<void>((resolve) => {
+			replaced = resolve
+		})
+		assert.equal(await transaction.read('/test/patient'), 'begun')
+	})
 	const pids = new Set([xenstoredPid(xend.rundir)])
 	for (let restart = 0; restart < RESTARTS; restart++) {
 		assert.equal(await operator.control('live-update', '-s'), 'OK')
 		for (const before = pids.size; pids.size === before; pids.add(xenstoredPid(xend.rundir))) await delay(10)
 		await delay(100)
 	}
+	replaced()
+	await patient
+	assert.equal(attempts, 1, 'a transaction that is open goes along')
+	assert.equal(await operator.read('/test/patient'), 'begun')
 	running = false
 	const stores = await Promise.all(workers)
 	assert.equal(lost, 0, 'connections')

@@ -8,22 +8,32 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Server, Socket } from 'node:net'
 import type { ConnectionState } from '../../xenstore/connection.ts'
+import type { GuestTransactions } from '../../xenstore/store.ts'
 import type { XenstoreListener } from './xenstore_socket.ts'
 
 const PATIENCE_MS = 1000
 
-type HandoverMessage = { readonly kind: 'listener' | 'all' } | { readonly kind: 'client'; readonly state: ConnectionState }
+type HandoverMessage =
+	| { readonly kind: 'listener' }
+	| { readonly kind: 'client'; readonly state: ConnectionState }
+	| { readonly kind: 'all'; readonly guests: GuestTransactions }
 
 export interface Inheritance {
 	readonly listener: Server
 	readonly clients: readonly { readonly socket: Socket; readonly state: ConnectionState | undefined }[]
+	readonly guests: GuestTransactions
 }
 
 /**
  * Sends everything, and calls `leave` in the turn in which nothing is left to be sent: it must end this process. Until then this
  * process and the heir both take new clients; the heir serves none before this process is gone.
  */
-export async function handOver(heir: ChildProcess, listener: XenstoreListener, leave: () => never): Promise<never> {
+export async function handOver(
+	heir: ChildProcess,
+	listener: XenstoreListener,
+	guests: GuestTransactions,
+	leave: () => never,
+): Promise<never> {
 	const { server, clients } = listener
 	const sent = new Set<Socket>()
 	const left = () => clients().filter(({ socket }) => !sent.has(socket) && !socket.destroyed)
@@ -31,7 +41,7 @@ export async function handOver(heir: ChildProcess, listener: XenstoreListener, l
 	for (let waited_ms = 0; waited_ms < PATIENCE_MS && left().some(({ socket }) => socket.writableLength > 0); waited_ms += 5) await delay(5)
 	await send(heir, { kind: 'listener' }, server)
 	await sendClients()
-	await send(heir, { kind: 'all' })
+	await send(heir, { kind: 'all', guests })
 	await sendClients()
 	return leave()
 
@@ -56,20 +66,20 @@ export async function handOver(heir: ChildProcess, listener: XenstoreListener, l
 export async function inherit(): Promise<Inheritance> {
 	const clients: { socket: Socket; state: ConnectionState | undefined }[] = []
 	let listener: Server | undefined
-	let all = false
+	let guests: GuestTransactions | undefined
 	const gone = new Promise<void>((resolve) => process.once('disconnect', resolve))
 	process.on('message', (message: HandoverMessage, handle: unknown) => {
 		if (message.kind === 'listener') {
 			listener = handle as Server
 			listener.on('connection', (socket) => clients.push({ socket, state: undefined }))
 		} else if (message.kind === 'client') clients.push({ socket: handle as Socket, state: message.state })
-		else all = true
+		else guests = message.guests
 	})
 	process.send?.('ready')
 	await gone
-	if (!all || listener === undefined) throw new Error('the xenstored before has ended in the middle of the handover')
+	if (guests === undefined || listener === undefined) throw new Error('the xenstored before has ended in the middle of the handover')
 	listener.removeAllListeners('connection')
-	return { listener, clients }
+	return { listener, clients, guests }
 }
 
 /** send() leaves the handle reading until the heir has it, and drops what it reads: Node has no public way to stop it at once. */
