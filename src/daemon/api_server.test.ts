@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import * as v from 'valibot'
 import { TestDaemon, until } from '../../tests/support/daemon.ts'
@@ -177,4 +178,69 @@ test('a daemon that is told to stop ends though its hypervisor is lost before it
 	await until('the guest is asked', () => xend.xen.last.requests.length === 1)
 	xend.loseHypervisor()
 	await xend.daemon.ended
+})
+
+/** What comes back on a connection of its own until the other side ends it. */
+async function raw(xend: TestDaemon, ...parts: string[]): Promise<{ readonly reply: Promise<string>; close(): void }> {
+	const socket = connect({ path: xend.client.socketPath, allowHalfOpen: true })
+	socket.on('error', () => {})
+	await new Promise((resolve) => socket.once('connect', resolve))
+	for (const part of parts) socket.write(part)
+	let text = ''
+	socket.on('data', (chunk) => {
+		text += chunk
+	})
+	return {
+		reply: new Promise((resolve) => socket.on('close', () => resolve(text)).on('end', () => resolve(text))),
+		close: () => {
+			socket.end()
+			// The other side need not be in a hurry.
+			setTimeout(() => socket.destroy(), 200)
+		},
+	}
+}
+
+test('HTTP that is cut short, too long or none keeps nobody else waiting', async () => {
+	await using xend = await TestDaemon.start()
+	const head = 'POST /v1/domains HTTP/1.1\r\nHost: x\r\n'
+	const [nonsense, longHeader, longBody, halfClosed] = await Promise.all([
+		raw(xend, '\0\u0001\u0002 this is not HTTP\r\n\r\n'),
+		raw(xend, `GET / HTTP/1.1\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`),
+		raw(xend, `${head}Content-Length: 9999999999\r\n\r\n`, 'x'.repeat(1_200_000)),
+		raw(xend, 'GET /v1/daemon HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+	])
+	const stuck = await Promise.all([raw(xend, head), raw(xend, `${head}Content-Length: 10\r\n\r\n{`), raw(xend, 'G')])
+	halfClosed.close()
+	for (let n = 0; n < 20; n++) assert.equal((await xend.client.list()).length, 1)
+	assert.match(await nonsense.reply, /^HTTP\/1\.1 400 /)
+	// What is sent behind it may undo the reply.
+	assert.match(await longHeader.reply, /^(HTTP\/1\.1 431 |$)/)
+	assert.match(await halfClosed.reply, /^HTTP\/1\.1 200 OK[\s\S]*"hypervisorPid"/)
+	longBody.close()
+	assert.match(await longBody.reply, /^(HTTP\/1\.1 400 [\s\S]*longer than 1048576 bytes|$)/)
+	for (const connection of stuck) connection.close()
+	assert.equal((await xend.client.daemon()).domains, 0)
+})
+
+test('a client that does not read its event stream is kept no queue, and the others hear everything', async () => {
+	await using xend = await TestDaemon.start()
+	const deaf = connect(xend.client.socketPath)
+	deaf.on('error', () => {})
+	deaf.pause().write('GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n')
+	await using events = await xend.client.events()
+	await xend.client.define({ values: web })
+	let heard = 0
+	const all = (async () => {
+		for await (const event of events) if (event.type === 'renamed' && ++heard === 3000) return
+	})()
+	let last = 'web'
+	for (let n = 0; n < 3000; n++) {
+		const next = `web${n}`.padEnd(60, 'x')
+		await xend.daemon.lifecycle.rename(last, next)
+		last = next
+		// The daemon's other work, and the reader's.
+		await new Promise((resolve) => setImmediate(resolve))
+	}
+	await all
+	deaf.destroy()
 })

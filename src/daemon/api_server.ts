@@ -93,19 +93,28 @@ function decode(part: string): string {
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
-	const chunks: Buffer[] = []
-	let size = 0
-	for await (const chunk of request as AsyncIterable<Buffer>) {
-		size += chunk.length
-		if (size > MAX_BODY_BYTES) throw bad(`it is longer than ${MAX_BODY_BYTES} bytes`)
-		chunks.push(chunk)
-	}
-	if (size === 0) return {}
+	const bytes = await readBody(request)
+	if (bytes.length === 0) return {}
 	try {
-		return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+		return JSON.parse(bytes.toString('utf8'))
 	} catch {
 		throw bad('it is not JSON')
 	}
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+	const chunks: Buffer[] = []
+	let size = 0
+	try {
+		for await (const chunk of request as AsyncIterable<Buffer>) {
+			size += chunk.length
+			if (size > MAX_BODY_BYTES) throw bad(`it is longer than ${MAX_BODY_BYTES} bytes`)
+			chunks.push(chunk)
+		}
+	} catch (error) {
+		throw error instanceof UserError ? error : bad('it was cut short')
+	}
+	return Buffer.concat(chunks)
 }
 
 function fail(response: ServerResponse, error: unknown): void {
