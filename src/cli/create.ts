@@ -5,13 +5,16 @@ import { UserError } from '../base/errors.ts'
 import type { CreateReply } from '../daemon/api.ts'
 import type { XendClient } from '../sdk/client.ts'
 import { ConfigValueError, type ConfigValues, checkConfig, type DomainConfig, overrideValue } from '../toolstack/config.ts'
+import { CONFIG_KEYS } from '../toolstack/config_keys.ts'
 import { type Assignment, ConfigError, type ConfigHost, type ConfigValue, parseConfig } from '../toolstack/config_parser.ts'
 import { configSxp } from '../toolstack/domain_record.ts'
 import { prettySxp } from '../toolstack/sxp.ts'
+import { parseSxpConfig } from '../toolstack/sxp_config.ts'
 import type { Command, CommandContext } from './command.ts'
 import { attachConsole, describeEnd, endedWell } from './console.ts'
 import { type OptionSpec, type ParsedArguments, splitOnce, UsageError } from './options.ts'
 import { whileWaiting } from './progress.ts'
+import { NO_DISPLAY } from './refusals.ts'
 
 const PATH_VARIABLES = ['kernel', 'ramdisk']
 
@@ -25,7 +28,13 @@ export const CONFIG_OPTIONS: readonly OptionSpec[] = [
 		value: 'PATH',
 		help: 'Directories, separated by colons, in which to look for the configuration file (default .:/etc/xen).',
 	},
+	{ short: '', long: 'help_config', help: 'Print the variables that a configuration may have.' },
 	{ short: 'f', long: 'defconfig', value: 'FILE', help: 'The configuration file, when it is not the first argument.' },
+	{ short: 'F', long: 'config', value: 'FILE', help: 'The configuration as SXP, as -n and xm list --long print it.' },
+	{ short: 'x', long: 'xmldryrun', help: 'Print the configuration as XML: it is not offered.' },
+	{ short: 's', long: 'skipdtd', help: 'Without checking that XML: there is none.' },
+	{ short: '', long: 'vncviewer', help: 'View its graphical display: there is none.' },
+	{ short: '', long: 'vncviewer-autopass', help: 'The same, with its password.' },
 	{ short: '', long: 'no-cache', help: "Translate the guest's code anew: as translation_cache=0." },
 ]
 
@@ -46,15 +55,20 @@ export const CREATE: Command = {
 }
 
 async function runCreate(context: CommandContext, args: ParsedArguments): Promise<number> {
-	const values = readConfiguration(context, args)
+	const values = readConfiguration(context, 'create', args)
 	if (values === undefined) return 0
 	const client = await context.connect()
 	return runStarted(context, client, args, (paused) => client.create({ values, paused }))
 }
 
 /** The checked variables of the configuration that the words name; undefined when it was only to be printed. Prints warnings. */
-export function readConfiguration(context: CommandContext, args: ParsedArguments): ConfigValues | undefined {
+export function readConfiguration(context: CommandContext, command: string, args: ParsedArguments): ConfigValues | undefined {
 	const quiet = args.options.has('quiet')
+	if (args.options.has('help_config')) {
+		for (const line of configHelp()) context.print(line)
+		return undefined
+	}
+	refuseUnserved(command, args)
 	const { config, values } = loadConfiguration(context, args, (path) => {
 		if (!quiet) context.print(`Using config file "${path}".`)
 	})
@@ -63,6 +77,22 @@ export function readConfiguration(context: CommandContext, args: ParsedArguments
 		return undefined
 	}
 	return values
+}
+
+/** What there is of neither XML nor a display. */
+export function refuseUnserved(command: string, { options }: ParsedArguments): void {
+	if (options.has('xmldryrun'))
+		throw new UserError(`'xm ${command} -x' cannot act: there is no Xen-API, whose XML it prints; -n prints SXP.`, { code: 'unbuilt' })
+	const viewer = ['vncviewer', 'vncviewer-autopass'].find((name) => options.has(name))
+	if (viewer !== undefined) throw new UserError(`'xm ${command} --${viewer}' cannot act: ${NO_DISPLAY}.`, { code: 'unbuilt' })
+}
+
+/** A line for each variable, and what it does here. */
+function configHelp(): string[] {
+	const state = { acts: '', refused: 'must be empty: ', ignored: 'without effect: ' }
+	return [...CONFIG_KEYS]
+		.sort(([a], [b]) => (a < b ? -1 : 1))
+		.map(([name, { effect, why }]) => `${name.padEnd(28)} ${state[effect]}${why}`.trimEnd())
 }
 
 /** The same without xm's words: `announce` is told the file's path before it is read. Prints warnings, unless it is to be quiet. */
@@ -75,7 +105,7 @@ export function loadConfiguration(
 	if (args.options.has('no-cache')) overrides.push(['translation_cache', '0'])
 	const path = findConfig(context, file, String(args.options.get('path') ?? '.:/etc/xen'))
 	announce(path)
-	const values = readValues(context, path, overrides)
+	const values = readValues(context, path, overrides, args.options.has('config'))
 	const { config, warnings } = checked(path, values)
 	if (!args.options.has('quiet')) for (const warning of warnings) context.complain(`Warning: ${warning}`)
 	return { config, values: Object.fromEntries([...values].map(([key, { value }]) => [key, value])) }
@@ -130,8 +160,10 @@ function splitWords(args: ParsedArguments): { file: string; overrides: [string, 
 		if (value === undefined) files.push(word)
 		else overrides.push([name.trim(), value.trim()])
 	}
-	const option = args.options.get('defconfig')
-	if (typeof option === 'string') files.unshift(option)
+	for (const name of ['defconfig', 'config']) {
+		const option = args.options.get(name)
+		if (typeof option === 'string') files.unshift(option)
+	}
 	if (files.length > 1) throw new UsageError(`one configuration file was expected, not ${files.length}: ${files.join(' ')}`)
 	return { file: files[0] ?? 'xmdefconfig', overrides }
 }
@@ -146,7 +178,12 @@ function findConfig(context: CommandContext, file: string, searchPath: string): 
 }
 
 /** The file's variables with the command line's over them; a missing name is the file's own; paths made absolute. */
-function readValues(context: CommandContext, path: string, overrides: readonly [string, string][]): Map<string, Assignment> {
+function readValues(
+	context: CommandContext,
+	path: string,
+	overrides: readonly [string, string][],
+	isSxp: boolean,
+): Map<string, Assignment> {
 	let text: string
 	try {
 		text = readFileSync(resolve(context.cwd, path), 'utf8')
@@ -154,7 +191,10 @@ function readValues(context: CommandContext, path: string, overrides: readonly [
 		throw new UserError(`Cannot read file ${path}: ${(error as NodeJS.ErrnoException).code}`)
 	}
 	const given = new Map(overrides.map(([key, value]) => [key, overrideValue(key, value)]))
-	const values = parseConfig(text, path, { host: configHost(context, dirname(resolve(context.cwd, path))), given })
+	const values = isSxp
+		? parseSxpConfig(text, path)
+		: parseConfig(text, path, { host: configHost(context, dirname(resolve(context.cwd, path))), given })
+	if (isSxp) for (const [key, value] of given) values.set(key, { value, line: 0, column: 0 })
 	const set = (key: string, value: ConfigValue) =>
 		values.set(key, { value, line: values.get(key)?.line ?? 0, column: values.get(key)?.column ?? 0 })
 	if (values.get('name') === undefined) set('name', basename(path))

@@ -101,6 +101,43 @@ test('xm create -n prints the configuration and creates nothing', async () => {
 	assert.equal(xend.xen.domainsMade.length, 0)
 })
 
+test('xm create -F takes what -n and xm list --long print, with variables over it', async () => {
+	await using xend = await withConfig("kernel = '/boot/vmlinuz'\nmemory = 64\nextra = 'a b'\non_crash = 'preserve'\n")
+	const save = async (file: string, ...words: string[]) =>
+		writeFileSync(join(xend.directory, file), (await xend.xm(words)).out.replace(/^Using.*\n/, ''))
+	await save('dry.sxp', 'create', '-n', 'guest')
+	assert.deepEqual((await xend.xm(['create', '-qF', 'dry.sxp'])).err, '')
+	await save('long.sxp', 'list', '-l', 'guest')
+	assert.deepEqual((await xend.xm(['create', '-q', '--config=long.sxp', 'name=two', 'uuid=', 'memory=32'])).err, '')
+	assert.deepEqual(
+		xend.xen.domainsMade.map(({ name, spec }) => [name, spec.memory_kib / 1024, spec.commandLine, spec.kernel]),
+		[
+			['guest', 64, 'a b', '/boot/vmlinuz'],
+			['two', 32, 'a b', '/boot/vmlinuz'],
+		],
+	)
+	const fault = async (text: string) => {
+		writeFileSync(join(xend.directory, 'bad.sxp'), text)
+		return (await xend.xm(['create', '-F', 'bad.sxp'])).err
+	}
+	assert.equal(await fault('(vm (memry 64))'), "Error: ./bad.sxp:1:12: unknown variable 'memry': the nearest known one is 'memory'\n")
+	assert.match(await fault('(vm (device (vbd (uname phy:sda))))'), /^Error: \.\/bad\.sxp:1:13: disk = .* cannot be honoured: block devices/)
+	assert.match(await fault('memory 64'), /one configuration was expected/)
+	assert.match(await fault(''), /there is no configuration here/)
+	assert.match(await fault('(vm (memory (64)))'), /1:13: a value was expected, not a list/)
+})
+
+test('xm create knows its other options, and says of each that cannot act why', async () => {
+	await using xend = await withConfig()
+	assert.match((await xend.xm(['create', '--help_config'])).out, /^access_control {15}must be empty: security labels.*\n(.*\n)*kernel\n/)
+	assert.match(
+		(await xend.xm(['create', '-x', 'guest'])).err,
+		/^Error: 'xm create -x' cannot act: there is no Xen-API, whose XML it prints; -n prints SXP\.\n$/,
+	)
+	assert.match((await xend.xm(['create', '--vncviewer', 'guest'])).err, /'xm create --vncviewer' cannot act: there is no graphical display/)
+	assert.equal((await xend.xm(['create', '-qs', 'guest'])).status, 0)
+})
+
 test('xm create says where in the file a value is wrong', async () => {
 	await using xend = await withConfig("kernel = '/k'\nmemory = 'much'\n")
 	assert.equal((await xend.xm(['create', 'guest'])).err, "Error: ./guest:2:10: memory = 'much' is not valid: it must be a whole number\n")

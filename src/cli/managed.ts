@@ -1,8 +1,7 @@
 /** Domains that xend keeps while they do not run. */
-import { UserError } from '../base/errors.ts'
 import type { XendClient } from '../sdk/client.ts'
 import type { Command } from './command.ts'
-import { CONFIG_OPTIONS, DRYRUN, readConfiguration, runStarted } from './create.ts'
+import { CONFIG_OPTIONS, DRYRUN, readConfiguration, refuseUnserved, runStarted } from './create.ts'
 import { NO_SAVE } from './refusals.ts'
 
 export const NEW: Command = {
@@ -12,7 +11,7 @@ export const NEW: Command = {
 	options: [...CONFIG_OPTIONS, DRYRUN],
 	usageOnFault: false,
 	async run(context, args) {
-		const values = readConfiguration(context, args)
+		const values = readConfiguration(context, 'new', args)
 		if (values === undefined) return 0
 		const { domain } = await (await context.connect()).define({ values })
 		if (!args.options.has('quiet')) context.print(`Defined domain ${domain.name}`)
@@ -25,6 +24,7 @@ export const START: Command = {
 	args: '<DomainName>',
 	help: 'Start a kept domain.',
 	options: [
+		{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
 		{ short: 'p', long: 'paused', help: 'Leave the domain paused.' },
 		{ short: 'c', long: 'console_autoconnect', help: "Attach to the domain's console." },
 		{ short: '', long: 'vncviewer', help: 'View its graphical display: there is none.' },
@@ -34,9 +34,7 @@ export const START: Command = {
 	usageOnFault: true,
 	async run(context, args) {
 		const [reference] = args.positional as [string]
-		for (const option of ['vncviewer', 'vncviewer-autopass']) {
-			if (args.options.has(option)) throw new UserError(`'xm start --${option}' cannot act: there is no graphical display.`)
-		}
+		refuseUnserved('start', args)
 		const client = await context.connect()
 		return runStarted(context, client, args, (paused) => client.start(reference, { paused }))
 	},

@@ -27,7 +27,7 @@ const NO_KERNEL_NETWORK = 'network devices are not supported yet'
 const keys = new Map<string, ConfigKey>()
 
 function declare(effect: ConfigKey['effect'], why: string, kind: ConfigKind, names: string, origin: ConfigKey['origin'] = 'xm'): void {
-	for (const name of names.split(' ')) keys.set(name, { origin, kind, effect, why })
+	for (const name of names.trim().split(/\s+/)) keys.set(name, { origin, kind, effect, why })
 }
 
 function declareXl(effect: ConfigKey['effect'], why: string, kind: ConfigKind, names: string): void {
