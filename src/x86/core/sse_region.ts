@@ -16,7 +16,8 @@ import { denormalsAreZeros, KIND_SQRT } from './sse_soft'
 const MXCSR_MASK: u32 = 0x7fa0
 const MXCSR_FAST: u32 = 0x1fa0
 
-const UNCLEAN: u32 = 2
+/** All bits but the one of an exception. */
+const UNCLEAN: u32 = 0xfffffffe
 
 /** Of the last operation: 1 when it raised an exception; else 0, or UNCLEAN when an operand or the result was not clean. */
 export let sseStatus: u32 = 0

@@ -93,7 +93,9 @@ function testsOf(i: Instruction, lanes: Lanes): Tests | undefined {
 	if (arithmetic === null) return undefined
 	const shape = arithmetic[2] === 'P' ? VECTOR : 0
 	const { testsX, testsY } = planOf(effectOf(i) as LaneEffect, lanes)!
-	if (testsX) tests.set(i.reg | shape, 'clean')
+	// One test for two copies of one number.
+	const isCopy = !i.memory && lanes[i.reg * 8] === lanes[i.rm * 8] && (shape === 0 || lanes[i.reg * 8 + 1] === lanes[i.rm * 8 + 1])
+	if (testsX && !(testsY && isCopy)) tests.set(i.reg | shape, 'clean')
 	if (testsY) tests.set(other | shape, arithmetic[1] === 'DIV' ? 'divisor' : arithmetic[1] === 'SQRT' ? 'radicand' : 'clean')
 	return tests
 }

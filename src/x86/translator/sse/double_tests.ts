@@ -13,23 +13,22 @@ export interface DoubleTests {
 }
 
 const EXPONENT_BIAS = 1023
-/** The window's least exponent is moved to 0. */
-export const DISTANCE = -(BigInt(EXPONENT_BIAS + WINDOW_LO) << 52n)
+/** Added to the upper halves of doubles: the window's least exponent is moved to 0. */
+export const DISTANCE = -((EXPONENT_BIAS + WINDOW_LO) << 20)
 /** Of that, what is 0 in the window. */
-const OUTSIDE = 0x6000000000000000n
-const OUTSIDE_SHIFT = 61
-
+const OUTSIDE = 0x60000000
+const OUTSIDE_SHIFT = 29
 /** The same with the sign. */
-const OUTSIDE_OR_NEGATIVE = OUTSIDE | (1n << 63n)
+const OUTSIDE_OR_NEGATIVE = OUTSIDE | (1 << 31)
 
-/** Pushes a double's bits with the exponent so moved. Of radicands the sign, in the highest bit, is in the next too (`folds`), which is tested. */
+/** Pushes the upper half of a double's bits with the exponent so moved. Of radicands the sign, in the highest bit, is in the next too (`folds`), which is tested. */
 function pushDistance(code: Code, local: number, folds: boolean): void {
-	const push = () => code.get(local).op('i64.reinterpret_f64').i64(DISTANCE).op('i64.add')
+	const push = () => code.get(local).op('i64.reinterpret_f64').i64(32).op('i64.shr_u', 'i32.wrap_i64').i32(DISTANCE).op('i32.add')
 	push()
-	if (folds) push().i64(1).op('i64.shr_u', 'i64.or')
+	if (folds) push().i32(1).op('i32.shr_u', 'i32.or')
 }
 
-/** The same of both doubles of a vector. */
+/** The same of both doubles of a vector, and all their bits. */
 function pushDistances({ code, xmm }: RegionCode, local: number, test: DoubleTest): void {
 	const push = () => code.get(local).get(xmm.distances).simd('i64x2.add')
 	push()
@@ -53,18 +52,16 @@ export function branchOnDoubles(r: RegionCode, { scalars, vectors }: DoubleTests
 	if (vectors.size > 0) {
 		outsideBits(code, scratch)
 		code.simd('i64x2.bitmask')
+		if (scalars.size > 0) code.i32(OUTSIDE_SHIFT).op('i32.shl')
+		code.get(xmm.slow).op('i32.or')
+	} else code.get(xmm.slow)
+	const areRadicands = [...scalars.values()].every((test) => test === 'radicand')
+	for (const [local, test] of scalars) {
+		pushDistance(code, local, test === 'radicand' && !areRadicands)
+		code.op('i32.or')
 	}
-	if (scalars.size === 0) code.get(xmm.slow).op('i32.or', 'i32.eqz')
-	else {
-		if (vectors.size > 0) code.op('i64.extend_i32_u').i64(OUTSIDE_SHIFT).op('i64.shl').get(xmm.slow64).op('i64.or')
-		else code.get(xmm.slow64)
-		const areRadicands = [...scalars.values()].every((test) => test === 'radicand')
-		for (const [local, test] of scalars) {
-			pushDistance(code, local, test === 'radicand' && !areRadicands)
-			code.op('i64.or')
-		}
-		code.i64(BigInt.asIntN(64, areRadicands ? OUTSIDE_OR_NEGATIVE : OUTSIDE)).op('i64.and', 'i64.eqz')
-	}
+	if (scalars.size > 0) code.i32(areRadicands ? OUTSIDE_OR_NEGATIVE : OUTSIDE).op('i32.and')
+	code.op('i32.eqz')
 	code.brIf(fast, true)
 	code.get(xmm.slow)
 	pushFailures(r, { scalars, vectors }, scratch)
@@ -77,10 +74,10 @@ function pushFailures(r: RegionCode, { scalars, vectors }: DoubleTests, scratch:
 	const { code } = r
 	code.i32(0)
 	for (const [local, test] of scalars) {
+		if (test !== 'divisor') code.i32(0)
 		pushDistance(code, local, false)
-		code.i64(BigInt.asIntN(64, test === 'radicand' ? OUTSIDE_OR_NEGATIVE : OUTSIDE))
-		code.op('i64.and').i64(0).op('i64.ne')
-		if (test !== 'divisor') code.get(local).i64(0).op('f64.reinterpret_i64', 'f64.ne', 'i32.and')
+		code.i32(test === 'radicand' ? OUTSIDE_OR_NEGATIVE : OUTSIDE).op('i32.and')
+		if (test !== 'divisor') code.get(local).i64(0).op('f64.reinterpret_i64', 'f64.eq', 'select')
 		code.op('i32.or')
 	}
 	for (const [local, test] of vectors) {

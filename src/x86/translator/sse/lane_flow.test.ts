@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { discover, type Region } from '../discover.ts'
 import type { Instruction } from '../instruction.ts'
 import { Shape } from '../structure.ts'
-import { laneFlow } from './lane_flow.ts'
-import { cleanLanes, D0, D1, DOUBLES, type Lanes, S0 } from './lanes.ts'
+import { laneFlow, lanesToTest } from './lane_flow.ts'
+import { cleanLanes, D0, D1, DOUBLES, type Lanes, noLanes, S0 } from './lanes.ts'
+import { windowRange } from './ranges.ts'
 
 type Line = readonly [op: string, reg: number, rm: number | 'memory', target?: number]
 
@@ -50,17 +51,30 @@ test('an operand is asked for in the register that it is copied from', () => {
 	assert.deepEqual([entry[1], entry[4], entry[5]], [0, D0, D0])
 })
 
-test('a loop keeps clean what it computes, and not what it loads', () => {
-	const { blocks, loops } = flowOf([
-		['PXOR', 0, 0],
-		['NOP', 0, 0],
-		['ADDSD', 0, 1],
-		['MOVSD_V_W', 1, 'memory'],
-		['JCC', 0, 0, 1],
-		['RET', 0, 0],
-	])
+const loop: readonly Line[] = [
+	['PXOR', 0, 0],
+	['NOP', 0, 0],
+	['ADDSD', 0, 1],
+	['MOVSD_V_W', 1, 'memory'],
+	['MOVSD_V_W', 2, 'memory'],
+	['JCC', 0, 0, 1],
+	['RET', 0, 0],
+]
+
+test('a loop knows at its head what it computes with, and nothing else', () => {
+	const { blocks, loops } = flowOf(loop)
 	assert.deepEqual([...loops], [1])
-	assert.deepEqual([blocks.get(1)![0], blocks.get(1)![1]], [D0, 0])
+	assert.deepEqual(blocks.get(1)!.slice(0, 3), [D0, D0, 0])
+})
+
+test('what a loop computes with is tested where control goes to its head, if it is not known', () => {
+	const found = region(loop)
+	const flow = laneFlow(new Shape(found), found)
+	const lanes = noLanes()
+	assert.deepEqual(lanesToTest(flow, 1, lanes), [0, 8])
+	lanes[8] = windowRange()
+	assert.deepEqual(lanesToTest(flow, 1, lanes), [0])
+	assert.deepEqual(lanesToTest(flow, 0, lanes), [])
 })
 
 test('what one of two ways leaves unknown is unknown where they meet', () => {

@@ -21,8 +21,9 @@ export interface LaneFlow {
 	readonly present: boolean
 	/** Whether the region computes with numbers at all. */
 	readonly computes: boolean
-	/** Whether it does with vectors. */
+	/** Whether it does with vectors, and with singles. */
 	readonly packs: boolean
+	readonly single: boolean
 	/** Lanes that are tested at the region's entry. */
 	readonly entry: Lanes
 	/** By the block's start. */
@@ -49,6 +50,7 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 			present,
 			computes: false,
 			packs: false,
+			single: false,
 			entry: noLanes(),
 			blocks: new Map(order.map(({ start }) => [start, noLanes()])),
 			split: new Set(),
@@ -99,11 +101,13 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 		}
 	}
 	for (const { start } of order) if (!blocks.has(start)) blocks.set(start, noLanes())
+	const single = order.some((block) => block.instructions.some(({ op }) => /S[SD]2SS$|[SP]S$/.test(op) && isNumeric(op)))
 	const packs = order.some((block) => block.instructions.some(({ op }) => /P[SD]$/.test(op) && isNumeric(op)))
 	return {
 		present,
 		computes: true,
 		packs,
+		single,
 		entry: blocks.get(entryStart)!,
 		blocks,
 		split: splitRegisters(shape, targets),

@@ -1,4 +1,4 @@
-import { F64, I32, I64, V128, type ValueType, VOID } from '../../../wasm/module.ts'
+import { F64, I32, V128, type ValueType, VOID } from '../../../wasm/module.ts'
 import * as L from '../../core/layout.ts'
 import type { RegionContext } from '../context.ts'
 import type { Exits } from '../exits.ts'
@@ -9,6 +9,9 @@ import { cleanLanes, D0, D1, effectOf, forward, isTested, type Lanes, noLanes } 
 
 /** TS and EM. */
 const CR0_NO_FPU = 0xc
+
+/** Of core/sse_region.ts. */
+const UNCLEAN = -2
 
 /** Forms of a register. */
 const VECTOR = 0
@@ -32,10 +35,8 @@ const offsetOf = (index: number) => L.CPU_XMM + index * 16
 export class XmmRegisters {
 	/** Local: whether SSE instructions raise #NM or #UD. */
 	readonly unavailable: number
-	/** Local, an i32. */
+	/** Local, an i32: 0, or UNCLEAN of core/sse_region.ts, which has all bits but the lowest. */
 	readonly slow: number
-	/** Local: all ones where `slow` is not 0, else 0. */
-	readonly slow64: number
 	/** Local: while `slow` is 0, the highest bit of the exponent of a single, else 0. */
 	readonly moderate32: number
 	/** Local: 0xc0000000 in every lane. V8 makes vector constants anew wherever they are used. */
@@ -60,7 +61,6 @@ export class XmmRegisters {
 		this.exits = exits
 		this.unavailable = code.local(I32)
 		this.slow = code.local(I32)
-		this.slow64 = code.local(I64)
 		this.moderate32 = code.local(I32)
 		this.quarters = code.local(V128)
 		this.distances = code.local(V128)
@@ -255,12 +255,11 @@ export class XmmRegisters {
 		this.ready()
 		if (!packs) return
 		code.globalGet(core.sseQuarters).simd('i32x4.splat').set(this.quarters)
-		code.globalGet(core.sseQuarters).op('i64.extend_i32_u').i64(32).op('i64.shl')
 		code
-			.i64(BigInt.asIntN(64, DISTANCE) + (1n << 62n))
-			.op('i64.add')
-			.simd('i64x2.splat')
-			.set(this.distances)
+			.globalGet(core.sseQuarters)
+			.i32(DISTANCE - (0xc0000000 | 0))
+			.op('i32.add', 'i64.extend_i32_u')
+		code.i64(32).op('i64.shl').simd('i64x2.splat').set(this.distances)
 	}
 
 	/** Finds `slow` from MXCSR and the clean lanes. The registers that have any are in the state block. */
@@ -279,13 +278,13 @@ export class XmmRegisters {
 	/** `slow` has changed. */
 	setModerate(): void {
 		const { code } = this.context
-		code.i64(-1).i64(0).get(this.slow).op('select').set(this.slow64)
+		if (!this.flow.single) return
 		code.i32(0).i32(0x40000000).get(this.slow).op('select').set(this.moderate32)
 	}
 
 	/** Something that is known is not true. */
 	becomeSlow(): void {
-		this.context.code.i32(1).set(this.slow)
+		this.context.code.i32(UNCLEAN).set(this.slow)
 		this.setModerate()
 	}
 
