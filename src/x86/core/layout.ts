@@ -100,6 +100,9 @@ export const CPU_REGION_LAST = 0x448;
 export const CPU_TLB_READ = 0x44c;
 export const CPU_TLB_WRITE = 0x450;
 export const CPU_JUMP_GENERATION = 0x454;
+/** u32, u32: of the translated region that runs: 0, or all bits but the lowest where its fast paths for numbers may not run; and 0x40000000, or 0 there. */
+export const CPU_SSE_SLOW = 0x458;
+export const CPU_SSE_MODERATE = 0x45c;
 /** Private to the core from here to CPU_STATE_SIZE. */
 export const CPU_PRIVATE = 0x480;
 // Ring switches that the core makes by itself (ring_switch.ts): the host's settings, relative to the vCPU's state base.

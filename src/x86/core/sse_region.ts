@@ -5,7 +5,7 @@
 // The fast paths serve clean operands under round-to-nearest with every exception masked and
 // PE set already, where DAZ and FTZ change nothing.
 
-import { CPU_MXCSR, CPU_XMM } from './layout'
+import { CPU_MXCSR, CPU_SSE_MODERATE, CPU_SSE_SLOW, CPU_XMM } from './layout'
 import { cpu, raise } from './mem'
 import { simdUnavailable } from './sse_common'
 import { doubleFromSingle, doubleFromInteger, singleFromDouble, singleFromInteger } from './sse_convert'
@@ -16,10 +16,10 @@ import { denormalsAreZeros, KIND_SQRT } from './sse_soft'
 const MXCSR_MASK: u32 = 0x7fa0
 const MXCSR_FAST: u32 = 0x1fa0
 
-/** All bits but the one of an exception. */
 const UNCLEAN: u32 = 0xfffffffe
+const MODERATE: u32 = 0x40000000
 
-/** Of the last operation: 1 when it raised an exception; else 0, or UNCLEAN when an operand or the result was not clean. */
+/** Whether the last operation raised an exception, 0 or 1. */
 export let sseStatus: u32 = 0
 
 /** A constant that compilers of regions can't see. */
@@ -48,7 +48,13 @@ function cleanSingle(bits: u32): bool {
 // @ts-ignore: decorator
 @inline
 function finish(clean: bool): void {
-	sseStatus = signal() ? 1 : clean ? 0 : UNCLEAN
+	sseStatus = signal() ? 1 : 0
+	if (!clean) setSlow(UNCLEAN)
+}
+
+function setSlow(slow: u32): void {
+	store<u32>(cpu, slow, CPU_SSE_SLOW)
+	store<u32>(cpu, slow ? 0 : MODERATE, CPU_SSE_MODERATE)
 }
 
 /** Raises what CR0.EM or CR0.TS asks for. */
@@ -64,7 +70,7 @@ export function raiseMisaligned(): void {
 /** Added to a kind: the second operand is not in a register. */
 const FROM_MEMORY: i32 = 8
 
-/** KIND_* of two doubles, as bits, perhaps FROM_MEMORY; KIND_SQRT of `b`. The status tells whether all of them that stay in registers are in the window. */
+/** KIND_* of two doubles, as bits, perhaps FROM_MEMORY; KIND_SQRT of `b`. Fast paths may not run on where one of them that stays in a register is not in the window. */
 export function doubleArithmetic(kind: i32, a: u64, b: u64): u64 {
 	const operation = kind & ~FROM_MEMORY
 	const r = reinterpret<u64>(lane<f64>(operation, reinterpret<f64>(a), reinterpret<f64>(b)))
@@ -105,7 +111,7 @@ function cleanSingles(v: v128): bool {
 }
 
 /**
- * The flags in MXCSR of a comparison of doubles. `quietIsInvalid`: of COMISD. Returns which operands DAZ makes zero: bit 0 for `a`, bit 1 for `b`. The status says
+ * The flags in MXCSR of a comparison of doubles. `quietIsInvalid`: of COMISD. Returns which operands DAZ makes zero: bit 0 for `a`, bit 1 for `b`. Says
  * nothing of cleanness.
  */
 export function compareDoubles(quietIsInvalid: i32, a: u64, b: u64): u32 {
@@ -150,12 +156,16 @@ export function integerToSingle(value: i64): u32 {
 }
 
 /**
- * Whether the fast paths may run, 0 or UNCLEAN: what MXCSR says, and whether lanes of the XMM registers in the state block are clean, doubles in the window. Bit n of `doubles` and
+ * Finds CPU_SSE_SLOW: what MXCSR says, and whether lanes of the XMM registers in the state block are clean, doubles in the window. Bit n of `doubles` and
  * `singles` is for the n-th quadword and doubleword of the registers.
  */
-export function sseReady(doubles: u32, singles: u64): u32 {
-	if ((load<u32>(cpu, CPU_MXCSR) & MXCSR_MASK) != MXCSR_FAST) return UNCLEAN
-	for (; doubles; doubles &= doubles - 1) if (!inWindow(load<u64>(cpu + (ctz(doubles) << 3), CPU_XMM))) return UNCLEAN
-	for (; singles; singles &= singles - 1) if (!cleanSingle(load<u32>(cpu + ((<usize>ctz(singles)) << 2), CPU_XMM))) return UNCLEAN
-	return 0
+export function sseReady(doubles: u32, singles: u64): void {
+	setSlow(isReady(doubles, singles) ? 0 : UNCLEAN)
+}
+
+function isReady(doubles: u32, singles: u64): bool {
+	if ((load<u32>(cpu, CPU_MXCSR) & MXCSR_MASK) != MXCSR_FAST) return false
+	for (; doubles; doubles &= doubles - 1) if (!inWindow(load<u64>(cpu + (ctz(doubles) << 3), CPU_XMM))) return false
+	for (; singles; singles &= singles - 1) if (!cleanSingle(load<u32>(cpu + ((<usize>ctz(singles)) << 2), CPU_XMM))) return false
+	return true
 }

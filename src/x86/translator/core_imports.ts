@@ -76,7 +76,7 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		doubleToSingle: f([I64], [I32]),
 		integerToDouble: f([I64], [I64]),
 		integerToSingle: f([I64], [I32]),
-		sseReady: f([I32, I64], [I32]),
+		sseReady: f([I32, I64], []),
 		timestamp: f([], [I64]),
 		sseStatus: g(I32),
 		sseQuarters: g(I32),

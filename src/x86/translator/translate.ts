@@ -90,7 +90,7 @@ class RegionWriter {
 		const [first] = instructions
 		if (!this.lanes.repeats || first === undefined || first.addressRecord !== 0 || first.op === 'JMP') return
 		if (!(first.op in INTEGER || first.op in SSE) || (instructions.length === 1 && end.kind !== 'goto')) return
-		this.r.code.get(this.r.xmm.unavailable)
+		this.r.xmm.pushUnavailable()
 		this.r.rarely(first)
 		this.r.xmm.asked = true
 	}

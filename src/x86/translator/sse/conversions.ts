@@ -29,7 +29,7 @@ export const integerToNumber =
 			const value = r.temporary(I64)
 			if (size === 4) code.op('i64.extend_i32_s')
 			code.tee(value).op(`${format}.convert_i64_s`).set(z)
-			code.get(xmm.slow)
+			xmm.pushSlow()
 			code.if(VOID, false)
 			code
 				.get(value)
@@ -60,7 +60,8 @@ export const numberToInteger =
 			.op('f64.abs')
 			.i64(size === 8 ? 0x43e0000000000000n : 0x41e0000000000000n)
 			.op('f64.reinterpret_i64', 'f64.lt')
-		code.get(xmm.slow).op('i32.eqz', 'i32.and')
+		xmm.pushSlow()
+		code.op('i32.eqz', 'i32.and')
 		code.if(VOID, true)
 		code.get(value).truncateSaturating()
 		if (size === 4) code.op('i32.wrap_i64')

@@ -165,7 +165,7 @@ class GroupWriter {
 		xmm.require(first)
 		if (first.memory) this.load(first)
 		if (tests.size === 0) {
-			code.get(xmm.slow)
+			xmm.pushSlow()
 			code.if(VOID, false)
 			this.r.alternative(() => this.writeArm(true))
 			code.else()
@@ -214,7 +214,6 @@ class GroupWriter {
 			else if (i.op.endsWith('PD')) this.computeBoth(i, slow)
 			else this.compute(i, slow)
 		}
-		if (slow) this.r.xmm.setModerate()
 	}
 
 	private compute(i: Instruction, slow: boolean): void {
@@ -226,7 +225,7 @@ class GroupWriter {
 			const result = this.r.temporary(F64)
 			code.i32(this.kindOf(i)).get(x).op('i64.reinterpret_f64').get(y).op('i64.reinterpret_f64')
 			code.call(core.doubleArithmetic).op('f64.reinterpret_i64').set(result)
-			xmm.addStatus(i)
+			xmm.takeStatus(i)
 			code.get(result)
 		} else if (operation === 'sqrt') code.get(y).op('f64.sqrt')
 		// MIN and MAX give the second operand unless the first is less (greater).
@@ -249,7 +248,7 @@ class GroupWriter {
 		if (slow) {
 			const result = this.r.temporary(V128)
 			code.i32(this.kindOf(i)).get(x).get(y).call(core.packedDoubleArithmetic).set(result)
-			xmm.addStatus(i)
+			xmm.takeStatus(i)
 			code.get(result)
 		} else if (operation === 'sqrt') code.get(y).simd('f64x2.sqrt')
 		// pmin(a, b) is a unless b is less.
@@ -274,7 +273,7 @@ class GroupWriter {
 		if (!slow) return
 		code.i32(i.op === 'COMISD' ? 1 : 0)
 		code.get(x).op('i64.reinterpret_f64').get(y).op('i64.reinterpret_f64').call(core.compareDoubles).set(z32)
-		xmm.addStatus(i)
+		xmm.takeStatus(i)
 		// What DAZ makes zero.
 		for (const [local, bit] of [[x, 1] as const, [y, 2] as const])
 			code.i64(0).op('f64.reinterpret_i64').get(local).get(z32).i32(bit).op('i32.and', 'select').set(local)

@@ -17,13 +17,10 @@ import { equal, hull, isKnown, normalRange, unknownRange, windowRange } from './
 
 /** What is known of lanes at the start of a region's blocks. */
 export interface LaneFlow {
-	/** Whether the region has any SSE instruction. */
-	readonly present: boolean
 	/** Whether the region computes with numbers at all. */
 	readonly computes: boolean
-	/** Whether it does with vectors, and with singles. */
+	/** Whether it does with vectors. */
 	readonly packs: boolean
-	readonly single: boolean
 	/** Lanes that are tested at the region's entry. */
 	readonly entry: Lanes
 	/** By the block's start. */
@@ -42,15 +39,12 @@ const PATIENCE = 3
 export function laneFlow(shape: Shape, region: Region): LaneFlow {
 	const { order } = shape
 	const effects = new Map(order.map((block) => [block, block.instructions.map(effectOf).filter((effect) => effect !== 'none')]))
-	const present = order.some((block) => block.instructions.some(({ op }) => isSse(op)))
 	const computing = new Set(order.filter((block) => block.instructions.some(({ op }) => isNumeric(op))))
 	const targets = new Map(order.map((block) => [block, successors(block, region).filter((start) => shape.has(start))]))
 	if (computing.size === 0)
 		return {
-			present,
 			computes: false,
 			packs: false,
-			single: false,
 			entry: noLanes(),
 			blocks: new Map(order.map(({ start }) => [start, noLanes()])),
 			split: new Set(),
@@ -101,13 +95,10 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 		}
 	}
 	for (const { start } of order) if (!blocks.has(start)) blocks.set(start, noLanes())
-	const single = order.some((block) => block.instructions.some(({ op }) => /S[SD]2SS$|[SP]S$/.test(op) && isNumeric(op)))
 	const packs = order.some((block) => block.instructions.some(({ op }) => /P[SD]$/.test(op) && isNumeric(op)))
 	return {
-		present,
 		computes: true,
 		packs,
-		single,
 		entry: blocks.get(entryStart)!,
 		blocks,
 		split: splitRegisters(shape, targets),

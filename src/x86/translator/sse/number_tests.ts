@@ -21,7 +21,7 @@ function pushMoved({ code }: RegionCode, local: number): void {
 /** Opens an `if` for where `slow` is not 0, or a single in one of the locals not moderate. */
 export function ifImmoderate(r: RegionCode, locals: readonly number[]): void {
 	const { code, xmm } = r
-	code.get(xmm.moderate32)
+	xmm.pushModerate()
 	for (const local of locals) {
 		pushMoved(r, local)
 		code.op('i32.and')
@@ -34,10 +34,11 @@ export function ifImmoderate(r: RegionCode, locals: readonly number[]): void {
 export function ifNotZero(r: RegionCode, operation: Operation, { x, y, z }: Numbers, locals: readonly number[]): void {
 	const { code, xmm } = r
 	const isZero = (local: number) => code.get(local).op('i32.reinterpret_f32').i32(1).op('i32.shl', 'i32.eqz')
-	code.get(xmm.slow)
+	xmm.pushSlow()
 	for (const local of locals) {
 		pushMoved(r, local)
-		code.get(xmm.moderate32).op('i32.and', 'i32.eqz')
+		xmm.pushModerate()
+		code.op('i32.and', 'i32.eqz')
 		isZero(local)
 		if (local === z && (operation === 'mul' || operation === 'div')) {
 			isZero(x)
@@ -56,8 +57,9 @@ export function ifAnyImmoderate(r: RegionCode, locals: readonly number[]): void 
 		pushImmoderate(r, local)
 		if (n > 0) code.simd('v128.or')
 	})
-	if (locals.length > 0) code.simd('i32x4.bitmask').get(xmm.slow).op('i32.or')
-	else code.get(xmm.slow)
+	if (locals.length > 0) code.simd('i32x4.bitmask')
+	xmm.pushSlow()
+	if (locals.length > 0) code.op('i32.or')
 	code.if(VOID, false)
 }
 
@@ -70,7 +72,7 @@ function pushImmoderate({ code, xmm }: RegionCode, local: number): void {
 export function ifAnyNotZero(r: RegionCode, operation: Operation, { x, y, z }: Numbers, locals: readonly number[]): void {
 	const { code, xmm } = r
 	const zero = (local: number) => code.get(local).v128Const(0n).simd('f32x4.eq')
-	code.get(xmm.slow)
+	xmm.pushSlow()
 	for (const local of locals) {
 		pushImmoderate(r, local)
 		zero(local)

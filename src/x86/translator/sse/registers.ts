@@ -1,4 +1,4 @@
-import { F64, I32, V128, type ValueType, VOID } from '../../../wasm/module.ts'
+import { F64, V128, type ValueType, VOID } from '../../../wasm/module.ts'
 import * as L from '../../core/layout.ts'
 import type { RegionContext } from '../context.ts'
 import type { Exits } from '../exits.ts'
@@ -27,24 +27,19 @@ const offsetOf = (index: number) => L.CPU_XMM + index * 16
  * - A register is a v128 local, or split: then its lower half is in an f64 local, and only the upper half of the v128 local counts; or both, when they agree.
  *   Between blocks and on the ways out it is split when the region uses it for doubles more than for vectors. Locals are made when they are first asked for.
  * - get() and getLow() may change a register's form, and so are not for code that only runs on some ways.
- * - `lanes` is what is known of the lanes at this place of the code, on condition: while the local `slow` is 0, it is true, and MXCSR is such that operations on
+ * - `lanes` is what is known of the lanes at this place of the code, on condition: while `slow` is 0, it is true, and MXCSR is such that operations on
  *   clean operands with a normal result have it as WebAssembly computes it and set no flag that is not set (core/sse_region.ts, sseReady()).
+ * - `slow` is in the state block: as a local it would be one more value that has to be in one place on each way into a loop.
  * - Whoever makes what is known untrue makes `slow` so. Only ready(), at the entry and at the heads of loops, makes it 0 again.
- * - CR0 doesn't change inside a region, so `unavailable` is asked once on every way through it.
+ * - CR0 doesn't change inside a region, so it is asked once on every way through it.
  */
 export class XmmRegisters {
-	/** Local: whether SSE instructions raise #NM or #UD. */
-	readonly unavailable: number
-	/** Local, an i32: 0, or UNCLEAN of core/sse_region.ts, which has all bits but the lowest. */
-	readonly slow: number
-	/** Local: while `slow` is 0, the highest bit of the exponent of a single, else 0. */
-	readonly moderate32: number
 	/** Local: 0xc0000000 in every lane. V8 makes vector constants anew wherever they are used. */
 	readonly quarters: number
 	/** Local: DISTANCE of double_tests.ts in both quadwords. */
 	readonly distances: number
 	lanes: Lanes = noLanes()
-	/** Whether `unavailable` has been asked on every way to this place. */
+	/** Whether SSE is known to be available on every way to this place. */
 	asked = false
 	private readonly context: RegionContext
 	private readonly exits: Exits
@@ -52,19 +47,14 @@ export class XmmRegisters {
 	private readonly lows = new Map<number, number>()
 	private readonly forms: number[] = new Array<number>(16).fill(VECTOR)
 	private readonly flow: LaneFlow
-	private readonly status: number
 
 	constructor(context: RegionContext, exits: Exits, flow: LaneFlow) {
 		const { code } = context
 		this.context = context
 		this.flow = flow
 		this.exits = exits
-		this.unavailable = code.local(I32)
-		this.slow = code.local(I32)
-		this.moderate32 = code.local(I32)
 		this.quarters = code.local(V128)
 		this.distances = code.local(V128)
-		this.status = code.local(I32)
 	}
 
 	// ---- values -----------------------------------------------------------------------------------------------------------
@@ -245,12 +235,10 @@ export class XmmRegisters {
 
 	/** At the region's entry. */
 	begin(): void {
-		const { code, core, state, use } = this.context
-		const { present, computes, packs, entry } = this.flow
+		const { code, core, use } = this.context
+		const { computes, packs, entry } = this.flow
 		this.beginBlock(entry)
 		this.load(use.xmmUsed)
-		if (!present) return
-		code.i32(state).memory('i32.load', L.CPU_CR0).i32(CR0_NO_FPU).op('i32.and').set(this.unavailable)
 		if (!computes) return
 		this.ready()
 		if (!packs) return
@@ -271,21 +259,32 @@ export class XmmRegisters {
 			doubles |= (bits & (D0 | D1)) << (n * 2)
 			singles |= BigInt(bits >> 2) << BigInt(n * 4)
 		}
-		this.context.code.i32(doubles).i64(BigInt.asIntN(64, singles)).call(this.context.core.sseReady).set(this.slow)
-		this.setModerate()
-	}
-
-	/** `slow` has changed. */
-	setModerate(): void {
-		const { code } = this.context
-		if (!this.flow.single) return
-		code.i32(0).i32(0x40000000).get(this.slow).op('select').set(this.moderate32)
+		this.context.code.i32(doubles).i64(BigInt.asIntN(64, singles)).call(this.context.core.sseReady)
 	}
 
 	/** Something that is known is not true. */
 	becomeSlow(): void {
-		this.context.code.i32(UNCLEAN).set(this.slow)
-		this.setModerate()
+		const { code, state } = this.context
+		code.i32(state).i32(UNCLEAN).memory('i32.store', L.CPU_SSE_SLOW)
+		code.i32(state).i32(0).memory('i32.store', L.CPU_SSE_MODERATE)
+	}
+
+	/** Pushes `slow`, an i32: 0, or all bits but the lowest. */
+	pushSlow(): void {
+		const { code, state } = this.context
+		code.i32(state).memory('i32.load', L.CPU_SSE_SLOW)
+	}
+
+	/** Pushes, while `slow` is 0, the highest bit of the exponent of a single, else 0. */
+	pushModerate(): void {
+		const { code, state } = this.context
+		code.i32(state).memory('i32.load', L.CPU_SSE_MODERATE)
+	}
+
+	/** Pushes an i32: whether SSE instructions raise #NM or #UD. */
+	pushUnavailable(): void {
+		const { code, state } = this.context
+		code.i32(state).memory('i32.load', L.CPU_CR0).i32(CR0_NO_FPU).op('i32.and')
 	}
 
 	/** Finds `slow` again. */
@@ -298,7 +297,7 @@ export class XmmRegisters {
 	beginLoop(lanes: Lanes): void {
 		const { code } = this.context
 		this.beginBlock(lanes)
-		code.get(this.slow)
+		this.pushSlow()
 		code.if(VOID, false)
 		this.refresh()
 		code.end()
@@ -308,7 +307,7 @@ export class XmmRegisters {
 	require(i: Instruction): void {
 		if (this.asked) return
 		const { code, core } = this.context
-		code.get(this.unavailable)
+		this.pushUnavailable()
 		code.if(VOID, false)
 		code.call(core.raiseSimdUnavailable)
 		this.exits.fault(i)
@@ -330,19 +329,12 @@ export class XmmRegisters {
 		if (i.op === 'LDMXCSR' || i.op === 'FXRSTOR' || (!tested && isTested(effect))) this.refresh()
 	}
 
-	/** After an operation of core/sse_region.ts: leaves with its exception, or notes that a number is not clean. */
+	/** After an operation of core/sse_region.ts, which says itself where a number is not clean: leaves with its exception. */
 	takeStatus(i: Instruction): void {
-		this.addStatus(i)
-		this.setModerate()
-	}
-
-	/** The same; setModerate() is to follow. */
-	addStatus(i: Instruction): void {
 		const { code, core } = this.context
-		code.globalGet(core.sseStatus).tee(this.status).i32(1).op('i32.and')
+		code.globalGet(core.sseStatus)
 		code.if(VOID, false)
 		this.exits.fault(i)
 		code.end()
-		code.get(this.slow).get(this.status).op('i32.or').set(this.slow)
 	}
 }
