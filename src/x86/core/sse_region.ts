@@ -41,6 +41,11 @@ function inWindow(bits: u64): bool {
 }
 // @ts-ignore: decorator
 @inline
+function isInWindow(x: f64): bool {
+	return inWindow(reinterpret<u64>(x))
+}
+// @ts-ignore: decorator
+@inline
 function cleanSingle(bits: u32): bool {
 	return ((bits >> 23) + 1 & 0xfe) != 0 || bits << 1 == 0
 }
@@ -70,11 +75,11 @@ export function raiseMisaligned(): void {
 /** Added to a kind: the second operand is not in a register. */
 const FROM_MEMORY: i32 = 8
 
-/** KIND_* of two doubles, as bits, perhaps FROM_MEMORY; KIND_SQRT of `b`. Fast paths may not run on where one of them that stays in a register is not in the window. */
-export function doubleArithmetic(kind: i32, a: u64, b: u64): u64 {
+/** KIND_* of two doubles, perhaps FROM_MEMORY; KIND_SQRT of `b`. Fast paths may not run on where one of them that stays in a register is not in the window. */
+export function doubleArithmetic(kind: i32, a: f64, b: f64): f64 {
 	const operation = kind & ~FROM_MEMORY
-	const r = reinterpret<u64>(lane<f64>(operation, reinterpret<f64>(a), reinterpret<f64>(b)))
-	finish(inWindow(r) && (kind != operation || inWindow(b)) && (operation == KIND_SQRT || inWindow(a)))
+	const r = lane<f64>(operation, a, b)
+	finish(isInWindow(r) && (kind != operation || isInWindow(b)) && (operation == KIND_SQRT || isInWindow(a)))
 	return r
 }
 
@@ -114,9 +119,11 @@ function cleanSingles(v: v128): bool {
  * The flags in MXCSR of a comparison of doubles. `quietIsInvalid`: of COMISD. Returns which operands DAZ makes zero: bit 0 for `a`, bit 1 for `b`. Says
  * nothing of cleanness.
  */
-export function compareDoubles(quietIsInvalid: i32, a: u64, b: u64): u32 {
-	compareValues<f64>(reinterpret<f64>(a), reinterpret<f64>(b), quietIsInvalid != 0)
+export function compareDoubles(quietIsInvalid: i32, x: f64, y: f64): u32 {
+	compareValues<f64>(x, y, quietIsInvalid != 0)
 	finish(true)
+	const a = reinterpret<u64>(x)
+	const b = reinterpret<u64>(y)
 	return (denormalsAreZeros(a, true) != a ? 1 : 0) | (denormalsAreZeros(b, true) != b ? 2 : 0)
 }
 

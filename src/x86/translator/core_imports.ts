@@ -1,5 +1,5 @@
 import type { Code } from '../../wasm/code.ts'
-import { I32, I64, type ModuleBuilder, V128, type ValueType } from '../../wasm/module.ts'
+import { F64, I32, I64, type ModuleBuilder, V128, type ValueType } from '../../wasm/module.ts'
 
 /** Function and global indices of what a region imports from the core. */
 export interface CoreImports {
@@ -66,11 +66,11 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		goOn: f([I32, I64], [I32]),
 		raiseSimdUnavailable: f([], []),
 		raiseMisaligned: f([], []),
-		doubleArithmetic: f([I32, I64, I64], [I64]),
+		doubleArithmetic: f([I32, F64, F64], [F64]),
 		singleArithmetic: f([I32, I32, I32], [I32]),
 		packedDoubleArithmetic: f([I32, V128, V128], [V128]),
 		packedSingleArithmetic: f([I32, V128, V128], [V128]),
-		compareDoubles: f([I32, I64, I64], [I32]),
+		compareDoubles: f([I32, F64, F64], [I32]),
 		compareSingles: f([I32, I32, I32], [I32]),
 		singleToDouble: f([I32], [I64]),
 		doubleToSingle: f([I64], [I32]),

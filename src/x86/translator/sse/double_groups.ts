@@ -223,8 +223,8 @@ class GroupWriter {
 		const x = operation === 'sqrt' ? y : xmm.lowLocal(i.reg)
 		if (slow) {
 			const result = this.r.temporary(F64)
-			code.i32(this.kindOf(i)).get(x).op('i64.reinterpret_f64').get(y).op('i64.reinterpret_f64')
-			code.call(core.doubleArithmetic).op('f64.reinterpret_i64').set(result)
+			code.i32(this.kindOf(i)).get(x).get(y)
+			code.call(core.doubleArithmetic).set(result)
 			xmm.takeStatus(i)
 			code.get(result)
 		} else if (operation === 'sqrt') code.get(y).op('f64.sqrt')
@@ -272,7 +272,7 @@ class GroupWriter {
 		code.get(this.lowOfOther(i)).set(y).get(xmm.lowLocal(i.reg)).set(x)
 		if (!slow) return
 		code.i32(i.op === 'COMISD' ? 1 : 0)
-		code.get(x).op('i64.reinterpret_f64').get(y).op('i64.reinterpret_f64').call(core.compareDoubles).set(z32)
+		code.get(x).get(y).call(core.compareDoubles).set(z32)
 		xmm.takeStatus(i)
 		// What DAZ makes zero.
 		for (const [local, bit] of [[x, 1] as const, [y, 2] as const])
