@@ -188,7 +188,7 @@ function readValues(
 	try {
 		text = readFileSync(resolve(context.cwd, path), 'utf8')
 	} catch (error) {
-		throw new UserError(`Cannot read file ${path}: ${(error as NodeJS.ErrnoException).code}`)
+		throw new UserError(`Cannot read file ${path}: ${whyUnreadable(error as NodeJS.ErrnoException)}`)
 	}
 	const given = new Map(overrides.map(([key, value]) => [key, overrideValue(key, value)]))
 	const values = isSxp
@@ -203,6 +203,11 @@ function readValues(
 		if (typeof value === 'string' && value !== '') set(key, resolve(context.cwd, value))
 	}
 	return values
+}
+
+function whyUnreadable({ code, message }: NodeJS.ErrnoException): string {
+	const known: Readonly<Record<string, string>> = { EISDIR: 'it is a directory', EACCES: 'permission denied' }
+	return known[code ?? ''] ?? code ?? message
 }
 
 /** What a configuration file can ask of this machine: its environment, what files there are, and the text of files beside it. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ALL_COMMANDS, COMMON_COMMANDS, DEPRECATED_NAMES } from './command_names.ts'
 import { COMMANDS } from './commands.ts'
-import { lookUp } from './lookup.ts'
+import { lookUp, similar } from './lookup.ts'
 
 const named = (name: string) => lookUp(name, COMMANDS)?.command.name
 
@@ -31,4 +31,10 @@ test('the table and the lists of names agree', () => {
 	assert.deepEqual(names, ALL_COMMANDS)
 	assert.equal(new Set(names).size, names.length)
 	for (const name of [...COMMON_COMMANDS, ...DEPRECATED_NAMES.values()]) assert(names.includes(name), name)
+})
+
+test('similar() names what a word may be the beginning or a misspelling of', () => {
+	assert.deepEqual(similar('lst', COMMANDS), { hint: 'Did you mean list?' })
+	assert.deepEqual(similar('sched', COMMANDS), { hint: 'Did you mean sched-credit, sched-sedf?' })
+	assert.deepEqual(similar('frobnicate', COMMANDS), {})
 })

@@ -1,3 +1,4 @@
+import { nearestName } from '../base/nearest_name.ts'
 import type { Command } from './command.ts'
 import { DEPRECATED_NAMES } from './command_names.ts'
 
@@ -18,4 +19,16 @@ export function lookUp(name: string, commands: readonly Command[]): Lookup | und
 	}
 	const matches = name.length > 1 ? commands.filter((command) => command.name.startsWith(name)) : []
 	return matches.length === 1 ? { command: matches[0] as Command } : undefined
+}
+
+/** Letters that a mistake may have wrong. */
+const MISTAKES = 2
+
+/** For a name that is no command's: those that it may be the beginning or a misspelling of. */
+export function similar(name: string, commands: readonly Command[]): { readonly hint?: string } {
+	const names = commands.map((command) => command.name)
+	const begun = name === '' ? [] : names.filter((known) => known.startsWith(name))
+	const near = nearestName(name, names)
+	const meant = begun.length > 0 ? begun : near.distance <= MISTAKES && near.distance < name.length ? [near.name] : []
+	return meant.length === 0 ? {} : { hint: `Did you mean ${meant.join(', ')}?` }
 }

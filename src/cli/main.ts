@@ -25,8 +25,9 @@ export async function runProgram(program: Personality, words: readonly string[],
 	if (name === '--names') return printNames(context)
 	const found = program.lookUp(name)
 	if (found === undefined) {
-		const { line, help } = program.notFound(name)
+		const { line, help, hint } = program.notFound(name)
 		context.complain(line)
+		if (hint !== undefined) context.complain(hint)
 		if (help) context.print(program.shortHelp())
 		return 1
 	}

@@ -32,7 +32,10 @@ function memory(name: string, help: string, act: (client: XendClient, domain: st
 /** Whole MiB, of a number of MiB or one with G, M or K after it. */
 export function parseMemory(text: string): number {
 	const [, digits, unit] = /^(\d{1,15})([gmk]?)$/i.exec(text) ?? []
-	if (digits === undefined) throw new UserError('Invalid argument.', { code: 'internal' })
+	if (digits === undefined)
+		throw new UserError(`Invalid argument: '${text}' is no amount of memory: it must be a number of MiB, or one with G, M or K`, {
+			code: 'internal',
+		})
 	const mib = Math.floor(Number(digits) * (UNITS_MIB[(unit || 'm').toLowerCase()] as number))
 	if (mib < 1) throw new UserError(`Invalid memory size: ${text} is less than 1 MiB`)
 	return mib

@@ -14,8 +14,8 @@ export interface Personality {
 	commandHelp(command: Command): string
 	/** The exit status of `CMD --help`. */
 	readonly helpStatus: number
-	/** Said of a subcommand that does not exist, and whether the short help follows. */
-	notFound(name: string): { readonly line: string; readonly help: boolean }
+	/** Said of a subcommand that does not exist, which one may be meant, and whether the short help follows. */
+	notFound(name: string): { readonly line: string; readonly help: boolean; readonly hint?: string }
 	/** What is wrong with the number of words; undefined when nothing is. */
 	operandFault(command: Command, words: readonly string[], args: ParsedArguments): string | undefined
 	/** The line for an error, whether the command's usage follows, and the exit status. */

@@ -56,7 +56,7 @@ export function refuseChange(program: string, { options }: ParsedArguments, { vc
 /** The value may come with the `=` that the usage shows behind -w and -c. One that is not given is in any range. */
 function numberOf(text: string | true | undefined): number {
 	if (typeof text !== 'string') return 1
-	if (!/^=?-?\d{1,9}$/.test(text)) throw new UserError('Invalid argument.', { code: 'internal' })
+	if (!/^=?-?\d{1,9}$/.test(text)) throw new UserError(`Invalid argument: '${text}' is no number`, { code: 'internal' })
 	return Number(text.replace('=', ''))
 }
 

@@ -32,8 +32,8 @@ export const TRIGGER: Command = {
 	async run(context, args) {
 		const [domain, name, vcpu = '0'] = args.positional as [string, string, string?]
 		const trigger = TRIGGERS.find((known) => known === name.toLowerCase())
-		if (trigger === undefined) throw new UserError(`Invalid trigger: ${name}`)
-		if (!/^\d{1,9}$/.test(vcpu)) throw new UserError('Invalid argument.', { code: 'internal' })
+		if (trigger === undefined) throw new UserError(`Invalid trigger: ${name}: it must be one of ${TRIGGERS.join(', ')}`)
+		if (!/^\d{1,9}$/.test(vcpu)) throw new UserError(`Invalid argument: '${vcpu}' is no VCPU: it must be a number`, { code: 'internal' })
 		await (await context.connect()).trigger(domain, { trigger, vcpu: Number(vcpu) })
 		return 0
 	},

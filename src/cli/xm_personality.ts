@@ -1,6 +1,6 @@
 import { COMMANDS } from './commands.ts'
 import { commandHelp, longHelp, shortHelp } from './help.ts'
-import { lookUp } from './lookup.ts'
+import { lookUp, similar } from './lookup.ts'
 import { UsageError } from './options.ts'
 import type { Personality } from './personality.ts'
 
@@ -22,7 +22,7 @@ export const XM: Personality = {
 	longHelp: () => longHelp(COMMANDS),
 	commandHelp,
 	helpStatus: 1,
-	notFound: (name) => ({ line: `Error: Subcommand ${name} not found!`, help: true }),
+	notFound: (name) => ({ line: `Error: Subcommand ${name} not found!`, help: true, ...similar(name, COMMANDS) }),
 	// Words are counted with the options, as xm counts them, and then without.
 	operandFault({ name, operands, options }, words, { positional }) {
 		if (operands === undefined) return undefined

@@ -1,6 +1,6 @@
-import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 
 /** Where the daemon of this user keeps its socket, lock and log. */
@@ -43,7 +43,7 @@ const MAX_SOCKET_PATH = 103
 export function openRunDir(env: Readonly<Record<string, string | undefined>> = process.env): RunDir {
 	const uid = process.getuid?.() ?? 0
 	const path = env.XENOTYPE_RUNDIR || (env.XDG_RUNTIME_DIR ? join(env.XDG_RUNTIME_DIR, 'xenotype') : `/tmp/xenotype-${uid}`)
-	if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(path, 0o700)
+	makeDirectory(path)
 	const stat = lstatSync(path)
 	if (!stat.isDirectory()) throw new UserError(`the run directory ${path} is not a directory`)
 	if (stat.uid !== uid)
@@ -74,6 +74,29 @@ export function openRunDir(env: Readonly<Record<string, string | undefined>> = p
 		records: join(path, 'domains'),
 		domainLogs: join(path, 'log'),
 		state: stateDirectory(env, path),
+	}
+}
+
+/** With mode 0700 whatever the umask is. */
+function makeDirectory(path: string): void {
+	try {
+		// mkdir's recursive form never ends below /proc, where nothing can be made.
+		const made = existsSync(dirname(path)) ? make(path) : mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined
+		if (made) chmodSync(path, 0o700)
+	} catch (error) {
+		const { code } = error as NodeJS.ErrnoException
+		throw new UserError(`the run directory ${path} cannot be made: ${code}: set XENOTYPE_RUNDIR`, { code: 'no-file', cause: error })
+	}
+}
+
+/** False when it is there. */
+function make(path: string): boolean {
+	try {
+		mkdirSync(path, { mode: 0o700 })
+		return true
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+		throw error
 	}
 }
 

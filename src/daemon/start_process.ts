@@ -40,7 +40,7 @@ export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonl
 			child = spawnProcess(start)
 			spawned = Date.now()
 		}
-		if (child.failed) throw new Error(`${name} did not start:\n${lastLines(log)}`)
+		if (child.failed) throw new Error(`${name} did not start:${lastLines(log)}`)
 		if (!reported && Date.now() > began + PATIENCE_MS) {
 			reported = true
 			report(`${name} is starting; its log is ${log}`)
@@ -79,5 +79,6 @@ function spawnProcess({ program, rundir, log: logPath }: ProcessStart<unknown>):
 }
 
 function lastLines(path: string): string {
-	return readFileSync(path, 'utf8').trimEnd().split('\n').slice(-12).join('\n')
+	const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-12).join('\n')
+	return lines === '' ? ` it could not write even its log, ${path}: the disk may be full` : `\n${lines}`
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { UserError } from '../base/errors.ts'
-import { nearestKey } from '../toolstack/config_keys.ts'
+import { nearestName } from '../base/nearest_name.ts'
 import { LOG_LEVELS, type LogLevel } from '../toolstack/lifecycle_events.ts'
 import { ConfigError } from '../toolstack/python/errors.ts'
 import { parseSxp, type SxpNode } from '../toolstack/sxp_parser.ts'
@@ -106,7 +106,7 @@ function readEntry(node: SxpNode, file: string): Entry {
 	const name = head.atom
 	const key = XEND_CONFIG_KEYS.get(name)
 	if (key === undefined) {
-		const nearest = nearestKey(name, XEND_CONFIG_KEYS.keys())
+		const nearest = nearestName(name, XEND_CONFIG_KEYS.keys()).name
 		throw new ConfigError(file, head, `unknown key '${name}': the nearest known one is '${nearest}'`)
 	}
 	const { line, column } = rest[0] ?? node

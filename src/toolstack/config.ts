@@ -1,5 +1,6 @@
 import { UserError } from '../base/errors.ts'
-import { CONFIG_KEYS, type ConfigKind, nearestKey } from './config_keys.ts'
+import { nearestName } from '../base/nearest_name.ts'
+import { CONFIG_KEYS, type ConfigKind } from './config_keys.ts'
 import type { ConfigValue } from './config_parser.ts'
 
 export const EXIT_ACTIONS = ['destroy', 'restart', 'preserve', 'rename-restart'] as const
@@ -120,7 +121,7 @@ export function overrideValue(key: string, text: string): ConfigValue {
 function checkKey(key: string, value: ConfigValue, warnings: string[]): void {
 	const known = CONFIG_KEYS.get(key)
 	if (known === undefined) {
-		throw new ConfigValueError(key, `unknown variable '${key}': the nearest known one is '${nearestKey(key)}'`)
+		throw new ConfigValueError(key, `unknown variable '${key}': the nearest known one is '${nearestName(key, CONFIG_KEYS.keys()).name}'`)
 	}
 	if (value === null || !hasKind(value, known.kind)) throw wrong(key, value, KIND_NAMES[known.kind])
 	const empty = value === '' || (Array.isArray(value) && value.length === 0)

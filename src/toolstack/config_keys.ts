@@ -107,30 +107,3 @@ declareXl(
 	'any',
 	'device_model_version device_model_override device_model_stubdomain_override device_model_args device_model_args_pv device_model_args_hvm device_model_user stubdomain_kernel stubdomain_cmdline stubdomain_ramdisk stubdomain_memory spice spicehost spiceport spicetls_port spicepasswd spicedisable_ticketing spiceagent_mouse spicevdagent spice_clipboard_sharing spiceusbredirection spice_image_compression spice_streaming_video  usbversion',
 )
-
-/** The known name nearest to `name` by edit distance. */
-export function nearestKey(name: string, known: Iterable<string> = keys.keys()): string {
-	let best = ''
-	let bestDistance = Number.POSITIVE_INFINITY
-	for (const candidate of known) {
-		const distance = editDistance(name, candidate)
-		if (distance < bestDistance) {
-			best = candidate
-			bestDistance = distance
-		}
-	}
-	return best
-}
-
-function editDistance(a: string, b: string): number {
-	let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-	for (let i = 1; i <= a.length; i++) {
-		const next = [i]
-		for (let j = 1; j <= b.length; j++) {
-			const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
-			next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1))
-		}
-		row = next
-	}
-	return row[b.length]!
-}

@@ -1,7 +1,7 @@
 import type { UserError } from '../../base/errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { optionRow } from '../help.ts'
-import type { Lookup } from '../lookup.ts'
+import { type Lookup, similar } from '../lookup.ts'
 import { runProgram } from '../main.ts'
 import { UsageError } from '../options.ts'
 import type { Personality } from '../personality.ts'
@@ -33,7 +33,7 @@ export const XL: Personality = {
 	longHelp,
 	commandHelp,
 	helpStatus: 0,
-	notFound: () => ({ line: 'command not implemented', help: false }),
+	notFound: (name) => ({ line: 'command not implemented', help: false, ...similar(name, XL_COMMANDS) }),
 	operandFault({ name, operands: [low, high] = [0, Number.POSITIVE_INFINITY] }, _words, { positional }) {
 		if (positional.length < low) return `'xl ${name}' requires at least ${low} argument${low === 1 ? '' : 's'}.\n`
 		return positional.length > high ? `'xl ${name}' takes at most ${high} argument${high === 1 ? '' : 's'}.\n` : undefined
