@@ -3,6 +3,7 @@ import { hostname, machine, release, type, version } from 'node:os'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { CreateReply } from '../daemon/api.ts'
+import { systemErrorText } from '../platform/node/system_error.ts'
 import type { XendClient } from '../sdk/client.ts'
 import { ConfigValueError, type ConfigValues, checkConfig, type DomainConfig, overrideValue } from '../toolstack/config.ts'
 import { CONFIG_KEYS } from '../toolstack/config_keys.ts'
@@ -188,7 +189,7 @@ function readValues(
 	try {
 		text = readFileSync(resolve(context.cwd, path), 'utf8')
 	} catch (error) {
-		throw new UserError(`Cannot read file ${path}: ${whyUnreadable(error as NodeJS.ErrnoException)}`)
+		throw new UserError(`Cannot read file ${path}: ${systemErrorText(error)}`)
 	}
 	const given = new Map(overrides.map(([key, value]) => [key, overrideValue(key, value)]))
 	const values = isSxp
@@ -203,11 +204,6 @@ function readValues(
 		if (typeof value === 'string' && value !== '') set(key, resolve(context.cwd, value))
 	}
 	return values
-}
-
-function whyUnreadable({ code, message }: NodeJS.ErrnoException): string {
-	const known: Readonly<Record<string, string>> = { EISDIR: 'it is a directory', EACCES: 'permission denied' }
-	return known[code ?? ''] ?? code ?? message
 }
 
 /** What a configuration file can ask of this machine: its environment, what files there are, and the text of files beside it. */

@@ -98,7 +98,7 @@ test('the first file that there is counts, and one that cannot be read is an err
 		const { file, loglevel } = readXendConfig([join(directory, 'absent', 'xend-config.sxp'), own])
 		assert.deepEqual([file, loglevel], [own, 'error'])
 		mkdirSync(join(directory, 'd'))
-		assert.throws(() => readXendConfig([join(directory, 'd')]), /Cannot read file .*: EISDIR/)
+		assert.throws(() => readXendConfig([join(directory, 'd')]), /Cannot read file .*: illegal operation on a directory/)
 	} finally {
 		rmSync(directory, { recursive: true })
 	}

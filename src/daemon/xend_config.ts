@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { nearestName } from '../base/nearest_name.ts'
+import { systemErrorText } from '../platform/node/system_error.ts'
 import { LOG_LEVELS, type LogLevel } from '../toolstack/lifecycle_events.ts'
 import { ConfigError } from '../toolstack/python/errors.ts'
 import { parseSxp, type SxpNode } from '../toolstack/sxp_parser.ts'
@@ -48,7 +49,8 @@ export function readXendConfig(files: readonly string[]): XendConfig & { readonl
 		} catch (error) {
 			if (error instanceof UserError) throw error
 			const { code } = error as NodeJS.ErrnoException
-			if (code !== 'ENOENT' && code !== 'ENOTDIR') throw new UserError(`Cannot read file ${file}: ${code}`, { code: 'config' })
+			if (code !== 'ENOENT' && code !== 'ENOTDIR')
+				throw new UserError(`Cannot read file ${file}: ${systemErrorText(error)}`, { code: 'config' })
 		}
 	}
 	return { ...parseXendConfig('', ''), file: undefined }

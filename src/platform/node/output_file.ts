@@ -1,6 +1,7 @@
 import { open, rename, rm } from 'node:fs/promises'
 import { UserError } from '../../base/errors.ts'
 import type { OutputFile } from '../../xenctrl/local_xen.ts'
+import { systemErrorText } from './system_error.ts'
 
 /** A file that its owner alone may read, under the name `PATH-incomplete` until it is whole. Throws UserError when it can't be written. */
 export async function createFile(path: string): Promise<OutputFile> {
@@ -9,7 +10,7 @@ export async function createFile(path: string): Promise<OutputFile> {
 		try {
 			return await work
 		} catch (error) {
-			throw new UserError(`Cannot write file ${path}: ${(error as NodeJS.ErrnoException).code}`, { code: 'no-file', cause: error })
+			throw new UserError(`Cannot write file ${path}: ${systemErrorText(error)}`, { code: 'no-file', cause: error })
 		}
 	}
 	const file = await attempt(open(incomplete, 'w', 0o600))
