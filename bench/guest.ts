@@ -1,6 +1,6 @@
 /** The same kernel and initramfs in a domain of ours and in QEMU. */
 import { type ChildProcessByStdio, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -47,13 +47,20 @@ async function runUnderDaemon(directory: string, name: string, { kernel, ramdisk
 	mkdirSync(join(directory, 'cache', 'xenotype'), { recursive: true })
 	const env = { ...process.env, XENOTYPE_RUNDIR: rundir, XDG_CACHE_HOME: join(directory, 'cache') }
 	execFileSync(xm, ['list'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
-	const { client } = await connect({ rundir: openRunDir({ XENOTYPE_RUNDIR: rundir }) })
+	const paths = openRunDir({ XENOTYPE_RUNDIR: rundir })
+	const { client } = await connect({ rundir: paths })
 	// The daemon would outlive this process.
 	const interrupted = () => void stop(client).then(() => process.exit(130))
 	for (const signal of SIGNALS) process.on(signal, interrupted)
 	try {
 		const { pid: xend, hypervisorPid } = await client.daemon()
-		return await followConsole(start(xm, ['create', '-q', '-c', config], env), { name, pid: hypervisorPid, others: [xend], memory_MiB })
+		const xenstored = Number(readFileSync(paths.xenstored.pid, 'utf8'))
+		return await followConsole(start(xm, ['create', '-q', '-c', config], env), {
+			name,
+			pid: hypervisorPid,
+			others: [xend, xenstored],
+			memory_MiB,
+		})
 	} finally {
 		for (const signal of SIGNALS) process.off(signal, interrupted)
 		await stop(client)

@@ -54,27 +54,38 @@ export interface ResidentMemory {
 }
 
 /**
- * Resident memory of a process with a guest of `memory_MiB`, and of others that are there for it. The guest's memory is the end of the smallest anonymous mapping that holds as
- * much: QEMU's has its size, a domain's the hypervisor's tables before it, and less than 1 MiB of them after it. Null where that can't be seen.
+ * Resident memory of a process with a guest of `memory_MiB`, and of others that are there for it; a page of a file that several of them have mapped counts once. The guest's memory is
+ * the end of the smallest anonymous mapping that holds as much: QEMU's has its size, a domain's the hypervisor's tables before it, and less than 1 MiB of them after it. Null where
+ * that can't be seen.
  */
 export function residentMemory(pid: number | undefined, others: readonly number[], memory_MiB: number): ResidentMemory | null {
 	const size = memory_MiB * MIB
+	const total_MiB = attempt(() => allResident_MiB([pid!, ...others]))
 	const maps = attempt(() => readFileSync(`/proc/${pid}/maps`, 'utf8'))
-	const total_MiB = [pid, ...others].map(allResident_MiB).reduce((sum, size_MiB) => sum + size_MiB)
 	const [smallest] = anonymousMappings(maps ?? '')
 		.filter(({ start, end }) => end - start >= size)
 		.sort((a, b) => a.end - a.start - (b.end - b.start))
-	if (smallest === undefined || Number.isNaN(total_MiB)) return null
-	const guest = attempt(() => residentPages(pid!, smallest.end - size, smallest.end))
+	if (smallest === undefined || total_MiB === null) return null
+	const guest = attempt(() => pages(pid!, smallest.end - size, smallest.end).filter(isPresent).length)
 	if (guest === null) return null
 	const guest_MiB = (guest * PAGE_SIZE) / MIB
 	return { guest_MiB, other_MiB: total_MiB - guest_MiB }
 }
 
-/** NaN when the process has ended. */
-function allResident_MiB(pid: number | undefined): number {
-	const status = attempt(() => readFileSync(`/proc/${pid}/status`, 'utf8')) ?? ''
-	return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? Number.NaN) / 1024
+/** What processes have of their own, and each page of a file or of shared memory once. */
+function allResident_MiB(pids: readonly number[]): number {
+	const own_kB = pids.map((pid) => Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]))
+	return own_kB.reduce((sum, kB) => sum + kB / 1024, 0) + (residentFilePages(pids) * PAGE_SIZE) / MIB
+}
+
+/** Pages of files that any of the processes has in memory. */
+export function residentFilePages(pids: readonly number[]): number {
+	const seen = new Set<string>()
+	for (const pid of pids)
+		for (const { start, end, offset, file } of fileMappings(readFileSync(`/proc/${pid}/maps`, 'utf8')))
+			for (const [n, page] of pages(pid, start, end).entries())
+				if (isPresent(page) && isOfFile(page)) seen.add(`${file} ${offset / PAGE_SIZE + n}`)
+	return seen.size
 }
 
 interface Mapping {
@@ -90,8 +101,24 @@ export function anonymousMappings(maps: string): Mapping[] {
 	}))
 }
 
-/** /proc/PID/pagemap has eight bytes a page; bit 63: it is in memory. */
-function residentPages(pid: number, start: number, end: number): number {
+interface FileMapping extends Mapping {
+	/** Of the file. */
+	readonly offset: number
+	/** Device and inode. */
+	readonly file: string
+}
+
+export function fileMappings(maps: string): FileMapping[] {
+	return [...maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) (\S+ [1-9]\d*) /gm)].map(([, start, end, offset, file]) => ({
+		start: Number.parseInt(start!, 16),
+		end: Number.parseInt(end!, 16),
+		offset: Number.parseInt(offset!, 16),
+		file: file!,
+	}))
+}
+
+/** The upper byte of each entry of /proc/PID/pagemap, which has eight bytes a page. */
+function pages(pid: number, start: number, end: number): Uint8Array {
 	const entries = Buffer.alloc(((end - start) / PAGE_SIZE) * 8)
 	const file = openSync(`/proc/${pid}/pagemap`, 'r')
 	try {
@@ -99,10 +126,13 @@ function residentPages(pid: number, start: number, end: number): number {
 	} finally {
 		closeSync(file)
 	}
-	let pages = 0
-	for (let at = 7; at < entries.length; at += 8) pages += entries[at]! >> 7
-	return pages
+	return Uint8Array.from({ length: entries.length / 8 }, (_, n) => entries[n * 8 + 7]!)
 }
+
+/** Bit 63 of an entry: the page is in memory. */
+const isPresent = (page: number): boolean => (page & 0x80) !== 0
+/** Bit 61: it is of a file, and has not been copied for the process. */
+const isOfFile = (page: number): boolean => (page & 0x20) !== 0
 
 function attempt<T>(read: () => T): T | null {
 	try {
