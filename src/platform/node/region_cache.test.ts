@@ -46,6 +46,13 @@ test('what was added is found by its code when the cache is opened again', () =>
 	assert.deepEqual([...again.pages().values()], [[0, -2]])
 })
 
+test('what is found of a region keeps nothing of the file in memory but what it is compiled from', () => {
+	const snapshot = snapshotOf([[0, page(1)]])
+	add(open(), snapshot, { ...regionOf(snapshot), machineCode: new Uint8Array(1000) })
+	const { code, data } = open().find(snapshot, TARGET)!.region.built
+	assert.deepEqual([data.buffer.byteLength, code[0]!.bytes.buffer.byteLength], [1, 16])
+})
+
 test('a region does not fit where a byte differs, a page is missing, the entry point is another or the target is', () => {
 	const snapshot = snapshotOf([
 		[0, page(1)],

@@ -145,7 +145,8 @@ export class RegionCache {
 		try {
 			const file = readFileSync(join(this.directory, name))
 			const content = file.subarray(DIGEST_BYTES)
-			if (createHash('sha256').update(content).digest().equals(file.subarray(0, DIGEST_BYTES))) return deserialize(content) as CachedRegion
+			if (createHash('sha256').update(content).digest().equals(file.subarray(0, DIGEST_BYTES)))
+				return withOwnData(deserialize(content) as CachedRegion)
 		} catch {
 			// Gone, or not readable.
 		}
@@ -190,6 +191,12 @@ export class RegionCache {
 			this.bytes -= size
 		}
 	}
+}
+
+/** What is deserialised are views of the whole file, which whoever is sent one of them would get and keep. */
+function withOwnData({ built, ...rest }: CachedRegion): CachedRegion {
+	const code = built.code.map((range) => ({ ...range, bytes: range.bytes.slice() }))
+	return { ...rest, built: { ...built, data: built.data.slice(), code } }
 }
 
 function worth(name: string): number {
