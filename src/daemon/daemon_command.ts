@@ -12,15 +12,15 @@ export interface DaemonCommand {
  * The daemon's process, made to stay small: domains keep most of their memory outside V8's heaps, so nothing tells V8 or malloc that a
  * hundred megabytes of theirs are garbage. `execArgv` is the caller's own.
  *
- * - Stripped and compiled modules come from a cache on disk: Node's type stripper is not loaded, which takes 10 MiB in every thread.
- * - A young generation of 1 MiB, not 16: collected often, it stays in the host's caches besides.
+ * - Stripped and compiled modules come from a cache on disk: Node's type stripper is not loaded, which takes 10 MiB in every thread (start_over.ts).
+ * - A young generation of 1 MiB, not 16: collected often, it stays in the host's caches besides. An old one that is collected before it grows much.
  * - malloc gives memory back; left alone it keeps what V8's compilers used in each of their threads. What the user has set stays.
  * - gc() is there for platform/node/collect_garbage.ts.
  */
 export function daemonCommand(program: string, rundir: string, execArgv: readonly string[], env: NodeJS.ProcessEnv): DaemonCommand {
 	const hooks = new Set([...execArgv.filter((argument) => argument.startsWith('--import=')), ...packageHook(program)])
 	return {
-		args: ['--disable-warning=ExperimentalWarning', '--expose-gc', '--max-semi-space-size=1', ...hooks, program],
+		args: ['--disable-warning=ExperimentalWarning', '--expose-gc', '--max-semi-space-size=1', '--optimize-for-size', ...hooks, program],
 		env: {
 			NODE_COMPILE_CACHE: join(cacheDirectory(env), 'compiled'),
 			MALLOC_ARENA_MAX: '2',

@@ -1,5 +1,5 @@
 // The worker thread that makes regions for all vCPUs of the process.
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { RegionExports } from '../../x86/cpu.ts'
 import { CompileQueue } from '../../x86/translator/compile_queue.ts'
 import type { CompiledRegion, CompileRequest } from '../../x86/translator/compiler.ts'
@@ -86,8 +86,9 @@ class Client {
 /** Drafts of a vCPU, and what of them is kept in memory. */
 const MAX_DRAFTS = 4000
 const MAX_DRAFT_BYTES = 4 << 20
-/** When there has been nothing to do for so long, garbage is collected. */
+/** When there has been nothing to do for so long, garbage is collected, if there is enough of it: after so many pieces of work. */
 const REST_MS = 250
+const WORTH_COLLECTING = 32
 /** Where the core's own data ends: MachineMemory's CORE_STATIC_END. */
 const ROOM_AT = 0x0010_0000
 const PAGE = 0x1_0000
@@ -100,6 +101,8 @@ class Compiler {
 	/** To be written to the cache when there is nothing else to do. */
 	private readonly unwritten: Draft[] = []
 	private rest: NodeJS.Timeout | undefined
+	/** Pieces of work since garbage was collected. */
+	private uncollected = 0
 	private readonly clients = new Set<Client>()
 	private isBusy = false
 	private isEnding = false
@@ -164,9 +167,16 @@ class Compiler {
 	/** One piece of work, then whatever has arrived meanwhile, then the next. */
 	private work(): void {
 		this.isBusy = this.answer() || this.improve() || this.spill() || this.write()
-		if (this.isBusy) setImmediate(() => this.work())
-		else if (this.isEnding) parentPort?.close()
-		else this.rest = setTimeout(collectGarbageSoon, REST_MS).unref()
+		if (this.isBusy) {
+			this.uncollected++
+			setImmediate(() => this.work())
+		} else if (this.isEnding) parentPort?.close()
+		else if (this.uncollected >= WORTH_COLLECTING) this.rest = setTimeout(() => this.collect(), REST_MS).unref()
+	}
+
+	private collect(): void {
+		this.uncollected = 0
+		collectGarbageSoon()
 	}
 
 	private answer(): boolean {
@@ -248,8 +258,11 @@ function keyOf({ pages, entry }: CompileRequest['snapshot']): number {
 	return regionKey(pages.get(0)!.bytes, entry)
 }
 
-const compiler = new Compiler(workerData as CompileWorkerData)
-parentPort?.on('message', (message: CompileWorkerMessage) => {
-	if (message.type === 'end') compiler.end()
-	else compiler.connect(message.port, message.posted, message.isCached)
-})
+// On the main thread it is only imported (daemon/start_over.ts).
+if (!isMainThread) {
+	const compiler = new Compiler(workerData as CompileWorkerData)
+	parentPort?.on('message', (message: CompileWorkerMessage) => {
+		if (message.type === 'end') compiler.end()
+		else compiler.connect(message.port, message.posted, message.isCached)
+	})
+}
