@@ -35,7 +35,7 @@ export class Conditions {
 			this.pushCarry()
 			return true
 		}
-		if (known === undefined || known.kind === 'UNKNOWN') return false
+		if (known === undefined || known.kind === 'UNKNOWN' || known.kind === 'CORE') return false
 		const unaffected = base === 2 || base === 4
 		if (known.over !== undefined && !unaffected) return false
 		if (known.kind === 'STATUS') this.afterStatus(base)

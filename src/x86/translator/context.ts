@@ -8,6 +8,12 @@ export interface RegisterUse {
 	/** The same of XMM registers. */
 	readonly xmmUsed: Set<number>
 	readonly xmmWritten: Set<number>
+	/** Where in the state block pages are kept that are carried through loops (pages.ts). */
+	readonly carried: Set<number>
+	/** What blocks, by their start, do first with the flags that they find: set all of them, or need them. The others leave them alone. */
+	readonly flagsFirst: Map<number, 'set' | 'read'>
+	/** Starts of blocks where nobody needs the flags. */
+	readonly flagsDead: Set<number>
 }
 
 /** What all parts of a region's code share. */

@@ -1,6 +1,7 @@
 import type { Code } from '../../wasm/code.ts'
 import { I32, I64 } from '../../wasm/module.ts'
 import * as K from '../core/flag_kinds.ts'
+import * as L from '../core/layout.ts'
 import type { RegionContext } from './context.ts'
 
 /** Operations that set flags and the operands that are kept of them: the KEPT_* of core/flag_kinds.ts. STATUS: `a` holds the flags themselves. */
@@ -23,8 +24,17 @@ const OPERATIONS = {
 } as const
 export type FlagOperation = keyof typeof OPERATIONS
 
-/** The operation is in the local `kind`, but what overrides its flags is known. */
+/** They are in memory, but what overrides some of them is known, and in `d`. */
 const UNKNOWN = 'UNKNOWN'
+/** The core has them. */
+const CORE = 'CORE'
+/** Of the local `kind`, at a way out: the core has them. */
+const NOTHING = -1
+
+/** Operations that keep a second operand. */
+const TWO_KEPT: ReadonlySet<string> = new Set(['SUB', 'ADD', 'ADC', 'SBB', 'MUL', 'IMUL', 'RES', 'DOUBLES'])
+const CARRY_KEPT: ReadonlySet<string> = new Set(['ADC', 'SBB', 'INC', 'DEC'])
+const SHIFTS: ReadonlySet<string> = new Set(['SHL', 'SHR', 'SAR'])
 
 /** What overrides CF, or CF and OF, with its operand in `d`: the OVER_* of core/flag_kinds.ts. */
 const OVERRIDES = {
@@ -37,10 +47,10 @@ const OVERRIDES = {
 } as const
 export type FlagOverride = keyof typeof OVERRIDES
 
-/** What is known of the flags; undefined: the local `kind` tells it. */
+/** What is known of the flags; undefined: they are in memory, at CPU_KEPT_*. */
 export type KnownFlags =
 	| {
-			readonly kind: FlagOperation | typeof UNKNOWN
+			readonly kind: FlagOperation | typeof UNKNOWN | typeof CORE
 			/** Bytes. */
 			readonly size: number
 			/** Of a shift; 0: in `c`. */
@@ -56,15 +66,17 @@ export function widen(code: Code, size: number): void {
 
 /**
  * The six status flags, lazy: the operands of the operation that set them are kept in locals until somebody asks, as core/flag_kinds.ts says. Which operation
- * it was is known when code is written, or else it is in the local `kind`; every way out writes it there.
+ * it was is known when code is written. Where ways meet they are in memory instead: locals would have V8 keep five more values at hand, and move them about.
  */
 export class LazyFlags {
-	known: KnownFlags
 	/** Locals. */
 	readonly a: number
 	readonly b: number
 	readonly c: number
 	readonly d: number
+	/** Start of the block that is written. */
+	block = 0
+	private current: KnownFlags = { kind: CORE, size: 8 }
 	private readonly context: RegionContext
 	private readonly kind: number
 
@@ -78,16 +90,43 @@ export class LazyFlags {
 		this.kind = code.local(I32)
 	}
 
-	/** Loads the locals from the core. */
-	load(): void {
-		const { code, core } = this.context
-		code.globalGet(core.ccKind).set(this.kind).globalGet(core.ccA).set(this.a).globalGet(core.ccB).set(this.b)
+	get known(): KnownFlags {
+		return this.current
 	}
 
-	/** Gives the flags to the core; `kind` has been written. */
+	set known(flags: KnownFlags) {
+		this.current = flags
+	}
+
+	/** From here on the core has them. */
+	load(): void {
+		this.current = { kind: CORE, size: 8 }
+		this.note('set')
+	}
+
+	/** What a block does with the flags in memory first decides whether they have to be there. */
+	private note(what: 'set' | 'read'): void {
+		const { flagsFirst } = this.context.use
+		if (what === 'set' || this.current === undefined || this.current.kind === UNKNOWN)
+			if (!flagsFirst.has(this.block)) flagsFirst.set(this.block, what)
+	}
+
+	/** At a way out, of which canonical() has told: gives them to the core. */
 	spill(): void {
 		const { code, core } = this.context
+		code.get(this.kind).i32(NOTHING).op('i32.ne')
+		code.if()
 		code.get(this.kind).get(this.a).get(this.b).get(this.c).get(this.d).call(core.settle)
+		code.end()
+	}
+
+	/** Gives them to the core, and leaves them there. */
+	give(): void {
+		if (this.current?.kind !== CORE) {
+			this.pushKept()
+			this.context.code.call(this.context.core.settle)
+		}
+		this.load()
 	}
 
 	/** Flags of an operation on the values in locals x and y, i64 or i32 by `size` (y of RES an i64). ADC, SBB, INC, DEC and shifts by a variable have set `c`. */
@@ -102,40 +141,83 @@ export class LazyFlags {
 			code.set(this.b)
 		}
 		this.known = count === undefined ? { kind, size } : { kind, size, count }
+		this.note('set')
 	}
 
 	/** Flags of a comparison of the doubles in locals x and y. */
 	setCompared(x: number, y: number): void {
 		this.context.code.get(x).op('i64.reinterpret_f64').set(this.a).get(y).op('i64.reinterpret_f64').set(this.b)
 		this.known = { kind: 'DOUBLES', size: 8 }
+		this.note('set')
 	}
 
-	/** Writes `kind` in the code that follows, without changing what the translator knows elsewhere. */
+	/** Before a way out: leaves them in the locals, without changing what the translator knows elsewhere. */
 	canonical(): void {
-		if (this.known === undefined) return
-		this.pushKind()
-		this.context.code.set(this.kind)
+		const { code } = this.context
+		if (this.current?.kind === CORE) {
+			code.i32(NOTHING).set(this.kind)
+			return
+		}
+		// Each local is written, so that none is live but on the way from here.
+		this.pushKept()
+		code.set(this.d).set(this.c).set(this.b).set(this.a).set(this.kind)
 	}
 
-	/** From here on nothing is known of the flags; the locals hold them. */
+	/** From here on nothing is known of the flags; they are in memory. */
 	forget(): void {
-		this.canonical()
-		this.known = undefined
+		this.note('read')
+		this.leave()
+	}
+
+	/** Before control goes on where ways meet, at the block `target`. */
+	meet(target: number): void {
+		if (this.context.use.flagsDead.has(target)) this.current = undefined
+		else this.leave()
+	}
+
+	/** Stores what is not in memory. */
+	private leave(): void {
+		const { code, state } = this.context
+		const known = this.current
+		if (known === undefined) return
+		const stores = [
+			[L.CPU_KEPT_KIND, () => this.pushKind()],
+			[L.CPU_KEPT_A, () => this.pushA()],
+			[L.CPU_KEPT_B, () => this.pushB()],
+			[L.CPU_KEPT_C, () => code.get(this.c)],
+			[L.CPU_KEPT_D, () => code.get(this.d)],
+		] as const
+		const { kind } = known
+		const isHere = kind !== UNKNOWN
+		const needed = [true, isHere, isHere && (kind === CORE || TWO_KEPT.has(kind)), isHere && this.keepsThird(), known.over !== undefined]
+		for (const [n, [at, push]] of stores.entries()) {
+			if (!needed[n]) continue
+			code.i32(state)
+			push()
+			code.memory(n === 0 ? 'i32.store' : 'i64.store', at)
+		}
+		this.current = undefined
+	}
+
+	private keepsThird(): boolean {
+		const known = this.current
+		return known !== undefined && (CARRY_KEPT.has(known.kind) || (SHIFTS.has(known.kind) && !known.count))
 	}
 
 	/** Pushes what `kind` is to be. */
 	private pushKind(): void {
-		const { code } = this.context
-		const { known } = this
-		if (known === undefined) {
-			code.get(this.kind)
+		const { code, core, state } = this.context
+		const known = this.current
+		if (known?.kind === CORE) {
+			code.globalGet(core.ccKind)
 			return
 		}
+		if (known === undefined || known.kind === UNKNOWN) code.i32(state).memory('i32.load', L.CPU_KEPT_KIND)
+		if (known === undefined) return
 		const { kind, size, count = 0 } = known
 		const over = known.over === undefined ? 0 : OVERRIDES[known.over] << K.KEPT_OVER_SHIFT
 		if (kind === UNKNOWN) {
 			code
-				.get(this.kind)
 				.i32((1 << K.KEPT_OVER_SHIFT) - 1)
 				.op('i32.and')
 				.i32(over)
@@ -146,15 +228,45 @@ export class LazyFlags {
 		code.i32(OPERATIONS[kind] | (shift << 8) | (count << K.KEPT_COUNT_SHIFT) | over)
 	}
 
+	private get isInMemory(): boolean {
+		return this.current === undefined || this.current.kind === UNKNOWN
+	}
+
+	private pushA(): void {
+		const { code, core, state } = this.context
+		if (this.isInMemory) code.i32(state).memory('i64.load', L.CPU_KEPT_A)
+		else if (this.current!.kind === CORE) code.globalGet(core.ccA)
+		else code.get(this.a)
+	}
+
+	private pushB(): void {
+		const { code, core, state } = this.context
+		if (this.isInMemory) code.i32(state).memory('i64.load', L.CPU_KEPT_B)
+		else if (this.current!.kind === CORE) code.globalGet(core.ccB)
+		else if (TWO_KEPT.has(this.current!.kind)) code.get(this.b)
+		else code.i64(0)
+	}
+
 	/** Pushes all of them as the core's functions take them. */
 	pushKept(): void {
+		const { code, state } = this.context
+		this.note('read')
 		this.pushKind()
-		this.context.code.get(this.a).get(this.b).get(this.c).get(this.d)
+		this.pushA()
+		this.pushB()
+		if (this.isInMemory) code.i32(state).memory('i64.load', L.CPU_KEPT_C)
+		else if (this.keepsThird()) code.get(this.c)
+		else code.i64(0)
+		if (this.current === undefined) code.i32(state).memory('i64.load', L.CPU_KEPT_D)
+		else if (this.current.over !== undefined) code.get(this.d)
+		else code.i64(0)
 	}
 
 	/** Pops an i64 in which bit 0 is the new CF (over is CF), the result of a rotate, or CF and OF; other flags stay. */
 	override(over: FlagOverride): void {
 		const { code } = this.context
+		this.note('read')
+		if (this.current?.kind === CORE) this.leave()
 		const { known } = this
 		// Of earlier overrides, OF stays when only CF changes.
 		if (over === 'CF' && (known === undefined || (known.over !== undefined && known.over !== 'CF'))) {
@@ -172,6 +284,7 @@ export class LazyFlags {
 	setStatus(): void {
 		this.context.code.op('i64.extend_i32_u').set(this.a)
 		this.known = { kind: 'STATUS', size: 8 }
+		this.note('set')
 	}
 
 	/** Pushes the six status flags as in EFLAGS, an i32. */

@@ -5,12 +5,25 @@ import type { RegionContext } from './context.ts'
 import type { Exits } from './exits.ts'
 import { type LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
-import { type FoundPage, Pages, type Place } from './pages.ts'
+import { type CarriedPage, type FoundPage, Pages, type Place } from './pages.ts'
 import type { GeneralRegisters } from './registers.ts'
+import type { Strides } from './strides.ts'
 
 const LOADS: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.load8_u', 2: 'i32.load16_u', 4: 'i32.load', 8: 'i64.load' }
 const STORES: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.store8', 2: 'i32.store16', 4: 'i32.store', 8: 'i64.store' }
 const PAGE_MASK = ~0xfffn
+
+/** One access to memory. */
+interface Access {
+	readonly instruction: Instruction
+	/** Bytes, a power of two. */
+	readonly size: number
+	/** An address that is no multiple of the size, which is then at most 16, raises #GP. */
+	readonly aligned: boolean
+	readonly write: boolean
+	/** Where it is not the instruction's memory operand. */
+	readonly place?: Place | undefined
+}
 
 /** A region's accesses to the guest's memory, through the TLBs. */
 export class Memory {
@@ -23,22 +36,25 @@ export class Memory {
 	private readonly pages: Pages
 	private readonly va: number
 	private readonly slot: number
+	/** Locals: what was looked up last and isn't remembered. */
+	private readonly found: FoundPage
+	/** Local: the tag that was compared last. */
+	private tag = 0
 	private readonly tlbRead: number
 	private readonly tlbWrite: number
 	private readonly tlbMask: number
-	/** Local that probe() has told. */
-	private addend = 0
 
-	constructor(context: RegionContext, tlbEntries: number, registers: GeneralRegisters, flags: LazyFlags, exits: Exits) {
+	constructor(context: RegionContext, tlbEntries: number, registers: GeneralRegisters, flags: LazyFlags, exits: Exits, strides: Strides) {
 		const { code } = context
 		this.context = context
 		this.registers = registers
 		this.flags = flags
 		this.exits = exits
-		this.pages = new Pages(context, registers)
+		this.pages = new Pages(context, registers, strides)
 		this.tlbMask = (tlbEntries - 1) << 4
 		this.va = code.local(I64)
 		this.slot = code.local(I32)
+		this.found = { tag: code.local(I64), addend: code.local(I32) }
 		this.host = code.local(I32)
 		this.tlbRead = code.local(I32)
 		this.tlbWrite = code.local(I32)
@@ -49,6 +65,7 @@ export class Memory {
 		const { code, state } = this.context
 		code.i32(state).memory('i32.load', L.CPU_TLB_READ).set(this.tlbRead)
 		code.i32(state).memory('i32.load', L.CPU_TLB_WRITE).set(this.tlbWrite)
+		this.pages.begin()
 	}
 
 	/** Pushes the effective linear address. */
@@ -84,54 +101,169 @@ export class Memory {
 
 	/** Pops a linear address; leaves the host address of `size` readable bytes in `host`. */
 	hostForRead(instruction: Instruction, size: number, aligned: boolean): void {
-		this.probe(size, this.pages.placeOf(instruction), false, aligned)
-		this.finishHost(instruction, size, this.context.core.readSlow, aligned)
+		this.findHost({ instruction, size, aligned, write: false }, this.context.core.readSlow)
 	}
 
 	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`. After the store: finish(). */
 	hostForWrite(instruction: Instruction, size: number, aligned: boolean): void {
-		this.probe(size, this.pages.placeOf(instruction), true, aligned)
-		this.finishHost(instruction, size, this.context.core.writeSlow, aligned)
+		this.findHost({ instruction, size, aligned, write: true }, this.context.core.writeSlow)
+	}
+
+	private findHost(access: Access, slow: number): void {
+		this.reach(
+			access,
+			I32,
+			() => {},
+			() => this.pushSlow(access, slow),
+		)
+		this.context.code.set(this.host)
+	}
+
+	/** Pops a linear address, pushes the value of `size` bytes there. */
+	read(instruction: Instruction, size: number, place?: Place): void {
+		this.readWith(instruction, size, size === 8 ? I64 : I32, () => this.context.code.memory(LOADS[size]!), false, place)
 	}
 
 	/**
-	 * Pops a linear address into `va`; pushes whether its page is known, or else in the TLB, for `size` bytes; `addend` then leads to the host's address.
-	 * `aligned`: an address that is no multiple of the size, which is then at most 16, does not match.
+	 * Pops a linear address, pushes what `load` makes of `size` bytes there: it pops their host address and pushes a value of `type`. It is written for each way
+	 * to the address, so that the value and not its address is what they meet with.
 	 */
-	private probe(size: number, place: Place, write: boolean, aligned = false): void {
-		const { code } = this.context
-		code.set(this.va)
-		const known = this.pages.find(place, write)
-		const page = known ?? this.lookUp(place, write)
-		this.addend = page.addend
-		const reaches = size > 1 && !aligned
-		code.get(page.tag).get(this.va)
-		if (reaches) code.i64(size - 1).op('i64.add')
-		code.i64(aligned ? PAGE_MASK | BigInt(size - 1) : PAGE_MASK).op('i64.and', 'i64.eq')
-		// The last byte is in the page. The first is too in a page looked up for it; one that is known may be the next.
-		if (known !== undefined && reaches) code.get(this.va).get(page.tag).op('i64.ge_u', 'i32.and')
+	readWith(instruction: Instruction, size: number, type: ValueType, load: () => void, aligned = false, place?: Place): void {
+		const access = { instruction, size, aligned, write: false, place }
+		this.reach(access, type, load, () => {
+			this.pushSlow(access, this.context.core.readSlow)
+			load()
+		})
 	}
 
-	/** Reads the TLB entry for `va`. */
-	private lookUp(place: Place, write: boolean): FoundPage {
+	/**
+	 * Pops a linear address, stores the value in local `value` there, then does `finish` (register and flag changes). A store that drops decoded code leaves the
+	 * region for offset `next` after it.
+	 */
+	write(instruction: Instruction, size: number, value: number, finish: () => void, next: number, place?: Place): void {
+		const { code, core } = this.context
+		this.reach(
+			{ instruction, size, aligned: false, write: true, place },
+			VOID,
+			() => code.get(value).memory(STORES[size]!),
+			() => {
+				code.get(this.va).get(value)
+				widen(code, size)
+				code.i32(size).call(core.storeSlow)
+				this.afterSlowStore(instruction, finish, next)
+			},
+		)
+		finish()
+	}
+
+	/**
+	 * Pops a linear address into `va`. Where its page is known or in the TLB does `hit` with the host address on the stack, otherwise `miss`; both leave a value of
+	 * `type`. An address that is no multiple of the size is never in a page that is known, and when it must be one not in the TLB either.
+	 */
+	private reach(access: Access, type: ValueType | typeof VOID, hit: () => void, miss: () => void): void {
+		const { instruction, size, write, place = this.pages.placeOf(instruction) } = access
+		this.context.code.set(this.va)
+		const known = this.pages.find(place, write)
+		if (known !== undefined) return this.reachKnown(access, known, type, hit, miss)
+		const carried = this.pages.steady(instruction, access.place, size, write)
+		if (carried !== undefined) return this.reachCarried(access, carried, type, hit, miss)
+		this.reachByTable(access, this.pages.remember(place, write), type, hit, () => {
+			this.useTag()
+			miss()
+		})
+	}
+
+	private reachKnown(access: Access, known: FoundPage, type: ValueType | typeof VOID, hit: () => void, miss: () => void): void {
 		const { code } = this.context
-		const page = this.pages.remember(place, write)
+		code.get(known.tag)
+		this.pushMatch(access.size, true)
+		code.if(type, true)
+		this.pushHost(known.addend)
+		hit()
+		code.else()
+		this.reachByTable(access, this.found, type, hit, miss)
+		code.end()
+	}
+
+	private reachCarried(access: Access, { at }: CarriedPage, type: ValueType | typeof VOID, hit: () => void, miss: () => void): void {
+		const { code, state } = this.context
+		const { found } = this
+		code.i32(state).memory('i64.load', at).tee(found.tag)
+		this.tag = found.tag
+		this.pushMatch(access.size, true)
+		code.if(type, true)
+		code
+			.i32(state)
+			.memory('i32.load', at + 8)
+			.set(found.addend)
+		this.pushHost(found.addend)
+		hit()
+		code.else()
+		this.useTag()
+		const keep = () => {
+			code.i32(state).get(found.tag).memory('i64.store', at)
+			code
+				.i32(state)
+				.get(found.addend)
+				.memory('i32.store', at + 8)
+		}
+		this.reachByTable(access, found, type, hit, miss, keep)
+		code.end()
+	}
+
+	/** By the TLB, whose entry is left in `page`. */
+	private reachByTable(
+		access: Access,
+		page: FoundPage,
+		type: ValueType | typeof VOID,
+		hit: () => void,
+		miss: () => void,
+		keep = () => {},
+	): void {
+		const { code } = this.context
 		code.get(this.va).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(this.tlbMask).op('i32.and')
 		code
-			.get(write ? this.tlbWrite : this.tlbRead)
+			.get(access.write ? this.tlbWrite : this.tlbRead)
 			.op('i32.add')
 			.tee(this.slot)
 		code.memory('i64.load').set(page.tag).get(this.slot).memory('i32.load', 8).set(page.addend)
-		return page
+		this.tag = page.tag
+		code.get(page.tag)
+		this.pushMatch(access.size, access.aligned)
+		code.if(type, true)
+		keep()
+		this.pushHost(page.addend)
+		hit()
+		code.else()
+		miss()
+		code.end()
 	}
 
-	/** Pushes the host address of what probe() found. */
-	private pushHost(): void {
-		this.context.code.get(this.va).op('i32.wrap_i64').get(this.addend).op('i32.add')
+	/** Pops a page's address; pushes whether the `size` bytes at `va` are in it. `aligned`: not unless the address is a multiple of the size. */
+	private pushMatch(size: number, aligned: boolean): void {
+		const { code } = this.context
+		code.get(this.va)
+		// The tag was looked up for the first byte: it has to be the last one's too.
+		if (size > 1 && !aligned) code.i64(size - 1).op('i64.add')
+		code.i64(aligned ? PAGE_MASK | BigInt(size - 1) : PAGE_MASK).op('i64.and', 'i64.eq')
 	}
 
-	/** What probe() has not found: pushes the host address that the core finds. */
-	private pushSlow(instruction: Instruction, size: number, slow: number, aligned: boolean): void {
+	/** Pushes the host address of `va`, which is in the page. */
+	private pushHost(addend: number): void {
+		this.context.code.get(this.va).op('i32.wrap_i64').get(addend).op('i32.add')
+	}
+
+	/**
+	 * In the arm of what is not in the TLB. A tag with a single use is compared where it lies, but V8 loads it all the same: this is a second use, in a place of the
+	 * bounce buffer that nothing reads.
+	 */
+	private useTag(): void {
+		const { code, state } = this.context
+		code.i32(state).get(this.tag).memory('i64.store', L.CPU_SPLIT_BUFFER)
+	}
+
+	/** What is not in the TLB: pushes the host address that the core finds. */
+	private pushSlow({ instruction, size, aligned }: Access, slow: number): void {
 		const { code, core } = this.context
 		if (aligned) {
 			code
@@ -149,70 +281,6 @@ export class Memory {
 		this.exits.fault(instruction)
 		code.end()
 		code.get(this.host)
-	}
-
-	private finishHost(instruction: Instruction, size: number, slow: number, aligned: boolean): void {
-		const { code } = this.context
-		code.if(I32, true)
-		this.pushHost()
-		code.else()
-		this.pushSlow(instruction, size, slow, aligned)
-		code.end()
-		code.set(this.host)
-	}
-
-	/** Pops a linear address, pushes the value of `size` bytes there. */
-	read(instruction: Instruction, size: number, place = this.pages.placeOf(instruction)): void {
-		this.readWith(instruction, size, size === 8 ? I64 : I32, () => this.context.code.memory(LOADS[size]!), false, place)
-	}
-
-	/**
-	 * Pops a linear address, pushes what `load` makes of `size` bytes there: it pops their host address and pushes a value of `type`. It is written twice, so that
-	 * the value and not its address is what the fast and the slow path meet with.
-	 */
-	readWith(
-		instruction: Instruction,
-		size: number,
-		type: ValueType,
-		load: () => void,
-		aligned = false,
-		place = this.pages.placeOf(instruction),
-	): void {
-		const { code } = this.context
-		this.probe(size, place, false, aligned)
-		code.if(type, true)
-		this.pushHost()
-		load()
-		code.else()
-		this.pushSlow(instruction, size, this.context.core.readSlow, aligned)
-		load()
-		code.end()
-	}
-
-	/**
-	 * Pops a linear address, stores the value in local `value` there, then does `finish` (register and flag changes). A store that drops decoded code leaves the
-	 * region for offset `next` after it.
-	 */
-	write(
-		instruction: Instruction,
-		size: number,
-		value: number,
-		finish: () => void,
-		next: number,
-		place = this.pages.placeOf(instruction),
-	): void {
-		const { code, core } = this.context
-		this.probe(size, place, true)
-		code.if(VOID, true)
-		this.pushHost()
-		code.get(value).memory(STORES[size]!)
-		code.else()
-		code.get(this.va).get(value)
-		widen(code, size)
-		code.i32(size).call(core.storeSlow)
-		this.afterSlowStore(instruction, finish, next)
-		code.end()
-		finish()
 	}
 
 	/** Pushes the value of `size` bytes at `host`. */

@@ -3,11 +3,16 @@ import * as L from '../core/layout.ts'
 import type { RegionContext } from './context.ts'
 import type { Instruction } from './instruction.ts'
 import type { GeneralRegisters } from './registers.ts'
+import type { Strides } from './strides.ts'
 
 /** How far apart, in bytes, accesses are that may be expected in one page. */
 const NEAR = 512
 /** Pages that are remembered at a time, of those looked up for reading and of those for writing. */
 const REMEMBERED = 4
+/** Pages that are carried through loops, of those looked up for reading and of those for writing. */
+const CARRIED = [7, 5] as const
+/** A tag that no address has: neither with its lowest 12 bits cut off, nor with some of the lowest four kept. */
+const NO_PAGE = 0x800
 
 /** A page that was looked up, in locals. */
 export interface FoundPage {
@@ -22,6 +27,17 @@ export interface Place {
 	/** The sum of registers that its address is `offset` bytes from. */
 	readonly name: string
 	readonly offset: number
+	/** The register that it is alone, as a slot. */
+	readonly slot?: number
+}
+
+/** The page that a place in a loop was in last. */
+export interface CarriedPage {
+	/** Where it is in the state block, as in a data TLB. In memory, because V8 would move more locals about than it has registers for. */
+	readonly at: number
+	/** The registers of its addresses. */
+	readonly name: string
+	readonly disp: number
 }
 
 interface Remembered extends FoundPage {
@@ -40,11 +56,25 @@ export class Pages {
 	private readonly context: RegionContext
 	private readonly registers: GeneralRegisters
 	private readonly pools: readonly [read: Remembered[], write: Remembered[]] = [[], []]
+	private readonly strides: Strides
+	private readonly carried: readonly [read: CarriedPage[], write: CarriedPage[]] = [[], []]
 	private clock = 0
 
-	constructor(context: RegionContext, registers: GeneralRegisters) {
+	constructor(context: RegionContext, registers: GeneralRegisters, strides: Strides) {
 		this.context = context
 		this.registers = registers
+		this.strides = strides
+	}
+
+	/** At the region's entry. */
+	begin(): void {
+		this.forgetCarried()
+	}
+
+	/** What the first pass has found to be carried. */
+	private forgetCarried(): void {
+		const { code, state, use } = this.context
+		for (const at of use.carried) code.i32(state).i64(NO_PAGE).memory('i64.store', at)
 	}
 
 	/** The place of an instruction's memory operand. */
@@ -68,7 +98,7 @@ export class Pages {
 	/** The place of what a register points to. */
 	placeAt(slot: number, offset: number): Place {
 		const value = this.registers.valueOf(slot)
-		return { name: ` ${value.name}`, offset: value.offset + offset }
+		return { name: ` ${value.name}`, offset: value.offset + offset, slot }
 	}
 
 	/** A page that the access is likely to be in, looked up for writing, or for either when the access reads. */
@@ -78,6 +108,34 @@ export class Pages {
 		const found = this.pools[1].find(near) ?? (write ? undefined : this.pools[0].find(near))
 		if (found !== undefined) found.age = this.clock++
 		return found
+	}
+
+	/**
+	 * The page that an access was in last, if it repeats and is likely to be in that one again: its look-up is to be left there. Any page does, for
+	 * it is compared; those of one pair of registers share theirs when they are near.
+	 */
+	steady(instruction: Instruction, place: Place | undefined, size: number, write: boolean): CarriedPage | undefined {
+		const { strides } = this
+		const { base, index, scale, seg } = instruction
+		if (
+			place === undefined ? !strides.isSteady(instruction, size) : place.slot === undefined || !strides.isSteadyAt(instruction, place.slot)
+		)
+			return
+		const name =
+			place !== undefined ? `${place.slot}` : index === L.SLOT_ZERO && seg === L.SLOT_ZERO ? `${base}` : `${base} ${index} ${scale} ${seg}`
+		const disp = place === undefined ? instruction.disp : 0
+		const near = (page: CarriedPage) => page.name === name && Math.abs(page.disp - disp) < NEAR
+		return this.carried[1].find(near) ?? (write ? undefined : this.carried[0].find(near)) ?? this.carry(name, disp, write ? 1 : 0)
+	}
+
+	private carry(name: string, disp: number, kind: 0 | 1): CarriedPage | undefined {
+		const pages = this.carried[kind]
+		if (pages.length === CARRIED[kind]) return undefined
+		const at = L.CPU_CARRIED_PAGES + 16 * (pages.length + (kind === 0 ? 0 : CARRIED[0]))
+		const page = { at, name, disp }
+		pages.push(page)
+		this.context.use.carried.add(at)
+		return page
 	}
 
 	/** Locals for the page of a look-up that is written now. */
@@ -99,11 +157,14 @@ export class Pages {
 	/** Mappings may have changed in the code just written: no page is known any more. */
 	forget(): void {
 		for (const pool of this.pools) for (const page of pool) page.name = ''
+		this.forgetCarried()
 	}
 
 	/** The same in a rare arm of it: pages are not found there, but remain known. */
 	forgetHere(): void {
 		const { code } = this.context
-		for (const pool of this.pools) for (const { name, scope, tag } of pool) if (name !== '' && code.dominates(scope)) code.i64(1).set(tag)
+		for (const pool of this.pools)
+			for (const { name, scope, tag } of pool) if (name !== '' && code.dominates(scope)) code.i64(NO_PAGE).set(tag)
+		this.forgetCarried()
 	}
 }

@@ -13,6 +13,7 @@ import { GeneralRegisters } from './registers.ts'
 import type { LaneFlow } from './sse/lane_flow.ts'
 import { noLanes } from './sse/lanes.ts'
 import { XmmRegisters } from './sse/registers.ts'
+import type { Strides } from './strides.ts'
 
 const vectorRanges = familyRanges().filter(({ name }) => name === 'SSE' || name === 'MMX')
 
@@ -58,7 +59,7 @@ export class RegionCode {
 	private readonly temporaries = new Map<ValueType, number[]>()
 	private readonly taken = new Map<ValueType, number>()
 
-	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, pages: number, lanes: LaneFlow) {
+	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, pages: number, lanes: LaneFlow, strides: Strides) {
 		const { code } = this
 		const context: RegionContext = { code, core, state, use, pages }
 		this.core = core
@@ -72,7 +73,7 @@ export class RegionCode {
 		this.lazy = new LazyFlags(context)
 		this.conditions = new Conditions(context, this.lazy)
 		this.exits = new Exits(context, this.lazy, this.budget)
-		this.memory = new Memory(context, tlbEntries, this.registers, this.lazy, this.exits)
+		this.memory = new Memory(context, tlbEntries, this.registers, this.lazy, this.exits, strides)
 		this.xmm = new XmmRegisters(context, this.exits, lanes)
 		this.exits.settle = () => this.xmm.settle()
 		this.x32 = code.local(I32)
@@ -149,12 +150,10 @@ export class RegionCode {
 	/** Inside a loop, before going back: charges the budget and leaves when it is spent. */
 	charge(instructions: number, offset: number): void {
 		const { code } = this
-		code.get(this.budget).i32(instructions).op('i32.le_s')
+		code.get(this.budget).i32(instructions).op('i32.sub').tee(this.budget).i32(0).op('i32.le_s')
 		code.if(VOID, false)
-		code.i32(0).set(this.budget)
 		this.exitTo(offset)
 		code.end()
-		code.get(this.budget).i32(instructions).op('i32.sub').set(this.budget)
 	}
 
 	// ---- registers --------------------------------------------------------------------------------------------------------
@@ -213,7 +212,21 @@ export class RegionCode {
 		this.lazy.setCompared(x, y)
 	}
 
-	/** From here on nothing is known of the flags; the locals hold them. */
+	/** Start of the block that is written. */
+	get block(): number {
+		return this.lazy.block
+	}
+
+	set block(start: number) {
+		this.lazy.block = start
+	}
+
+	/** Before control goes on where ways meet, at the block `target`: nothing is known of the flags there. */
+	meetFlags(target: number): void {
+		this.lazy.meet(target)
+	}
+
+	/** From here on nothing is known of the flags; they are in memory. */
 	forgetFlags(): void {
 		this.lazy.forget()
 	}
@@ -367,10 +380,7 @@ export class RegionCode {
 		this.xmm.spill([...vector].filter((n) => xmmWritten.has(n)))
 		// The destination is ModRM.reg, but for stores to a register and shifts by an immediate.
 		const outputs = /_W_V$|_M_V$|_E_V$|_I$/.test(instruction.op) ? vector : new Set([instruction.reg].filter((n) => xmmUsed.has(n)))
-		if (touches) {
-			this.forgetFlags()
-			this.lazy.spill()
-		}
+		if (touches) this.lazy.give()
 		if (touches || instruction.addressRecord || instruction.base === L.SLOT_PAGE) this.exits.setPage(instruction)
 		if (instruction.addressRecord) {
 			pushRecord(code, core, instruction.addressRecord)

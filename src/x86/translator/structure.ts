@@ -16,6 +16,8 @@ export class Shape {
 	private readonly headers = new Set<number>()
 	private readonly merges = new Set<number>()
 	private readonly children = new Map<number, Block[]>()
+	/** By number: numbers of the blocks that it may follow. */
+	private readonly predecessors: readonly (readonly number[])[]
 	/** By number: pages of the blocks that dominate it, its own included. */
 	private readonly pages: number[] = []
 
@@ -34,6 +36,7 @@ export class Shape {
 				predecessors[to]!.push(from)
 			}
 		})
+		this.predecessors = predecessors
 		this.dominator = immediateDominators(predecessors)
 		this.order.forEach((block, n) => {
 			this.pages.push(block.pages | (n === 0 ? ENTRY_PAGE : this.pages[this.dominator[n]!]!))
@@ -94,6 +97,17 @@ export class Shape {
 			if (n === first) break
 		}
 		return sum
+	}
+
+	/** Headers of the loops that a block ends a round of. */
+	headersFrom(block: Block): readonly Block[] {
+		const from = this.number.get(block.start)!
+		return this.order.filter((_, to) => this.predecessors[to]!.includes(from) && to <= from && this.dominates(to, from))
+	}
+
+	/** Blocks that it may follow. */
+	predecessorsOf(block: Block): readonly Block[] {
+		return this.predecessors[this.number.get(block.start)!]!.map((n) => this.order[n]!)
 	}
 
 	/** Blocks between the loop's header and `from`, in order. */

@@ -10,6 +10,7 @@ import { requireDoubles } from './sse/double_tests.ts'
 import { type LaneFlow, laneFlow, lanesToTest } from './sse/lane_flow.ts'
 import { type Lanes, noLanes } from './sse/lanes.ts'
 import { isPure, SSE } from './sse/table.ts'
+import { Strides } from './strides.ts'
 import { Shape } from './structure.ts'
 
 export interface Target {
@@ -33,20 +34,42 @@ export function dispatchTable({ indirect }: Region): Uint8Array {
  * the region's data.
  */
 export function translate(region: Region, target: Target, dispatchAt = 0): Uint8Array {
-	const use: RegisterUse = { used: new Set(), written: new Set(), xmmUsed: new Set(), xmmWritten: new Set() }
-	// The first pass finds out which registers the second has to load and store.
+	const use: RegisterUse = {
+		used: new Set(),
+		written: new Set(),
+		xmmUsed: new Set(),
+		xmmWritten: new Set(),
+		carried: new Set(),
+		flagsFirst: new Map(),
+		flagsDead: new Set(),
+	}
+	// The first pass finds out which registers the second has to load and store, and where nobody needs the flags.
 	writeFunction(region, target, dispatchAt, use, new ModuleBuilder())
+	findDeadFlags(region, use)
 	const module = new ModuleBuilder()
 	const body = writeFunction(region, target, dispatchAt, use, module)
 	module.addFunction(module.type([I32], [I32]), body, 'region')
 	return module.finish()
 }
 
+/** The flags are needed in a block that needs them first, or that leaves them alone and goes on to one where they are. */
+function findDeadFlags(region: Region, { flagsFirst, flagsDead }: RegisterUse): void {
+	const blocks = [...region.blocks.values()].reverse()
+	for (const { start } of blocks) if (flagsFirst.get(start) !== 'read') flagsDead.add(start)
+	for (let changed = true; changed; ) {
+		changed = false
+		for (const block of blocks) {
+			if (flagsFirst.has(block.start) || !flagsDead.has(block.start)) continue
+			if (successors(block, region).some((next) => region.blocks.has(next) && !flagsDead.has(next))) changed = flagsDead.delete(block.start)
+		}
+	}
+}
+
 function writeFunction(region: Region, target: Target, dispatchAt: number, use: RegisterUse, module: ModuleBuilder): FunctionBody {
 	const core = importCore(module, target.memoryPages)
 	const shape = new Shape(region)
 	const lanes = laneFlow(shape, region)
-	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length, lanes)
+	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length, lanes, new Strides(shape))
 	return code.wrap(() => new RegionWriter(code, region, shape, lanes, dispatchAt).write())
 }
 
@@ -99,13 +122,19 @@ class RegionWriter {
 	private writeTree(block: Block, labels: Labels): void {
 		const { code, xmm } = this.r
 		const { asked } = xmm
+		const { block: outer } = this.r
 		if (this.shape.isHeader(block)) {
-			this.r.forgetFlags()
+			this.r.meetFlags(block.start)
+			this.r.block = block.start
 			const label = code.loop()
 			if (this.lanes.loops.has(block.start)) xmm.beginLoop(this.lanes.blocks.get(block.start)!)
 			this.writeWithin(block, this.shape.mergesBelow(block), { ...labels, loops: new Map(labels.loops).set(block.start, label) })
 			code.end()
-		} else this.writeWithin(block, this.shape.mergesBelow(block), labels)
+		} else {
+			this.r.block = block.start
+			this.writeWithin(block, this.shape.mergesBelow(block), labels)
+		}
+		this.r.block = outer
 		// What this block has asked, others that it doesn't dominate have not.
 		xmm.asked = asked
 	}
@@ -242,14 +271,14 @@ class RegionWriter {
 		if (pages !== 0) r.requirePages(pages, target)
 		this.testLanes(from, target)
 		if (shape.isBackEdge(from, target)) {
-			r.forgetFlags()
 			// The dispatcher charges for itself.
 			if (target !== DISPATCH) r.charge(shape.instructionsBetween(target, from), target)
+			r.meetFlags(target)
 			r.code.br(labels.loops.get(target)!)
 			return
 		}
 		if (shape.isMerge(target)) {
-			r.forgetFlags()
+			r.meetFlags(target)
 			r.code.br(labels.merges.get(target)!)
 			return
 		}

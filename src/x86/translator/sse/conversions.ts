@@ -54,7 +54,7 @@ export const numberToInteger =
 		pushNumber(r, i, format)
 		if (format === 'f32') code.op('f64.promote_f32')
 		code.set(value)
-		r.forgetFlags()
+		const { flags } = r
 		code
 			.get(value)
 			.op('f64.abs')
@@ -68,6 +68,8 @@ export const numberToInteger =
 		r.setRegister(i.reg, size)
 		code.else()
 		r.execute(i)
+		// It has left them alone.
+		r.flags = flags
 		code.end()
 		return true
 	}
