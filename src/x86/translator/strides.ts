@@ -37,23 +37,34 @@ type Motions = (Motion | undefined)[]
  * byte. Whether the guess is right matters for speed only.
  */
 export class Strides {
-	/** Of what is in a loop, by instruction: the operands' motions in the innermost one. */
+	/** Of the memory operands in loops, by instruction: what base and index do in the innermost one. */
+	private readonly addresses = new Map<Instruction, readonly [base: Motion, index: Motion]>()
+	/** Of all that is in a loop: what registers do in the innermost one. */
 	private readonly motions = new Map<Instruction, Motions>()
 
 	constructor(shape: Shape) {
 		for (const blocks of loops(shape)) {
 			const motions = motionsIn(blocks)
-			for (const { instructions } of blocks) for (const instruction of instructions) this.motions.set(instruction, motions)
+			for (const block of blocks) this.follow(block, motions)
+		}
+	}
+
+	/** What a register has been given in the block is nearer the truth than all that it is given in the loop. */
+	private follow({ instructions }: Block, motions: Motions): void {
+		const here = [...motions]
+		for (const instruction of instructions) {
+			this.motions.set(instruction, motions)
+			if (instruction.memory) this.addresses.set(instruction, [motionOf(instruction.base, here), motionOf(instruction.index, here)])
+			for (const [register, motion] of changesOf(instruction, here)) here[register] = motion
 		}
 	}
 
 	/** Whether the memory operand, of `size` bytes, is likely to be in the page that it was in a round before, and aligned. */
 	isSteady(instruction: Instruction, size: number): boolean {
-		const motions = this.motions.get(instruction)
+		const motions = this.addresses.get(instruction)
 		if (motions === undefined) return false
-		const { base, index, scale, disp } = instruction
-		const from = motionOf(base, motions)
-		const by = motionOf(index, motions)
+		const { base, scale, disp } = instruction
+		const [from, by] = motions
 		if (from.kind !== STEADY || by.kind === ANYWHERE) return false
 		if (by.kind === BOUNDED) {
 			if (base === L.SLOT_ZERO && (disp & (PAGE_SIZE - 1)) + (255 << scale) + size > PAGE_SIZE) return false
