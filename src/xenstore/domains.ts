@@ -60,6 +60,9 @@ export class Domains {
 		this.#store = store
 		this.#host = host
 		this.#defer = defer
+		store.precedence.onRelease(() => {
+			for (const { transport } of this.#domains.values()) if (transport !== undefined) defer(() => transport.wake())
+		})
 	}
 
 	/** A domain that is already introduced gets an empty ring and a new connection. EINVAL when its ring cannot be reached. */

@@ -12,6 +12,7 @@ import {
 import { type Change, removeDomain, type Scope, withoutDomain } from './node_operations.ts'
 import { childOf, domainPath, INTRODUCE_DOMAIN, isRelative, isSpecial, type Path, parsePath, RELEASE_DOMAIN, ROOT } from './path.ts'
 import { accessBits, isPrivileged, type Permissions, READ } from './permissions.ts'
+import { Precedence } from './precedence.ts'
 import { type Account, DEFAULT_LIMITS, emptyAccount, exceeds, isQuotaName, type Limits, memoryExceeded, type QuotaName } from './quota.ts'
 import { Session } from './session.ts'
 import { type NodeOperation, type OperationResult, run, Transaction, type TransactionState } from './transaction.ts'
@@ -40,6 +41,8 @@ const GENERATIONS_SKIPPED = 2 ** 32
 export class Store {
 	/** Goes on in another process, soon. Undefined where there is none. */
 	onLiveUpdate: (() => void) | undefined
+	/** Whose requests wait for whose transactions. */
+	readonly precedence = new Precedence()
 	readonly #tree = Tree.empty()
 	readonly #watches = new Watches()
 	readonly #accounts = new Map<number, Account>()
@@ -116,7 +119,7 @@ export class Store {
 		const changes: Change[] = []
 		const result = run({ ...this.#scopeOf(session), tree: this.#tree, changes }, operation)
 		this.#recordEdits(session)
-		this.#watches.fire(changes)
+		this.#changedBy(session, changes)
 		return result
 	}
 
@@ -125,7 +128,7 @@ export class Store {
 		if (txId !== 0) return session.transaction(txId) === undefined ? 'ENOENT' : 'EBUSY'
 		const full = !isPrivileged(session.subject) && exceeds(this.limits(session.domid).transactions, session.account.transactions + 1)
 		if (full) return 'ENOSPC'
-		const opened = session.open(new Transaction(this.#tree))
+		const opened = session.open(new Transaction(this.#tree, false, this.precedence.guestChanges))
 		if (session.durable) this.record({ kind: 'open', domid: session.domid, txId: opened, ...this.#answered(session, String(opened)) })
 		return opened
 	}
@@ -137,9 +140,15 @@ export class Store {
 		session.close(txId)
 		const changes = commit ? transaction.commit(this.#scopeOf(session), this.#tree) : []
 		this.#recordEdits(session, txId, typeof changes === 'string' ? changes : 'OK')
+		if (commit && isPrivileged(session.subject)) this.precedence.ended(typeof changes !== 'string', transaction.since)
 		if (typeof changes === 'string') return changes
-		this.#watches.fire(changes)
+		this.#changedBy(session, changes)
 		return undefined
+	}
+
+	#changedBy(session: Session, changes: readonly Change[]): void {
+		if (changes.length > 0 && !isPrivileged(session.subject)) this.precedence.guestChanges++
+		this.#watches.fire(changes)
 	}
 
 	/** EEXIST when the session has the same watch, ENOSPC or ENOMEM at the limits. The first event is the caller's to send. */

@@ -73,6 +73,11 @@ export class StreamTransport implements Transport {
 		if (!this.#frozen) this.#pump()
 	}
 
+	/** Requests that had to wait may be served again. */
+	wake(): void {
+		this.#pump()
+	}
+
 	onWritable(): void {
 		this.#writable = true
 		this.#pump()

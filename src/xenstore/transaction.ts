@@ -73,10 +73,13 @@ export class Transaction {
 	readonly #known = new Set<string>()
 	readonly #changes: Change[] = []
 	readonly #doomed: boolean
+	/** How many changes guests had made when it began. */
+	readonly since: number
 	#bytes = 0
 
 	/** A doomed one runs its operations as any, and ends with EAGAIN. */
-	constructor(store: Tree, doomed = false) {
+	constructor(store: Tree, doomed = false, since = 0) {
+		this.since = since
 		this.#doomed = doomed
 		this.#base = store.fork()
 		this.#tree = store.fork()
