@@ -33,7 +33,7 @@ export const SCHED_CREDIT: Command = {
 		const all = typeof domain === 'string' ? [await client.domain(domain)] : await client.list()
 		if (changes(args)) refuseChange('xm', args, all[0] as DomainInfo)
 		const domains = all.filter(({ domid }) => domid !== null)
-		if (args.options.has('json')) context.print(showJson(domains.map(({ name, domid }) => ({ name, domid, weight: WEIGHT, cap: CAP }))))
+		if (args.options.has('json')) context.print(showJson(creditJson(domains)))
 		else for (const line of creditTable(domains)) context.print(line)
 		return 0
 	},
@@ -58,6 +58,10 @@ function numberOf(text: string | true | undefined): number {
 	if (typeof text !== 'string') return 1
 	if (!/^=?-?\d{1,9}$/.test(text)) throw new UserError(`Invalid argument: '${text}' is no number`, { code: 'internal' })
 	return Number(text.replace('=', ''))
+}
+
+export function creditJson(domains: readonly Pick<DomainInfo, 'name' | 'domid'>[]) {
+	return domains.map(({ name, domid }) => ({ name, domid, weight: WEIGHT, cap: CAP }))
 }
 
 export function creditTable(domains: readonly Pick<DomainInfo, 'name' | 'domid'>[]): string[] {

@@ -1,11 +1,12 @@
 /** xl's commands about the host. */
 import { UserError } from '../../base/errors.ts'
 import type { HostTopology } from '../../daemon/api.ts'
-import type { Command } from '../command.ts'
+import { type Command, JSON_OPTION } from '../command.ts'
 import { UsageError } from '../options.ts'
 import { NO_SCHEDULER } from '../refusals.ts'
 import { expectNumber, option } from '../refused.ts'
-import { CREDIT_LIMITS, CREDIT_OPTIONS, changes, creditTable, refuseChange } from '../sched_credit.ts'
+import { CREDIT_LIMITS, CREDIT_OPTIONS, changes, creditJson, creditTable, refuseChange } from '../sched_credit.ts'
+import { showJson } from '../tables.ts'
 import { running } from './list.ts'
 
 /** The one pool of processors. */
@@ -18,11 +19,16 @@ export const XL_INFO: Command = {
 	name: 'info',
 	args: '[-n|--numa]',
 	help: 'Show facts about this host and its hypervisor.',
-	options: [{ short: 'n', long: 'numa', help: "With the host's topology." }],
+	options: [{ short: 'n', long: 'numa', help: "With the host's topology." }, JSON_OPTION],
 	operands: [0, 0],
 	usageOnFault: false,
 	async run(context, args) {
 		const client = await context.connect()
+		if (args.options.has('json')) {
+			const topology = args.options.has('numa') ? { topology: await client.hostTopology() } : {}
+			context.print(showJson({ ...Object.fromEntries(xlInfo(await client.host())), ...topology }))
+			return 0
+		}
 		for (const [name, value] of xlInfo(await client.host())) {
 			context.print(`${name.padEnd(23)}: ${value}`)
 			if (name === 'free_cpus' && args.options.has('numa'))
@@ -69,7 +75,7 @@ export const XL_CPUPOOL_LIST: Command = {
 	name: 'cpupool-list',
 	args: '[-c|--cpus] [<CPU Pool>]',
 	help: 'List the pools of processors: there is one.',
-	options: [{ short: 'c', long: 'cpus', help: 'Which processors each has.' }],
+	options: [{ short: 'c', long: 'cpus', help: 'Which processors each has.' }, JSON_OPTION],
 	usageOnFault: false,
 	async run(context, args) {
 		const [pool, ...more] = args.positional
@@ -78,13 +84,18 @@ export const XL_CPUPOOL_LIST: Command = {
 		const client = await context.connect()
 		const info = new Map(await client.host())
 		const count = Number(info.get('nr_cpus'))
+		const cpus = Array.from({ length: count }, (_, cpu) => cpu)
+		const domains = await running(client, { ...args, positional: [] })
+		if (args.options.has('json')) {
+			context.print(showJson([{ name: POOL, cpus, scheduler: info.get('xen_scheduler'), active: true, domains: domains.length }]))
+			return 0
+		}
 		const name = POOL.padEnd(19)
 		if (args.options.has('cpus')) {
 			context.print(`${'Name'.padEnd(19)}CPU list`)
-			context.print(`${name}${Array.from({ length: count }, (_, cpu) => cpu).join(',')}`)
+			context.print(`${name}${cpus.join(',')}`)
 			return 0
 		}
-		const domains = await running(client, { ...args, positional: [] })
 		const scheduler = (info.get('xen_scheduler') ?? '').padStart(9)
 		context.print(`${'Name'.padEnd(19)}CPUs   Sched     Active   Domain count`)
 		context.print(`${name}${String(count).padStart(3)} ${scheduler}       y       ${String(domains.length).padStart(4)}`)
@@ -104,6 +115,7 @@ export const XL_SCHED_CREDIT: Command = {
 		option('r', 'ratelimit_us', 'US', 'How long a vCPU runs at least.'),
 		option('m', 'migration_delay_us', 'US', 'How long a vCPU stays on a processor at least.'),
 		option('p', 'cpupool', 'CPUPOOL', 'The pool of processors.'),
+		JSON_OPTION,
 	],
 	operands: [0, 0],
 	usageOnFault: false,
@@ -119,6 +131,10 @@ export const XL_SCHED_CREDIT: Command = {
 		const client = await context.connect()
 		const domains = await running(client, { ...args, positional: typeof domain === 'string' ? [domain] : [] })
 		if (changes(args)) refuseChange('xl', args, domains[0] ?? { vcpus: 1 })
+		if (options.has('json')) {
+			context.print(showJson(creditJson(domains)))
+			return 0
+		}
 		// The host schedules: there is no slice, no limit and no delay of ours.
 		if (domain === undefined) context.print(`Cpupool ${POOL}: tslice=0ms ratelimit=0us migration-delay=0us`)
 		if (!options.has('schedparam')) for (const line of creditTable(domains)) context.print(line)

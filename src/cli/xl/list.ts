@@ -50,11 +50,13 @@ export const XL_CLAIMS: Command = {
 	name: 'claims',
 	args: '',
 	help: 'List the memory that domains have claimed and not taken yet.',
-	options: [],
+	options: [JSON_OPTION],
 	operands: [0, 0],
 	usageOnFault: false,
 	async run(context, args) {
-		printTable(context, await running(await context.connect(), args), { claim: true })
+		const domains = await running(await context.connect(), args)
+		if (args.options.has('json')) context.print(showJson(domains.map(({ name, domid }) => ({ name, domid, claimed_mib: 0 }))))
+		else printTable(context, domains, { claim: true })
 		return 0
 	},
 }
@@ -63,14 +65,17 @@ export const XL_VM_LIST: Command = {
 	name: 'vm-list',
 	args: '',
 	help: 'List all domains but domain 0, with their UUIDs.',
-	options: [],
+	options: [JSON_OPTION],
 	operands: [0, 0],
 	usageOnFault: false,
 	async run(context, args) {
-		context.print('UUID                                  ID    name')
-		for (const { uuid, domid, name } of await running(await context.connect(), args)) {
-			if (domid !== 0) context.print(`${uuid}  ${domid}    ${name.padEnd(30)}`)
+		const domains = (await running(await context.connect(), args)).filter(({ domid }) => domid !== 0)
+		if (args.options.has('json')) {
+			context.print(showJson(domains.map(({ uuid, domid, name }) => ({ uuid, domid, name }))))
+			return 0
 		}
+		context.print('UUID                                  ID    name')
+		for (const { uuid, domid, name } of domains) context.print(`${uuid}  ${domid}    ${name.padEnd(30)}`)
 		return 0
 	},
 }
@@ -79,12 +84,16 @@ export const XL_VCPU_LIST: Command = {
 	name: 'vcpu-list',
 	args: '[Domain, ...]',
 	help: "List domains' virtual processors.",
-	options: [],
+	options: [JSON_OPTION],
 	usageOnFault: false,
 	async run(context, args) {
 		const client = await context.connect()
 		const chosen = await running(client, args)
 		const all = await client.vcpus()
+		if (args.options.has('json')) {
+			context.print(showJson(all.filter(({ domid }) => chosen.some((domain) => domain.domid === domid))))
+			return 0
+		}
 		const heading = ['ID', 'VCPU', 'CPU', 'State'].map((title) => title.padStart(5)).join(' ')
 		context.print(`${'Name'.padEnd(32)} ${heading}   Time(s) Affinity (Hard / Soft)`)
 		for (const { name, domid } of chosen) {

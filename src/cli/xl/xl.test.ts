@@ -230,6 +230,23 @@ pvtest                               1    256    0
 	assert.equal((await xend.xm(['sched-credit', '-d', 'nobody'])).status, 3)
 })
 
+test('every listing of xl is to be had as JSON', async () => {
+	await using xend = await withGuest()
+	await xend.xl(['create', '-q', 'guest.cfg'])
+	const json = async (...words: string[]) => JSON.parse((await xend.xl([...words, '--json'])).out)
+	const uuid = '7cf8024a-e646-11f1-940d-9e4b9dc02f2e'
+	assert.deepEqual(await json('vm-list'), [{ uuid, domid: 1, name: 'pvtest' }])
+	assert.deepEqual((await json('claims')).at(-1), { name: 'pvtest', domid: 1, claimed_mib: 0 })
+	assert.equal((await json('vcpu-list', 'pvtest'))[0].vcpus.length, 1)
+	assert.deepEqual((await json('sched-credit')).at(-1), { name: 'pvtest', domid: 1, weight: 256, cap: 0 })
+	const [pool] = await json('cpupool-list')
+	assert.deepEqual([pool.name, pool.cpus[0], pool.domains], ['Pool-0', 0, 2])
+	const info = await json('info', '-n')
+	assert.deepEqual([info.xen_scheduler, info.topology.nodes.length > 0], ['credit', true])
+	assert.equal((await json('list')).length, 2)
+	assert.equal((await json('uptime'))[1].domid, 1)
+})
+
 test('xl shutdown -w reports as xl does', async () => {
 	await using xend = await withGuest()
 	await xend.xl(['create', '-q', 'guest.cfg'])
