@@ -27,8 +27,8 @@ export async function runProgram(program: Personality, words: readonly string[],
 	if (found === undefined) {
 		const { line, help, hint } = program.notFound(name)
 		context.complain(line)
-		if (hint !== undefined) context.complain(hint)
 		if (help) context.print(program.shortHelp())
+		if (hint !== undefined) context.complain(hint)
 		return 1
 	}
 	if (rest.includes('--help') || rest.includes('-h')) {

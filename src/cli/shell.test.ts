@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { TestDaemon } from '../../tests/support/daemon.ts'
-import { splitWords } from './shell.ts'
+import { completer, splitWords } from './shell.ts'
 
 test('xm shell runs subcommands, one a line, and goes on after errors', async () => {
 	await using xend = await TestDaemon.start()
@@ -17,6 +17,16 @@ test('xm shell ends with its input', async () => {
 	await using xend = await TestDaemon.start()
 	const { status, out } = await xend.xm(['shell'], ({ stdin }) => void stdin.end('domid 0'))
 	assert.deepEqual([status, out.split('\n').slice(1)], [0, ['0', '']])
+})
+
+test('xm shell completes subcommands, and domains’ names behind them', async () => {
+	await using xend = await TestDaemon.start()
+	await xend.client.define({ values: { name: 'web', kernel: '/k' } })
+	const complete = completer({ connectRunning: async () => xend.client })
+	assert.deepEqual(await complete('pau'), [['pause'], 'pau'])
+	assert.deepEqual(await complete('pause w'), [['web'], 'w'])
+	assert.deepEqual(await complete('pause x'), [[], 'x'])
+	assert.deepEqual(await completer({ connectRunning: async () => undefined })('pause w'), [[], 'w'])
 })
 
 test('splitWords() takes quotations and backslashes as a shell does', () => {

@@ -39,7 +39,16 @@ async function interactive(context: CommandContext): Promise<void> {
 function askLine(context: CommandContext, history: string[], remember: (history: string[]) => void): Promise<string | undefined> {
 	const { stdin, stdout } = context
 	return new Promise((resolve) => {
-		const lines = createInterface({ input: stdin, output: stdout, terminal: true, history, prompt: PROMPT, completer: complete })
+		const complete = completer(context)
+		const lines = createInterface({
+			input: stdin,
+			output: stdout,
+			terminal: true,
+			history,
+			prompt: PROMPT,
+			completer: (text: string, done: (error: null, found: [string[], string]) => void) =>
+				void complete(text).then((found) => done(null, found)),
+		})
 		let line: string | undefined
 		lines.on('history', remember)
 		lines.on('SIGINT', () => {
@@ -57,8 +66,15 @@ function askLine(context: CommandContext, history: string[], remember: (history:
 	})
 }
 
-function complete(line: string): [string[], string] {
-	return [ALL_COMMANDS.filter((name) => name.startsWith(line)), line]
+/** Subcommands for the first word, domains' names for the others. */
+export function completer(context: Pick<CommandContext, 'connectRunning'>): (line: string) => Promise<[string[], string]> {
+	return async (line) => {
+		const [typed = ''] = /\S*$/.exec(line) ?? []
+		const first = line.trimStart() === typed
+		const domains = async () => ((await (await context.connectRunning())?.list()) ?? []).map(({ name }) => name)
+		const names = first ? ALL_COMMANDS : await domains().catch(() => [])
+		return [names.filter((name) => name.startsWith(typed)), typed]
+	}
 }
 
 /** Commands have nothing to read: the lines are ours. */

@@ -92,9 +92,8 @@ export class Connection {
 
 	/** False while the client must read its replies first, or wait for others' transactions, and after the end. */
 	get accepting(): boolean {
-		const privileged = isPrivileged(this.session.subject)
-		if (!privileged && this.#store.precedence.guestsWait) return false
-		const limit = privileged ? PRIVILEGED_OUTSTANDING : this.#store.limits(this.session.domid).outstanding
+		if (this.session.durable && this.#store.precedence.guestsWait) return false
+		const limit = isPrivileged(this.session.subject) ? PRIVILEGED_OUTSTANDING : this.#store.limits(this.session.domid).outstanding
 		return this.#open && !exceeds(limit, this.#replies + 1)
 	}
 
