@@ -185,6 +185,8 @@ export const SIMD_OPERATORS = {
 	'f32x4.div': 0xe7,
 	'f64x2.sqrt': 0xef,
 	'i8x16.swizzle': 0x0e,
+	// Of the relaxed ones: engines need not have them (features.ts).
+	'i8x16.relaxed_swizzle': 0x100,
 	'i8x16.bitmask': 0x64,
 	'i64x2.ne': 0xd7,
 	'f64x2.add': 0xf0,

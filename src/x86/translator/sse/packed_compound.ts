@@ -1,4 +1,5 @@
 import type { Code, SimdOperator } from '../../../wasm/code.ts'
+import { hasRelaxedSwizzle } from '../../../wasm/features.ts'
 import { V128 } from '../../../wasm/module.ts'
 import { type Emitter, operandLocal } from './emitter.ts'
 import { computed, elements } from './packed_integers.ts'
@@ -6,10 +7,13 @@ import { computed, elements } from './packed_integers.ts'
 /** A byte in every lane. */
 const splat = (byte: number) => BigInt(byte) * 0x0101010101010101n
 
+/** On x86 the relaxed one is one instruction. */
+const SWIZZLE = hasRelaxedSwizzle ? 'i8x16.relaxed_swizzle' : 'i8x16.swizzle'
+
 /** For each byte, the one that its index in the source names, or zero where bit 7 of that is set. */
 export const shuffleBytes = computed((code, a, b) => {
-	// swizzle gives zero for every index above 15: bit 7 stays, bits 4 to 6 don't count.
-	code.get(a).get(b).v128Const(splat(0x8f)).simd('v128.and').simd('i8x16.swizzle')
+	// swizzle gives zero for every index above 15, the relaxed one for those above 127: bit 7 stays, bits 4 to 6 don't count.
+	code.get(a).get(b).v128Const(splat(0x8f)).simd('v128.and').simd(SWIZZLE)
 })
 
 const EVEN = elements(2, [0, 2, 4, 6, 8, 10, 12, 14])
