@@ -61,3 +61,13 @@ test('a file that is no record is set aside and told of', async () => {
 	assert.deepEqual((await files.load()).unreadable, [], 'once')
 	assert.equal(readdirSync(others).filter((name) => name.endsWith('.unreadable')).length, 1)
 })
+
+test('a record that cannot be written is an error that names its file', async () => {
+	using made = setUp()
+	const { files, others } = made
+	writeFileSync(others, 'no directory')
+	await assert.rejects(files.save(record('one', false)), {
+		name: 'UserError',
+		message: `Cannot write the domain's record ${join(others, '00000000-0000-0000-0000-000000000003.json')}: file already exists`,
+	})
+})

@@ -1,8 +1,10 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { UserError } from '../../base/errors.ts'
 import type { DomainRecord } from '../../toolstack/domain_record.ts'
 import type { RecordStore } from '../../toolstack/record_store.ts'
+import { systemErrorText } from './system_error.ts'
 
 const UUID_FILE = /^[0-9a-f-]{36}\.json$/
 const TEMPORARY = '.new'
@@ -43,19 +45,19 @@ export class RecordFiles implements RecordStore {
 		return { records: [...records.values()], unreadable }
 	}
 
+	/** Throws UserError when it can't be written; the record before stays. */
 	async save(record: DomainRecord): Promise<void> {
 		const directory = record.managed ? this.managed : this.others
 		const path = join(directory, `${record.values.uuid}.json`)
-		await mkdir(directory, { recursive: true, mode: 0o700 })
-		const file = await open(path + TEMPORARY, 'w', 0o600)
 		try {
-			await file.writeFile(`${JSON.stringify(record, undefined, '\t')}\n`)
-			await file.sync()
-		} finally {
-			await file.close()
+			await mkdir(directory, { recursive: true, mode: 0o700 })
+			await write(path + TEMPORARY, `${JSON.stringify(record, undefined, '\t')}\n`)
+			await rename(path + TEMPORARY, path)
+			syncDirectory(directory)
+		} catch (error) {
+			await rm(path + TEMPORARY, { force: true }).catch(() => {})
+			throw new UserError(`Cannot write the domain's record ${path}: ${systemErrorText(error)}`, { code: 'no-file', cause: error })
 		}
-		await rename(path + TEMPORARY, path)
-		syncDirectory(directory)
 	}
 
 	async remove(uuid: string): Promise<void> {
@@ -67,6 +69,17 @@ export class RecordFiles implements RecordStore {
 				if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
 			}
 		}
+	}
+}
+
+/** Durable once this resolves. */
+async function write(path: string, text: string): Promise<void> {
+	const file = await open(path, 'w', 0o600)
+	try {
+		await file.writeFile(text)
+		await file.sync()
+	} finally {
+		await file.close()
 	}
 }
 
