@@ -6,7 +6,7 @@ import { CREATE } from './create.ts'
 import { commandHelp, longHelp, shortHelp } from './help.ts'
 import { DEBUG_KEYS, DMESG, INFO, LOG } from './host.ts'
 import { LIST, UPTIME, VCPU_LIST } from './list.ts'
-import { lookUp } from './lookup.ts'
+import { lookUp, similar } from './lookup.ts'
 import { DELETE, NEW, RESUME, START, SUSPEND } from './managed.ts'
 import { MEM_MAX, MEM_SET } from './memory.ts'
 import type { ParsedArguments } from './options.ts'
@@ -54,6 +54,8 @@ const HELP: Command = {
 		if (name !== undefined && found === undefined) {
 			context.complain(`Error: Subcommand ${name} not found!`)
 			context.print(shortHelp(COMMANDS))
+			const { hint } = similar(name, COMMANDS)
+			if (hint !== undefined) context.complain(hint)
 			return 1
 		}
 		context.print(found === undefined ? longHelp(COMMANDS) : commandHelp(found.command))

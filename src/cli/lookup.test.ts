@@ -36,5 +36,6 @@ test('the table and the lists of names agree', () => {
 test('similar() names what a word may be the beginning or a misspelling of', () => {
 	assert.deepEqual(similar('lst', COMMANDS), { hint: 'Did you mean list?' })
 	assert.deepEqual(similar('sched', COMMANDS), { hint: 'Did you mean sched-credit, sched-sedf?' })
-	assert.deepEqual(similar('frobnicate', COMMANDS), {})
+	assert.deepEqual(similar('pasue', COMMANDS), { hint: 'Did you mean pause?' })
+	for (const name of ['frobnicate', 'foo', 'x', '']) assert.deepEqual(similar(name, COMMANDS), {}, name)
 })

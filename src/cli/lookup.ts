@@ -21,14 +21,14 @@ export function lookUp(name: string, commands: readonly Command[]): Lookup | und
 	return matches.length === 1 ? { command: matches[0] as Command } : undefined
 }
 
-/** Letters that a mistake may have wrong. */
-const MISTAKES = 2
+/** Letters that a mistake may have wrong: a third, and two at most. */
+const mistakes = (name: string) => Math.min(2, Math.ceil(name.length / 3))
 
 /** For a name that is no command's: those that it may be the beginning or a misspelling of. */
 export function similar(name: string, commands: readonly Command[]): { readonly hint?: string } {
 	const names = commands.map((command) => command.name)
 	const begun = name === '' ? [] : names.filter((known) => known.startsWith(name))
 	const near = nearestName(name, names)
-	const meant = begun.length > 0 ? begun : near.distance <= MISTAKES && near.distance < name.length ? [near.name] : []
+	const meant = begun.length > 0 ? begun : near.distance <= mistakes(name) && name.length > 1 ? [near.name] : []
 	return meant.length === 0 ? {} : { hint: `Did you mean ${meant.join(', ')}?` }
 }
