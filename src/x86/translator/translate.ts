@@ -3,7 +3,7 @@ import type { RegisterUse } from './context.ts'
 import { importCore } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
-import { emitCall, emitIndirect, emitReturn, INTEGER } from './integer.ts'
+import { emitCall, emitDispatch, emitIndirect, emitReturn, INTEGER } from './integer.ts'
 import { RegionCode } from './region_code.ts'
 import { writeDoubleGroup } from './sse/double_groups.ts'
 import { requireDoubles } from './sse/double_tests.ts'
@@ -88,11 +88,14 @@ class RegionWriter {
 	private readonly shape: Shape
 	private readonly lanes: LaneFlow
 	private readonly dispatchAt: number
+	/** Local: host address of the region's data, for the dispatcher. */
+	private readonly table: number
 	/** What is known at the end of the blocks that were written. */
 	private readonly lanesAtEnd = new Map<Block, Lanes>()
 
 	constructor(r: RegionCode, region: Region, shape: Shape, lanes: LaneFlow, dispatchAt: number) {
 		this.dispatchAt = dispatchAt
+		this.table = r.code.local(I32)
 		this.r = r
 		this.region = region
 		this.shape = shape
@@ -100,6 +103,8 @@ class RegionWriter {
 	}
 
 	write(): void {
+		const { code, core } = this.r
+		if (this.region.indirect.length > 0) code.globalGet(core.data).set(this.table)
 		this.refuse()
 		this.writeTree(this.shape.order[0]!, { loops: new Map(), merges: new Map() })
 	}
@@ -222,35 +227,31 @@ class RegionWriter {
 		r.exitToPushed()
 	}
 
-	/** An indirect jump asks the dispatcher where its address is; without one it leaves. */
+	/** An indirect jump goes on at the dispatcher; without one, or where that knows nothing of its address, it leaves. */
 	private writeIndirect(block: Block, instruction: Instruction, labels: Labels): void {
 		const { r, shape } = this
+		const { indirect } = this.region
 		const inside = shape.has(DISPATCH) && !shape.isCut(block, DISPATCH)
-		if (instruction.addressRecord !== 0 || !emitIndirect(r, instruction, inside ? r.dispatch : undefined)) {
+		const written =
+			instruction.addressRecord === 0 &&
+			(inside ? emitDispatch(r, instruction, indirect[0]!, indirect.at(-1)!) : emitIndirect(r, instruction))
+		if (!written) {
 			r.execute(instruction)
-			return r.exitTo(instruction.off + instruction.length)
-		}
-		if (inside) this.goTo(block, DISPATCH, labels)
+			r.exitTo(instruction.off + instruction.length)
+		} else if (inside) this.goTo(block, DISPATCH, labels)
 	}
 
-	/** Goes to the address in the local `dispatch`, by the table of dispatchTable(). */
+	/** Goes to the offset that is `dispatch` behind the first, by the table of dispatchTable(). */
 	private writeDispatch(block: Block, offsets: readonly number[], labels: Labels): void {
 		const { r } = this
-		const { code, core } = r
-		const [low, high] = [offsets[0]!, offsets.at(-1)!]
+		const { code } = r
+		const low = offsets[0]!
 		r.forgetFlags()
 		const elsewhere = code.block()
 		const targets = offsets.map(() => code.block()).reverse()
-		code.get(r.dispatch)
-		r.pushAddress(low)
-		code
-			.op('i64.sub')
-			.tee(r.x64)
-			.i64(high - low)
-			.op('i64.gt_u')
-		code.get(r.budget).i32(INDIRECT_CHARGE).op('i32.sub').tee(r.budget).i32(0).op('i32.le_s', 'i32.or')
+		code.get(r.budget).i32(INDIRECT_CHARGE).op('i32.sub').tee(r.budget).i32(0).op('i32.le_s')
 		code.brIf(elsewhere)
-		code.globalGet(core.data).get(r.x64).op('i32.wrap_i64', 'i32.add').memory('i32.load8_u', this.dispatchAt)
+		code.get(this.table).get(r.dispatch).op('i32.wrap_i64', 'i32.add').memory('i32.load8_u', this.dispatchAt)
 		code.brTable([elsewhere, ...targets], elsewhere)
 		for (const offset of offsets) {
 			code.end()
@@ -259,7 +260,8 @@ class RegionWriter {
 		}
 		code.end()
 		r.flags = undefined
-		code.get(r.dispatch)
+		r.pushAddress(low)
+		code.get(r.dispatch).op('i64.add')
 		r.exitToPushed()
 	}
 

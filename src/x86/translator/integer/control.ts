@@ -1,4 +1,4 @@
-import { I64 } from '../../../wasm/module.ts'
+import { I64, VOID } from '../../../wasm/module.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
 import { pushRm } from './operands.ts'
@@ -33,24 +33,50 @@ export function emitReturn(r: RegionCode, i: Instruction): boolean {
 	return true
 }
 
-/** JMP and CALL through a register or memory: leaves the region, or leaves the address in local `to`. False: left to the core. */
-export function emitIndirect(r: RegionCode, i: Instruction, to?: number): boolean {
+/** The instruction faults where its target, in a local, is not canonical. */
+function refuseNonCanonical(r: RegionCode, i: Instruction, target: number): void {
+	const { code } = r
+	code.get(target).i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(target).op('i64.ne')
+	code.if()
+	refuse(r, i)
+	code.end()
+}
+
+/** JMP through a register or memory to one of the offsets from `low` to `high`, of which it leaves the distance from `low` in r.dispatch; it leaves the region for others. False: left to the core. */
+export function emitDispatch(r: RegionCode, i: Instruction, low: number, high: number): boolean {
 	if (i.size !== 8) return false
 	const { code } = r
 	const target = r.temporary(I64)
 	pushRm(r, i)
 	code.tee(target)
-	code.i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(target).op('i64.ne')
-	code.if()
-	refuse(r, i)
+	r.pushAddress(low)
+	code
+		.op('i64.sub')
+		.tee(r.dispatch)
+		.i64(high - low)
+		.op('i64.gt_u')
+	code.if(VOID, false)
+	refuseNonCanonical(r, i, target)
+	code.get(target)
+	r.exitToPushed()
 	code.end()
+	return true
+}
+
+/** JMP and CALL through a register or memory, which leave the region. False: left to the core. */
+export function emitIndirect(r: RegionCode, i: Instruction): boolean {
+	if (i.size !== 8) return false
+	const { code } = r
+	const target = r.temporary(I64)
+	pushRm(r, i)
+	code.set(target)
+	refuseNonCanonical(r, i, target)
 	if (i.op === 'CALL_E') {
 		r.pushAddress(i.off + i.length)
 		code.set(r.z64)
 		push(r, i)
 	}
 	code.get(target)
-	if (to === undefined) r.exitToPushed()
-	else code.set(to)
+	r.exitToPushed()
 	return true
 }
