@@ -161,6 +161,7 @@ class RegionWriter {
 		const { code } = r
 		const last = block.instructions.at(-1)
 		r.xmm.beginBlock(this.lanes.blocks.get(block.start)!)
+		r.xmm.accumulators = this.lanes.accumulators.get(block.start) ?? 0
 		for (let n = 0; n < block.instructions.length; ) {
 			const instruction = block.instructions[n]!
 			if (instruction === last && block.end.kind !== 'goto') break

@@ -79,7 +79,7 @@ interface Group {
 }
 
 /** The tests that an instruction needs, with what is known before it; undefined: it is no member of a group. */
-function testsOf(i: Instruction, lanes: Lanes): Tests | undefined {
+function testsOf(i: Instruction, lanes: Lanes, accumulators: number): Tests | undefined {
 	if (i.addressRecord !== 0) return undefined
 	if (isMove(i) || isInteger(i)) return new Map()
 	const tests: Tests = new Map()
@@ -92,7 +92,7 @@ function testsOf(i: Instruction, lanes: Lanes): Tests | undefined {
 	const arithmetic = ARITHMETIC.exec(i.op)
 	if (arithmetic === null) return undefined
 	const shape = arithmetic[2] === 'P' ? VECTOR : 0
-	const { testsX, testsY } = planOf(effectOf(i) as LaneEffect, lanes)!
+	const { testsX, testsY } = planOf(effectOf(i) as LaneEffect, lanes, accumulators)!
 	// One test for two copies of one number.
 	const isCopy = !i.memory && lanes[i.reg * 8] === lanes[i.rm * 8] && (shape === 0 || lanes[i.reg * 8 + 1] === lanes[i.rm * 8 + 1])
 	if (testsX && !(testsY && isCopy)) tests.set(i.reg | shape, 'clean')
@@ -111,7 +111,7 @@ function merge(tests: Tests, more: Tests): boolean {
 }
 
 /** The group that starts with an instruction, if any does. */
-function groupAt(instructions: readonly Instruction[], start: number, before: Lanes): Group | undefined {
+function groupAt(instructions: readonly Instruction[], start: number, before: Lanes, accumulators: number): Group | undefined {
 	if (isMove(instructions[start]!) || isInteger(instructions[start]!)) return undefined
 	const lanes = before.slice()
 	const tests: Tests = new Map()
@@ -120,9 +120,9 @@ function groupAt(instructions: readonly Instruction[], start: number, before: La
 	for (let n = start; n < instructions.length; n++) {
 		const i = instructions[n]!
 		if (n > start && i.memory && !isInteger(i)) break
-		const wanted = testsOf(i, lanes)
+		const wanted = testsOf(i, lanes, accumulators)
 		if (wanted === undefined || [...wanted.keys()].some((what) => written.has(what & ~VECTOR)) || !merge(tests, wanted)) break
-		forward(lanes, effectOf(i))
+		forward(lanes, effectOf(i), accumulators)
 		if (isInteger(i)) continue
 		if (!isMove(i)) end = n + 1
 		if (COMPARISON.test(i.op)) break
@@ -133,7 +133,7 @@ function groupAt(instructions: readonly Instruction[], start: number, before: La
 
 /** Writes the group that starts with an instruction. Returns how many instructions it has, perhaps 0. */
 export function writeDoubleGroup(r: RegionCode, instructions: readonly Instruction[], start: number): number {
-	const group = groupAt(instructions, start, r.xmm.lanes)
+	const group = groupAt(instructions, start, r.xmm.lanes, r.xmm.accumulators)
 	if (group === undefined) return 0
 	new GroupWriter(r, group).write()
 	for (const i of group.instructions) r.xmm.finish(i, true)

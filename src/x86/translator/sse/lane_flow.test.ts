@@ -123,3 +123,27 @@ test('a register that is used for doubles more than for vectors is split', () =>
 	])
 	assert.deepEqual([...split], [0])
 })
+
+test('a register that a loop only adds to is a sum there', () => {
+	const sumsOf = (lines: readonly Line[]) => flowOf([['NOP', 0, 0], ...lines, ['JCC', 0, 0, 1], ['RET', 0, 0]]).accumulators.get(1)
+	const product: readonly Line[] = [
+		['MOVSD_V_W', 1, 'memory'],
+		['MULSD', 1, 'memory'],
+	]
+	assert.equal(sumsOf([...product, ['ADDSD', 0, 1]]), 1)
+	assert.equal(sumsOf([...product, ['SUBSD', 0, 1], ['MOVSD_W_V', 0, 'memory']]), 1)
+	assert.equal(sumsOf([...product, ['ADDSD', 0, 0]]), 0)
+	assert.equal(sumsOf([...product, ['MULSD', 1, 0], ['ADDSD', 0, 1]]), 0)
+	assert.equal(sumsOf([...product, ['ADDSD', 0, 1], ['MULSD', 0, 'memory']]), 0)
+})
+
+test('a sum that comes into its loop with more than the window holds is none', () => {
+	const { accumulators } = flowOf([
+		['MULSD', 0, 'memory'],
+		['NOP', 0, 0],
+		['ADDSD', 0, 'memory'],
+		['JCC', 0, 0, 1],
+		['RET', 0, 0],
+	])
+	assert.equal(accumulators.get(1), 0)
+})

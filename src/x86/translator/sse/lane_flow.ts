@@ -1,5 +1,6 @@
 import { type Block, type Region, successors } from '../discover.ts'
 import type { Shape } from '../structure.ts'
+import { Accumulators } from './accumulators.ts'
 import {
 	backward,
 	type Effect,
@@ -25,6 +26,8 @@ export interface LaneFlow {
 	readonly entry: Lanes
 	/** By the block's start. */
 	readonly blocks: ReadonlyMap<number, Lanes>
+	/** By the block's start, masks of the registers that only sum up there (accumulators.ts). */
+	readonly accumulators: ReadonlyMap<number, number>
 	/** Registers that are used for doubles more than for vectors. */
 	readonly split: ReadonlySet<number>
 	/** Heads of the loops with arithmetic in them. */
@@ -47,6 +50,7 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 			packs: false,
 			entry: noLanes(),
 			blocks: new Map(order.map(({ start }) => [start, noLanes()])),
+			accumulators: new Map(),
 			split: new Set(),
 			loops: new Set(),
 			repeats: findLoops(shape, targets, new Set(order.filter((block) => block.instructions.some(({ op }) => isSse(op))))).size > 0,
@@ -65,6 +69,7 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 	const entryStart = order[0]!.start
 	const entry = noLanes().map((range, lane) => (isWanted(entryStart, lane) ? windowRange() : range))
 	const blocks = new Map<number, Lanes>([[entryStart, entry]])
+	const sums = new Accumulators(shape, targets)
 	// Ranges only grow; those that go on growing are given up.
 	let round = 0
 	for (let changed = true; changed; round++) {
@@ -72,10 +77,11 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 		for (const block of order) {
 			const lanes = blocks.get(block.start)?.slice()
 			if (lanes === undefined) continue
-			for (const effect of effects.get(block)!) forward(lanes, effect)
+			for (const effect of effects.get(block)!) forward(lanes, effect, sums.at(block))
 			for (const target of targets.get(block)!) {
 				const into = blocks.get(target)
 				const known = arriving(target, lanes)
+				if (sums.arrive(block, target, known)) changed = true
 				if (into === undefined) {
 					blocks.set(
 						target,
@@ -101,6 +107,7 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 		packs,
 		entry: blocks.get(entryStart)!,
 		blocks,
+		accumulators: new Map(order.map((block) => [block.start, sums.at(block)])),
 		split: splitRegisters(shape, targets),
 		loops: new Set(loops.keys()),
 		repeats: loops.size > 0,

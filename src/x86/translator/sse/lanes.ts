@@ -208,23 +208,23 @@ function sseEffect(i: Instruction): Effect {
 	}
 }
 
-/** How arithmetic on doubles is done with what is known. */
-export function planOf({ destination, doubles }: LaneEffect, known: Lanes): Plan | undefined {
+/** How arithmetic on doubles is done with what is known. `accumulators`: a mask of registers (accumulators.ts). */
+export function planOf({ destination, doubles }: LaneEffect, known: Lanes, accumulators: number): Plan | undefined {
 	if (doubles === undefined) return undefined
 	const { operation, other, lanes } = doubles
 	const ranges = (register: number) => known.slice(register * 8, register * 8 + lanes)
-	return plan(operation, ranges(destination), other === undefined ? undefined : ranges(other))
+	return plan(operation, ranges(destination), other === undefined ? undefined : ranges(other), (accumulators & (1 << destination)) !== 0)
 }
 
 /** What is known after an instruction. Changes `lanes`. */
-export function forward(lanes: Lanes, effect: Effect): void {
+export function forward(lanes: Lanes, effect: Effect, accumulators: number): void {
 	if (effect === 'none') return
 	if (effect === 'everything') {
 		for (let n = 0; n < lanes.length; n++) lanes[n] = unknownRange()
 		return
 	}
 	const { needs, destination, sources, doubles } = effect
-	const planned = planOf(effect, lanes)
+	const planned = planOf(effect, lanes, accumulators)
 	if (planned) {
 		const test = (register: number) => {
 			for (let n = 0; n < doubles!.lanes; n++) narrow(lanes, register * 8 + n)

@@ -57,3 +57,11 @@ test('a result is known, and may be anything in the window', () => {
 					assert.ok(lo >= -1022 && lo <= window.lo && hi <= 1023 && hi >= window.hi)
 				}
 })
+
+test('a sum of terms that do not depend on it stays below its limit in a loop', () => {
+	const product = plan('mul', [window], [window]).results
+	const once = plan('add', [window], product, true)
+	const twice = plan('add', once.results, product, true)
+	assert.deepEqual([twice.testsX, twice.testsY], [false, false])
+	assert.deepEqual(twice.results, once.results)
+})

@@ -37,13 +37,16 @@ export function equal(a: Range, b: Range): boolean {
 	return a.lo === b.lo && a.grid === b.grid && a.hi === b.hi
 }
 
+/** A sum of that many terms in a row (accumulators.ts) has an exponent so much greater than the greatest: 2^40 is more than a region executes at a time. */
+const TERMS_LOG2 = 40
+
 /** The result of an operation, rounded to nearest, on operands (of SQRT on `y`, not negative; of DIV, `y` not zero); it may be beyond what is normal. */
-function outcome(operation: Operation, x: Range, y: Range): Range {
+function outcome(operation: Operation, x: Range, y: Range, accumulates: boolean): Range {
 	switch (operation) {
 		case 'add':
 		case 'sub': {
 			const grid = Math.min(x.grid, y.grid)
-			return { lo: grid, grid, hi: Math.max(x.hi, y.hi) + 1 }
+			return { lo: grid, grid, hi: accumulates ? Math.max(x.hi, y.hi + TERMS_LOG2 + 2) : Math.max(x.hi, y.hi) + 1 }
 		}
 		case 'mul': {
 			const lo = x.lo + y.lo
@@ -74,9 +77,10 @@ export interface Plan {
 }
 
 /**
- * Of an operation on one lane or two. `y` undefined: in memory. SQRT has no `x`. A divisor is tested for zero as well, and what SQRT is taken of for its sign.
+ * Of an operation on one lane or two. `y` undefined: in memory. SQRT has no `x`. `accumulates`: `x` is a sum that starts in the window, of no terms but those that
+ * such operations add. A divisor is tested for zero as well, and what SQRT is taken of for its sign.
  */
-export function plan(operation: Operation, x: readonly Range[], y: readonly Range[] | undefined): Plan {
+export function plan(operation: Operation, x: readonly Range[], y: readonly Range[] | undefined, accumulates = false): Plan {
 	const same = operation !== 'sqrt' && x.every((range, n) => range === y?.[n])
 	const asked = operation === 'div' || operation === 'sqrt'
 	const mustTestY = asked || y === undefined || !y.every(isKnown)
@@ -85,7 +89,7 @@ export function plan(operation: Operation, x: readonly Range[], y: readonly Rang
 	for (const [alsoX, alsoY] of [[false, false] as const, [false, true] as const, [true, false] as const, [true, true] as const]) {
 		const testsY = mustTestY || alsoY || (same && (mustTestX || alsoX))
 		const testsX = mustTestX || alsoX || (same && testsY)
-		const results = x.map((range, n) => outcome(operation, testsX ? WINDOW : range, testsY ? WINDOW : y![n]!))
+		const results = x.map((range, n) => outcome(operation, testsX ? WINDOW : range, testsY ? WINDOW : y![n]!, accumulates))
 		if (results.every(isNormal)) return { testsX, testsY, results: results.map((result) => hull(result, WINDOW)) }
 	}
 	throw new Error(`${operation} of numbers in the window is not normal`)

@@ -39,6 +39,8 @@ export class XmmRegisters {
 	/** Local: DISTANCE of double_tests.ts in both quadwords. */
 	readonly distances: number
 	lanes: Lanes = noLanes()
+	/** A mask of registers, of the block that is written (accumulators.ts). */
+	accumulators = 0
 	/** Whether SSE is known to be available on every way to this place. */
 	asked = false
 	private readonly context: RegionContext
@@ -325,7 +327,7 @@ export class XmmRegisters {
 	/** After an instruction: what is known now. `tested`: its emitter wrote it, else the core has executed it. */
 	finish(i: Instruction, tested: boolean): void {
 		const effect = effectOf(i)
-		forward(this.lanes, effect)
+		forward(this.lanes, effect, this.accumulators)
 		if (i.op === 'LDMXCSR' || i.op === 'FXRSTOR' || (!tested && isTested(effect))) this.refresh()
 	}
 
