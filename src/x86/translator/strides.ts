@@ -84,13 +84,16 @@ function motionOf(slot: number, motions: Motions): Motion {
 	return slot === L.SLOT_ZERO || slot === L.SLOT_PAGE ? STILL : (motions[slot >> 3] ?? STILL)
 }
 
-/** The blocks of each natural loop, the largest loops first. */
+/**
+ * The blocks of each natural loop, the largest loops first. Ways back to one header are loops of their own: a region that is entered at the head of an inner loop
+ * has it as the outer loop's head too.
+ */
 function loops(shape: Shape): Set<Block>[] {
-	const found = new Map<Block, Set<Block>>()
+	const found: Set<Block>[] = []
 	for (const block of shape.order)
 		for (const header of shape.headersFrom(block)) {
-			const inside = found.get(header) ?? new Set([header])
-			found.set(header, inside)
+			const inside = new Set([header])
+			found.push(inside)
 			const stack = [block]
 			for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
 				if (inside.has(at)) continue
@@ -98,7 +101,7 @@ function loops(shape: Shape): Set<Block>[] {
 				stack.push(...shape.predecessorsOf(at))
 			}
 		}
-	return [...found.values()].sort((a, b) => b.size - a.size)
+	return found.sort((a, b) => b.size - a.size)
 }
 
 /** What the registers that change in a loop do there. Begins with nothing moving, and goes on until no instruction adds to it. */
