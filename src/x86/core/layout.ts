@@ -146,6 +146,17 @@ export const SWITCH_HOLE_END = 0x640;
 export const SWITCH_SERVICES = 0x648;
 /** u32: stack selector given with SWITCH_KERNEL_SP; nothing uses it. */
 export const SWITCH_STACK_SELECTOR = 0x688;
+// Entries of page tables that the kernel asks to be written (table_updates.ts): what the core needs to keep the host's books of frames.
+/** u32 host addresses: the books, BOOK_SIZE bytes a frame (0: all updates are the host's); the three versions of the page tables; the epoch of flushes for writing. */
+export const BOOKS = 0x690;
+export const BOOKS_VERSIONS = 0x694;
+export const BOOKS_EPOCH = 0x698;
+/** u32: how the kernel names itself as the owner of frames. */
+export const BOOKS_SELF = 0x69c;
+/** u64 masks of an entry's bits: those that are the host's to judge; those that concern no reference; that which marks a page as the kernel's. */
+export const BOOKS_JUDGED = 0x6a0;
+export const BOOKS_UNCOUNTED = 0x6a8;
+export const BOOKS_KERNEL = 0x6b0;
 /** 32 x u64: linear addresses of the exception handlers, 0: the host's to deliver. */
 export const SWITCH_GATES = 0x700;
 
@@ -157,6 +168,29 @@ export const SERVICE_STACK_SWITCH = 2;
 export const SERVICE_SEGMENT_BASE = 3;
 /** (0 or not): clears or sets CR0.TS. */
 export const SERVICE_TASK_SWITCHED = 4;
+/** (linear address of requests of two u64, u32 count, u64 where to say how many were done, u32 owner): writes entries of page tables by machine address. */
+export const SERVICE_UPDATE_ENTRY = 5;
+/** (linear address, entry, flags): writes the entry that maps the address. */
+export const SERVICE_UPDATE_MAPPING = 6;
+
+// What the books say of a frame, u32 each.
+export const BOOK_SIZE = 16;
+/** Its type in bits 0..2 (BOOK_TABLE: a page table of level 1; BOOK_WRITABLE), BOOK_VALID, BOOK_HIGH; from BOOK_EPOCH_SHIFT on the epoch when it was last mapped writable. */
+export const BOOK_TYPE = 0;
+export const BOOK_TYPE_MASK = 7;
+export const BOOK_TABLE = 1;
+export const BOOK_WRITABLE = 7;
+/** Its contents have been checked. */
+export const BOOK_VALID = 8;
+/** A page table that the upper half may lead to. */
+export const BOOK_HIGH = 32;
+export const BOOK_EPOCH_SHIFT = 8;
+/** References that depend on the type; all references. */
+export const BOOK_TYPE_COUNT = 4;
+export const BOOK_COUNT = 8;
+/** BOOK_OWNED: the guest's. */
+export const BOOK_FLAGS = 12;
+export const BOOK_OWNED = 2;
 
 /** Counters, u64 each, for whoever asks how the processor does (x86/counters.ts). Counted by the vCPU's thread; read and cleared by any, losing a few. */
 export const CPU_COUNTERS = 0xd00;

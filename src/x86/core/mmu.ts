@@ -12,6 +12,7 @@ import * as S from "./state";
 import { cpu, frameBase, frameCount, attributes } from "./state";
 import { protectedWrite } from "./host";
 import { codeWritten } from "./cache";
+import { updateEntry } from "./table_updates";
 import { fill, findRead, findWrite, flushData, MISS } from "./tlb";
 
 export const FAULT: usize = 0xffffffff;
@@ -300,7 +301,7 @@ function hookedWrite(maddr: u32, from: usize, size: u32): bool {
     } else if (piece == 4) lo = load<u32>(from);
     else if (piece == 2) lo = load<u16>(from);
     else lo = load<u8>(from);
-    if (!protectedWrite(maddr, piece, lo, hi)) return false;
+    if ((piece != 8 || !updateEntry(frameBase + maddr, load<u64>(from), 0)) && !protectedWrite(maddr, piece, lo, hi)) return false;
     maddr += piece;
     from += piece;
     size -= piece;
@@ -368,6 +369,8 @@ export function findCodeFrame(va: u64): i32 {
 /** See Cpu.translate(). */
 export function translateForHost(va: u64, access: u32): i32 {
   if (!isCanonical(va)) return -1;
+  const known = access == L.ACCESS_EXEC ? MISS : access == L.ACCESS_WRITE ? findWrite(va) : findRead(va);
+  if (known != MISS) return <i32>known;
   const mfn = walk(va, access);
   if (mfn < 0) return -1;
   if (access == L.ACCESS_WRITE) {

@@ -12,6 +12,7 @@ import * as L from "./layout";
 import * as S from "./state";
 import { cpu, exitReason } from "./state";
 import { framePointer, isCanonical } from "./mmu";
+import { serveEntry, serveMapping } from "./table_updates";
 import { setFlags, statusFlags, STATUS } from "./flags";
 import { checkCode, loadDataSegment, loadCode, descriptorHigh, CS, SS } from "./segments";
 
@@ -40,6 +41,7 @@ const RDX = L.CPU_GPR + 16;
 const RSP = L.CPU_GPR + 32;
 const RSI = L.CPU_GPR + 48;
 const RDI = L.CPU_GPR + 56;
+const R10 = L.CPU_GPR + 80;
 const R11 = L.CPU_GPR + 88;
 
 // A return frame.
@@ -85,9 +87,14 @@ function toggleMode(): void {
   S.setMode(load<u32>(cpu + L.CPU_KERNEL_MODE) ^ 1);
 }
 
+@inline
+function isHole(va: u64): bool {
+  return <i64>va >= <i64>load<u64>(cpu + L.SWITCH_HOLE_START) && <i64>va < <i64>load<u64>(cpu + L.SWITCH_HOLE_END);
+}
+
 /** Host address of `size` bytes of the current address space for a frame that starts at `va`, or 0. */
 function frameAt(va: u64, size: u32, write: u32): usize {
-  if ((<u32>va & 0xfff) > 4096 - size || <i64>va >= <i64>load<u64>(cpu + L.SWITCH_HOLE_START) && <i64>va < <i64>load<u64>(cpu + L.SWITCH_HOLE_END)) return 0;
+  if ((<u32>va & 0xfff) > 4096 - size || isHole(va)) return 0;
   return framePointer(va, write);
 }
 
@@ -195,6 +202,17 @@ function serve(): bool {
     case L.SERVICE_TASK_SWITCHED: {
       const cr0 = load<u32>(cpu + L.CPU_CR0);
       store<u32>(cpu + L.CPU_CR0, load<u32>(cpu + RDI) ? cr0 | CR0_TS : cr0 & ~CR0_TS);
+      break;
+    }
+    case L.SERVICE_UPDATE_ENTRY: {
+      if (load<u32>(cpu + RSI) != 1 || load<u64>(cpu + RDX) || load<u32>(cpu + R10) != load<u32>(cpu + L.BOOKS_SELF)) return false;
+      const request = frameAt(load<u64>(cpu + RDI), 16, 0);
+      if (!request || !serveEntry(request)) return false;
+      break;
+    }
+    case L.SERVICE_UPDATE_MAPPING: {
+      const va = load<u64>(cpu + RDI);
+      if (!isCanonical(va) || isHole(va) || !serveMapping(va, load<u64>(cpu + RSI), load<u64>(cpu + RDX))) return false;
       break;
     }
     default: return false;

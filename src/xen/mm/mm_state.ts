@@ -4,6 +4,7 @@ import { ACCESS_READ, ACCESS_WRITE, CPU_CR3_KERNEL, CPU_CR3_USER } from '../../x
 import { PAGE_SIZE } from '../../x86/machine_memory.ts'
 import { copyFromGuest, copyToGuest } from '../guest_access.ts'
 import type { VcpuContext } from '../vcpu.ts'
+import { giveBooks } from './books.ts'
 import { installXenGdtPage } from './descriptors.ts'
 import { isGuestAddress } from './mod_entry.ts'
 import { PAGE_PINNED, PI_TYPE, TYPE_L4 } from './page_info.ts'
@@ -35,6 +36,7 @@ export class MmState {
 			invalidateFrame: (mfn) => cpu.invalidateFrame(mfn),
 		})
 		installXenGdtPage(vcpu.domain, cpu)
+		giveBooks(vcpu.domain, cpu)
 	}
 
 	// ---- base pointers ---------------------------------------------------------------------------------------------------------

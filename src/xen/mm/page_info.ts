@@ -39,11 +39,13 @@
  *
  * Counts are u32 and cannot overflow: at most 2^20 frames of 512 entries exist.
  *
- * Locking: one vCPU's thread at a time changes page info and page tables; other threads only read types (as above). The processor itself only sets accessed and dirty bits.
+ * Locking: one vCPU's thread at a time changes page info and page tables; other threads only read types (as above). The processor sets accessed and dirty bits besides.
+ * That thread is also where the processor itself writes common entries, and keeps these counts (books.ts).
  * More than one running vCPU needs: a lock over every hypercall of this folder and protectedWrite() (CB_MM_LOCK is reserved
  * for it), compare-and-exchange for entries whose accessed/dirty bits must survive, and a TLB shootdown in flushTlb().
  */
 import { InternalError } from '../../base/errors.ts'
+import * as L from '../../x86/core/layout.ts'
 import { FRAME_ABSENT, FRAME_CODE } from '../../x86/core/layout.ts'
 import type { TableVersions } from '../../x86/cpu.ts'
 import { type MachineMemory, PAGE_SIZE } from '../../x86/machine_memory.ts'
@@ -54,33 +56,33 @@ import { CB_CURRENT_FRAMES, CB_FRAME_LIMIT, CB_MM, controlWord } from '../vcpu_s
 // ---- one entry: four u32 words ---------------------------------------------------------------------------------------------
 
 /** Type in bits 0..2, PAGE_VALIDATED, PAGE_PINNED, and from bit 8 the TLB epoch when the last writable mapping went. */
-export const PI_TYPE = 0
-export const PI_TYPE_COUNT = 1
-export const PI_COUNT = 2
+export const PI_TYPE = L.BOOK_TYPE / 4
+export const PI_TYPE_COUNT = L.BOOK_TYPE_COUNT / 4
+export const PI_COUNT = L.BOOK_COUNT / 4
 /** PAGE_ALLOCATED, PAGE_OWNED, PAGE_SPECIAL. */
-export const PI_FLAGS = 3
+export const PI_FLAGS = L.BOOK_FLAGS / 4
 export const PI_WORDS = PAGE_INFO_SIZE / 4
 
 export const TYPE_NONE = 0
-export const TYPE_L1 = 1
+export const TYPE_L1 = L.BOOK_TABLE
 export const TYPE_L2 = 2
 export const TYPE_L3 = 3
 export const TYPE_L4 = 4
 export const TYPE_SEG_DESC = 5
-export const TYPE_WRITABLE = 7
-export const TYPE_MASK = 7
-export const PAGE_VALIDATED = 8
+export const TYPE_WRITABLE = L.BOOK_WRITABLE
+export const TYPE_MASK = L.BOOK_TYPE_MASK
+export const PAGE_VALIDATED = L.BOOK_VALID
 /** The guest has pinned the frame as a page table (MMUEXT_PIN_*): one general and one type reference. */
 export const PAGE_PINNED = 16
 /** A page table that L4 slots of the upper half may lead to. */
-export const PAGE_HIGH = 32
-export const EPOCH_SHIFT = 8
+export const PAGE_HIGH = L.BOOK_HIGH
+export const EPOCH_SHIFT = L.BOOK_EPOCH_SHIFT
 const EPOCH_MASK = 0xff_ffff
 
 /** The guest has not given the frame back. */
 export const PAGE_ALLOCATED = 1
 /** The guest is the owner (not so: free frames, and those that are the hypervisor's alone). */
-export const PAGE_OWNED = 2
+export const PAGE_OWNED = L.BOOK_OWNED
 /** Hypervisor memory shared with the guest. */
 export const PAGE_SPECIAL = 4
 
@@ -390,4 +392,4 @@ function shareWithGuest(pages: PageInfo, mfn: number): void {
 	pages.u32[at + PI_FLAGS] = PAGE_ALLOCATED | PAGE_OWNED | PAGE_SPECIAL
 }
 
-if (PAGE_SIZE !== 4096 || PI_WORDS !== 4) throw new Error('page info layout')
+if (PAGE_SIZE !== 4096 || PAGE_INFO_SIZE !== L.BOOK_SIZE) throw new Error('page info layout')
