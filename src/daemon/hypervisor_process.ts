@@ -15,6 +15,7 @@ import { endOnFault } from './fault.ts'
 import { takeLock } from './lock.ts'
 import { openLog } from './log.ts'
 import { openRunDir } from './rundir.ts'
+import { startOver } from './start_over.ts'
 
 /** Without domains and connections for this long, the hypervisor ends by itself. */
 const IDLE_EXIT_MS = 10_000
@@ -31,7 +32,13 @@ export async function runHypervisor(): Promise<never> {
 
 	const log = openLog(rundir.hypervisor.log)
 	endOnFault('the hypervisor', log)
-	const core = await loadCore((line) => log('info', line))
+	let isBuilt = false
+	const core = await loadCore((line) => {
+		log('info', line)
+		isBuilt = true
+	})
+	// Its compiler takes a hundred megabytes, and is not needed again.
+	if (isBuilt) startOver()
 	const threads = nodeVcpuThreads(core, performance.timeOrigin, { regionCache: regionCacheDirectory() })
 	const hypervisor = new Hypervisor({
 		clock: hostClock(performance.timeOrigin),

@@ -1,6 +1,6 @@
 import * as nodeModule from 'node:module'
 
-/** Set in the process that has started over: it does not do so again, whatever it had to load. */
+/** Set in the process that has started over: it does not do so again for want of a cache. */
 const MARK = 'XENOTYPE_STARTED_OVER'
 const STRIPPER = 'NativeModule internal/deps/amaro/dist/index'
 
@@ -10,13 +10,19 @@ const STRIPPER = 'NativeModule internal/deps/amaro/dist/index'
  * nothing has been opened yet. `workers` imports what its threads will run, so that they find it too.
  */
 export async function startOverIfCold(workers: () => Promise<unknown> = async () => {}): Promise<void> {
-	const { [MARK]: again, ...env } = process.env
+	const { [MARK]: again } = process.env
 	delete process.env[MARK]
-	// A channel to the parent does not survive.
-	if (again !== undefined || process.connected || process.execve === undefined || !hasStripper()) return
+	if (again !== undefined || !hasStripper()) return
 	await workers()
+	startOver({ [MARK]: '1' })
+}
+
+/** Executes this process's program anew: what it has in memory and what it has open is gone, locks too. Returns where that cannot be done. */
+export function startOver(env: NodeJS.ProcessEnv = {}): void {
+	// A channel to the parent does not survive.
+	if (process.connected || process.execve === undefined) return
 	nodeModule.flushCompileCache()
-	process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...env, [MARK]: '1' })
+	process.execve(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], { ...process.env, ...env })
 }
 
 function hasStripper(): boolean {
