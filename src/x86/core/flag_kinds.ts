@@ -29,6 +29,9 @@ export const KEPT_RES = 20;
 /** Comparison of doubles, a with b: unordered ZF PF CF, less CF, equal ZF. */
 export const KEPT_DOUBLES = 21;
 
+/** In the state block: the flags are the core's, and no others are kept. */
+export const KEPT_NONE = 0xff;
+
 export const KEPT_COUNT_SHIFT = 16;
 export const KEPT_OVER_SHIFT = 24;
 /** CF is bit 0 of d. */

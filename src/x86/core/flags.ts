@@ -9,6 +9,8 @@
 // The main loop keeps the three in locals and writes them to these globals before anything out of line may look.
 
 import * as K from "./flag_kinds";
+import * as L from "./layout";
+import { cpu } from "./state";
 import { multiplyHigh, productOverflows } from "./product";
 
 export const CC_FLAGS: u32 = 0;
@@ -118,11 +120,11 @@ export function settle(kind: u32, a: u64, b: u64, c: u64, d: u64): void {
   const operation = kind & 0xff;
   const over = kind >> K.KEPT_OVER_SHIFT;
   if (operation < <u32>K.KEPT_SUB) setLazy(kind & 0xffff, a, b);
-  else settleKept(operation, <u64>((kind >> 8) & 0xff), <u64>((kind >> K.KEPT_COUNT_SHIFT) & 0xff), a, b, c);
+  else settleOperation(operation, <u64>((kind >> 8) & 0xff), <u64>((kind >> K.KEPT_COUNT_SHIFT) & 0xff), a, b, c);
   if (over) settleOver(over, d);
 }
 
-function settleKept(operation: u32, shift: u64, count: u64, a: u64, b: u64, c: u64): void {
+function settleOperation(operation: u32, shift: u64, count: u64, a: u64, b: u64, c: u64): void {
   const all: u64 = ~<u64>0 >> shift;
   if (!count) count = c;
   switch (operation) {
@@ -188,6 +190,21 @@ function settleOver(over: u32, d: u64): void {
     bits = carry | ((high ^ (left ? carry : <u32>(d >> (top - 1)) & 1)) << 11);
   }
   setFlags((flags & ~(CF | OF)) | (bits & (CF | OF)));
+}
+
+/** Makes the flags in the state block those of the processor, unless those are newer. */
+export function settleKept(): void {
+  const kind = load<u32>(cpu + L.CPU_KEPT_KIND);
+  if (kind == <u32>K.KEPT_NONE) return;
+  settle(kind, load<u64>(cpu + L.CPU_KEPT_A), load<u64>(cpu + L.CPU_KEPT_B), load<u64>(cpu + L.CPU_KEPT_C), load<u64>(cpu + L.CPU_KEPT_D));
+}
+
+/** Keeps the processor's flags in the state block. */
+@inline
+export function keepFlags(kind: u32, a: u64, b: u64): void {
+  store<u32>(cpu + L.CPU_KEPT_KIND, kind);
+  store<u64>(cpu + L.CPU_KEPT_A, a);
+  store<u64>(cpu + L.CPU_KEPT_B, b);
 }
 
 export function flagsKept(kind: u32, a: u64, b: u64, c: u64, d: u64): u32 {

@@ -104,8 +104,8 @@ export function decodeRecord(at: usize, available: u32, rec: usize, off: u32, co
 
 // ---- for translated regions ----------------------------------------------------------------------------------------------
 
-export { ccKind, ccA, ccB, settle, flagsKept, conditionKept, carryKept } from "./flags";
-export { jumpGeneration, tlbRead, tlbWrite, frameBase, regionArena } from "./state";
+export { ccKind, ccA, ccB, settle, settleKept, flagsKept, conditionKept, carryKept } from "./flags";
+export { jumpGeneration, frameBase, regionArena } from "./state";
 export { readSlow, writeSlow, commitWrite } from "./mmu";
 export { storeSlow } from "./mem";
 export { execute } from "./execute";

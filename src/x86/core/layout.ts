@@ -103,14 +103,13 @@ export const CPU_JUMP_GENERATION = 0x454;
 /** u32, u32: of the translated region that runs: 0, or all bits but the lowest where its fast paths for numbers may not run; and 0x40000000, or 0 there. */
 export const CPU_SSE_SLOW = 0x458;
 export const CPU_SSE_MODERATE = 0x45c;
-// Of the translated region that runs, and of no one else.
-/** u32, u64 x 4: the flags as flag_kinds.ts has them, where ways through a region meet. */
+/** u32, u64 x 4: the flags as flag_kinds.ts has them, between translated regions and where ways through one meet. */
 export const CPU_KEPT_KIND = 0x480;
 export const CPU_KEPT_A = 0x488;
 export const CPU_KEPT_B = 0x490;
 export const CPU_KEPT_C = 0x498;
 export const CPU_KEPT_D = 0x4a0;
-/** Of 16 bytes, as in a data TLB: pages that its loops were in last. */
+/** Of 16 bytes, as in a data TLB: pages that loops of the translated region that runs were in last. */
 export const CPU_CARRIED_PAGES = 0x4c0;
 /** Private to the core from here to CPU_STATE_SIZE. */
 export const CPU_PRIVATE = 0x580;

@@ -1,11 +1,12 @@
 import type { Code } from '../../wasm/code.ts'
 import type { CoreImports } from './core_imports.ts'
+import type { Residence, ResidenceFound } from './residence.ts'
 
 /** Registers that a region reads or writes; found by a first pass over it. */
 export interface RegisterUse {
-	readonly used: Set<number>
+	/** General registers that are written. */
 	readonly written: Set<number>
-	/** The same of XMM registers. */
+	readonly residence: ResidenceFound
 	readonly xmmUsed: Set<number>
 	readonly xmmWritten: Set<number>
 	/** Where in the state block pages are kept that are carried through loops (pages.ts). */
@@ -23,6 +24,7 @@ export interface RegionContext {
 	/** Host address of the vCPU's state block. */
 	readonly state: number
 	readonly use: RegisterUse
+	readonly residence: Residence
 	/** Pages that the region lies in. */
 	readonly pages: number
 }

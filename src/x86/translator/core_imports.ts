@@ -9,6 +9,7 @@ export interface CoreImports {
 	readonly execute: number
 	readonly storeSlow: number
 	readonly settle: number
+	readonly settleKept: number
 	readonly carryKept: number
 	readonly conditionKept: number
 	readonly flagsKept: number
@@ -33,8 +34,6 @@ export interface CoreImports {
 	readonly ccKind: number
 	readonly ccA: number
 	readonly ccB: number
-	readonly tlbRead: number
-	readonly tlbWrite: number
 	/** Changes when decoded code is dropped. */
 	readonly jumpGeneration: number
 	/** Host address of the region's own data: its REGION_* fields (core/layout.ts), then its records. */
@@ -59,6 +58,7 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		execute: f([I32], [I32]),
 		storeSlow: f([I64, I64, I32], [I32]),
 		settle: f(kept, []),
+		settleKept: f([], []),
 		carryKept: f(kept, [I64]),
 		conditionKept: f([...kept, I32], [I32]),
 		flagsKept: f(kept, [I32]),
@@ -83,8 +83,6 @@ export function importCore(module: ModuleBuilder, pages: number): CoreImports {
 		ccKind: g(I32),
 		ccA: g(I64),
 		ccB: g(I64),
-		tlbRead: g(I32),
-		tlbWrite: g(I32),
 		jumpGeneration: g(I32),
 		data: () => module.importGlobal('region', 'data', I32, { mutable: false }),
 	})

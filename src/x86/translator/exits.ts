@@ -5,12 +5,16 @@ import type { RegionContext } from './context.ts'
 import { pushRecord } from './core_imports.ts'
 import type { LazyFlags } from './flags.ts'
 import { type Instruction, pageOf } from './instruction.ts'
+import type { GeneralRegisters } from './registers.ts'
+import { GOOD_PAGES } from './residence.ts'
 import { ENTRY_PAGE } from './structure.ts'
 
 /** Outcomes of core/execute.ts. */
+const NEXT = 0
 const FAULTED = 1
 const JUMP = 3
 export const AGAIN = 4
+const STATUS_SHIFT = 20
 
 /**
  * The ways out of a region. Each says where to go on (CPU_RIP), or which record could not be completed (CPU_REGION_RECORD), and why (CPU_REGION_STATUS, an
@@ -23,7 +27,10 @@ export class Exits {
 	/** Local: linear address of the region's page. */
 	readonly page: number
 	private readonly context: RegionContext
+	private readonly registers: GeneralRegisters
 	private readonly flags: LazyFlags
+	/** Local: what leaveRarely() says is to be stored, and from bit STATUS_SHIFT on the status. */
+	private readonly rare: number
 	/** Local: what is left of the budget. */
 	private readonly budget: number
 	/** Local: mask of the pages that may be run. */
@@ -35,16 +42,17 @@ export class Exits {
 	settle: () => void = () => {}
 	/** Labels. */
 	private jumpExit = 0
-	private executeExit = 0
-	private executes = false
-	private faultExit = 0
+	private rareExit = 0
 	private rawExit = 0
+	private executes = false
 
-	constructor(context: RegionContext, flags: LazyFlags, budget: number) {
+	constructor(context: RegionContext, registers: GeneralRegisters, flags: LazyFlags, budget: number) {
 		const { code } = context
 		this.budget = budget
 		this.context = context
+		this.registers = registers
 		this.flags = flags
+		this.rare = code.local(I32)
 		this.page = code.local(I64)
 		this.target = code.local(I64)
 		this.record = code.local(I32)
@@ -60,10 +68,10 @@ export class Exits {
 	begin(): void {
 		const { code, state } = this.context
 		code.i32(state).memory('i64.load', L.SLOT_PAGE).set(this.page)
-		if (!this.isAlone) this.findGoodPages()
 	}
 
-	private findGoodPages(): void {
+	/** Loads `good`. */
+	findGoodPages(): void {
 		const { code, core, state } = this.context
 		code.globalGet(core.data).memory('i64.load', L.REGION_PAGE).get(this.page).op('i64.eq')
 		code.globalGet(core.data).memory('i32.load', L.REGION_GENERATION).i32(state).memory('i32.load', L.CPU_JUMP_GENERATION)
@@ -82,7 +90,8 @@ export class Exits {
 	}
 
 	private requirePage(n: number, offset: number): void {
-		const { code, core } = this.context
+		const { code, core, residence } = this.context
+		if (residence.need(GOOD_PAGES)) this.findGoodPages()
 		code
 			.get(this.good)
 			.i32(1 << n)
@@ -90,7 +99,7 @@ export class Exits {
 		code.if(VOID, false)
 		code.globalGet(core.data).get(this.page).i32(n).call(core.verifyPage).op('i32.eqz')
 		code.if()
-		this.to(offset)
+		this.toRarely(offset)
 		code.end()
 		code
 			.get(this.good)
@@ -109,47 +118,53 @@ export class Exits {
 		code.memory('i64.store', L.SLOT_PAGE)
 	}
 
-	/** Writes `body` and behind it what the ways out have in common; `spill` stores the registers. */
-	around(body: () => void, spill: () => void): void {
-		const { code, core, state } = this.context
+	/** Writes `body` and behind it what the ways out have in common; `spillVectors` stores the XMM registers. */
+	around(body: () => void, spillVectors: () => void): void {
+		const { code, core, state, use } = this.context
 		this.rawExit = code.block()
-		const spilled = code.block()
-		this.faultExit = code.block()
 		this.jumpExit = code.block()
-		this.executeExit = code.block()
+		this.rareExit = code.block()
 		body()
 		code.op('unreachable')
 		code.end()
-		if (this.executes) this.executeAndLeave(spill)
-		else code.op('unreachable')
-		code.end()
-		code.i32(JUMP).set(this.status).br(spilled)
-		code.end()
-		code.i32(FAULTED).set(this.status)
+		this.registers.spillBy(this.rare, use.written)
+		code.get(this.rare).i32(STATUS_SHIFT).op('i32.shr_u').tee(this.status).i32(JUMP).op('i32.eq').brIf(this.jumpExit)
+		spillVectors()
 		this.setPageOfRecord()
+		if (this.executes) this.executeRecord()
+		code.br(this.rawExit)
 		code.end()
-		spill()
-		this.flags.spill()
-		code.get(this.status).i32(JUMP).op('i32.eq')
-		code.if()
+		spillVectors()
 		code.get(this.budget).get(this.target).returnCall(core.goOn)
-		code.end()
 		code.end()
 		code.i32(state).get(this.record).memory('i32.store', L.CPU_REGION_RECORD)
 		code.i32(state).get(this.status).memory('i32.store', L.CPU_REGION_STATUS)
 	}
 
 	/** What execute() goes to. */
-	private executeAndLeave(spill: () => void): void {
+	private executeRecord(): void {
 		const { code, core, state } = this.context
-		spill()
-		this.flags.spill()
-		this.setPageOfRecord()
+		code.get(this.status).op('i32.eqz')
+		code.if()
+		code.call(core.settleKept)
+		this.flags.setKeptByCore()
 		code.get(this.record).call(core.execute).tee(this.status).op('i32.eqz')
 		code.if()
 		code.i32(state).get(this.target).memory('i64.store', L.CPU_RIP).i32(JUMP).set(this.status)
 		code.end()
-		code.br(this.rawExit)
+		code.end()
+	}
+
+	/** Leaves with `status`, storing what is dirty here, where that is hardly ever needed. */
+	private leaveRarely(status: number): void {
+		const { code, residence } = this.context
+		this.flags.store()
+		this.settle()
+		residence.check()
+		code
+			.i32(residence.dirty | (status << STATUS_SHIFT))
+			.set(this.rare)
+			.br(this.rareExit)
 	}
 
 	/** The page of the instruction in `record`, which knows its distance from the entry's. */
@@ -165,10 +180,9 @@ export class Exits {
 		const { code, core } = this.context
 		this.pushAddress(instruction.off + instruction.length)
 		code.set(this.target)
-		this.flags.canonical()
-		this.settle()
 		pushRecord(code, core, instruction.record)
-		code.set(this.record).br(this.executeExit)
+		code.set(this.record)
+		this.leaveRarely(NEXT)
 		this.executes = true
 	}
 
@@ -183,22 +197,30 @@ export class Exits {
 		this.toPushed()
 	}
 
+	/** The same where that hardly ever happens. */
+	toRarely(offset: number): void {
+		this.pushAddress(offset)
+		this.context.code.set(this.target)
+		this.leaveRarely(JUMP)
+	}
+
 	/** Leaves for the linear address on the stack. */
 	toPushed(): void {
-		const { code } = this.context
+		const { code, residence } = this.context
 		code.set(this.target)
-		this.flags.canonical()
 		this.settle()
+		residence.check()
+		this.registers.spill(residence.dirty)
+		this.flags.store()
 		code.br(this.jumpExit)
 	}
 
 	/** Leaves because the instruction raised an exception. */
 	fault(instruction: Instruction): void {
-		this.flags.canonical()
-		this.settle()
 		const { code, core } = this.context
 		pushRecord(code, core, instruction.record)
-		code.set(this.record).br(this.faultExit)
+		code.set(this.record)
+		this.leaveRarely(FAULTED)
 	}
 
 	/** Keeps the outcome that is on the stack, an i32. It is 0 when the region goes on. */
@@ -209,6 +231,7 @@ export class Exits {
 	/** Leaves with the outcome of teeStatus(), registers and flags as the core has them. */
 	withStatus(instruction: Instruction): void {
 		const { code, core, state } = this.context
+		this.flags.setKeptByCore()
 		pushRecord(code, core, instruction.record)
 		code.set(this.record)
 		// Interrupted in the middle: goes on with the same instruction, from outside.

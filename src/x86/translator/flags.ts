@@ -1,5 +1,5 @@
 import type { Code } from '../../wasm/code.ts'
-import { I32, I64 } from '../../wasm/module.ts'
+import { I64 } from '../../wasm/module.ts'
 import * as K from '../core/flag_kinds.ts'
 import * as L from '../core/layout.ts'
 import type { RegionContext } from './context.ts'
@@ -28,8 +28,6 @@ export type FlagOperation = keyof typeof OPERATIONS
 const UNKNOWN = 'UNKNOWN'
 /** The core has them. */
 const CORE = 'CORE'
-/** Of the local `kind`, at a way out: the core has them. */
-const NOTHING = -1
 
 /** Operations that keep a second operand. */
 const TWO_KEPT: ReadonlySet<string> = new Set(['SUB', 'ADD', 'ADC', 'SBB', 'MUL', 'IMUL', 'RES', 'DOUBLES'])
@@ -76,9 +74,8 @@ export class LazyFlags {
 	readonly d: number
 	/** Start of the block that is written. */
 	block = 0
-	private current: KnownFlags = { kind: CORE, size: 8 }
+	private current: KnownFlags = undefined
 	private readonly context: RegionContext
-	private readonly kind: number
 
 	constructor(context: RegionContext) {
 		const { code } = context
@@ -87,7 +84,6 @@ export class LazyFlags {
 		this.b = code.local(I64)
 		this.c = code.local(I64)
 		this.d = code.local(I64)
-		this.kind = code.local(I32)
 	}
 
 	get known(): KnownFlags {
@@ -111,13 +107,10 @@ export class LazyFlags {
 			if (!flagsFirst.has(this.block)) flagsFirst.set(this.block, what)
 	}
 
-	/** At a way out, of which canonical() has told: gives them to the core. */
-	spill(): void {
-		const { code, core } = this.context
-		code.get(this.kind).i32(NOTHING).op('i32.ne')
-		code.if()
-		code.get(this.kind).get(this.a).get(this.b).get(this.c).get(this.d).call(core.settle)
-		code.end()
+	/** Those in the state block are not valid: the core has newer ones. */
+	setKeptByCore(): void {
+		const { code, state } = this.context
+		code.i32(state).i32(K.KEPT_NONE).memory('i32.store', L.CPU_KEPT_KIND)
 	}
 
 	/** Gives them to the core, and leaves them there. */
@@ -151,16 +144,11 @@ export class LazyFlags {
 		this.note('set')
 	}
 
-	/** Before a way out: leaves them in the locals, without changing what the translator knows elsewhere. */
-	canonical(): void {
-		const { code } = this.context
-		if (this.current?.kind === CORE) {
-			code.i32(NOTHING).set(this.kind)
-			return
-		}
-		// Each local is written, so that none is live but on the way from here.
-		this.pushKept()
-		code.set(this.d).set(this.c).set(this.b).set(this.a).set(this.kind)
+	/** On a way out: stores them, without changing what the translator knows elsewhere. */
+	store(): void {
+		const before = this.current
+		this.forget()
+		this.current = before
 	}
 
 	/** From here on nothing is known of the flags; they are in memory. */

@@ -7,6 +7,7 @@ import { type LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
 import { type CarriedPage, type FoundPage, Pages, type Place } from './pages.ts'
 import type { GeneralRegisters } from './registers.ts'
+import { TLB_READ, TLB_WRITE } from './residence.ts'
 import type { Strides } from './strides.ts'
 
 const LOADS: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.load8_u', 2: 'i32.load16_u', 4: 'i32.load', 8: 'i64.load' }
@@ -62,10 +63,14 @@ export class Memory {
 
 	/** At the region's entry. */
 	begin(): void {
-		const { code, state } = this.context
-		code.i32(state).memory('i32.load', L.CPU_TLB_READ).set(this.tlbRead)
-		code.i32(state).memory('i32.load', L.CPU_TLB_WRITE).set(this.tlbWrite)
 		this.pages.begin()
+	}
+
+	/** Loads the tables in use, those of a mask of TLB_READ and TLB_WRITE. */
+	loadTables(mask: number): void {
+		const { code, state } = this.context
+		if (mask & (1 << TLB_READ)) code.i32(state).memory('i32.load', L.CPU_TLB_READ).set(this.tlbRead)
+		if (mask & (1 << TLB_WRITE)) code.i32(state).memory('i32.load', L.CPU_TLB_WRITE).set(this.tlbWrite)
 	}
 
 	/** Pushes the effective linear address. */
@@ -220,7 +225,9 @@ export class Memory {
 		miss: () => void,
 		keep = () => {},
 	): void {
-		const { code } = this.context
+		const { code, residence } = this.context
+		const table = access.write ? TLB_WRITE : TLB_READ
+		if (residence.need(table)) this.loadTables(1 << table)
 		code.get(this.va).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(this.tlbMask).op('i32.and')
 		code
 			.get(access.write ? this.tlbWrite : this.tlbRead)
@@ -318,8 +325,10 @@ export class Memory {
 		this.exits.fault(instruction)
 		code.end()
 		const before = this.flags.known
-		this.registers.aside(finish)
-		this.exits.to(next)
+		this.registers.aside(() => {
+			finish()
+			this.exits.toRarely(next)
+		})
 		this.flags.known = before
 		code.end()
 		this.pages.forgetHere()

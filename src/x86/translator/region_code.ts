@@ -10,6 +10,7 @@ import { type FlagOperation, type FlagOverride, type KnownFlags, LazyFlags, wide
 import type { Instruction } from './instruction.ts'
 import { Memory } from './memory.ts'
 import { GeneralRegisters } from './registers.ts'
+import { GENERAL, GOOD_PAGES, Residence } from './residence.ts'
 import type { LaneFlow } from './sse/lane_flow.ts'
 import { noLanes } from './sse/lanes.ts'
 import { XmmRegisters } from './sse/registers.ts'
@@ -27,8 +28,8 @@ function isVector(operation: string): boolean {
  * What a region's code is made of, as the emitters use it: registers, flags, memory accesses and ways out.
  *
  * Rules:
- * - General registers live in i64 locals, loaded at the entry and stored at every way out. A local is written only when its instruction can no longer fault, so
- *   the locals are the architectural registers wherever an access can fail.
+ * - General registers live in i64 locals, loaded where they are first needed and stored on ways out where they may have changed (residence.ts). A local is written
+ *   only when its instruction can no longer fault, so what is in locals is architectural wherever an access can fail.
  * - Flags are lazy (flags.ts).
  * - A value of 8 bytes is an i64, a smaller one an i32 with the upper bits zero.
  */
@@ -50,6 +51,7 @@ export class RegionCode {
 	/** Local: where an indirect jump goes. */
 	readonly dispatch: number
 	readonly xmm: XmmRegisters
+	private readonly residence: Residence
 	private readonly registers: GeneralRegisters
 	private readonly lazy: LazyFlags
 	private readonly conditions: Conditions
@@ -61,7 +63,8 @@ export class RegionCode {
 
 	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, pages: number, lanes: LaneFlow, strides: Strides) {
 		const { code } = this
-		const context: RegionContext = { code, core, state, use, pages }
+		this.residence = new Residence(code, use.residence)
+		const context: RegionContext = { code, core, state, use, residence: this.residence, pages }
 		this.core = core
 		this.state = state
 		this.use = use
@@ -72,7 +75,7 @@ export class RegionCode {
 		this.z64 = code.local(I64)
 		this.lazy = new LazyFlags(context)
 		this.conditions = new Conditions(context, this.lazy)
-		this.exits = new Exits(context, this.lazy, this.budget)
+		this.exits = new Exits(context, this.registers, this.lazy, this.budget)
 		this.memory = new Memory(context, tlbEntries, this.registers, this.lazy, this.exits, strides)
 		this.xmm = new XmmRegisters(context, this.exits, lanes)
 		this.exits.settle = () => this.xmm.settle()
@@ -85,13 +88,10 @@ export class RegionCode {
 	/** Writes the whole function around `body`. */
 	wrap(body: () => void): FunctionBody {
 		const { code, use } = this
-		this.registers.load(use.used)
 		this.xmm.begin()
 		this.exits.begin()
-		this.lazy.load()
 		this.memory.begin()
 		this.exits.around(body, () => {
-			this.registers.spill(use.written)
 			this.xmm.beginBlock(noLanes())
 			this.xmm.spill(use.xmmWritten)
 		})
@@ -123,6 +123,49 @@ export class RegionCode {
 	/** The temporaries taken so far are free again. */
 	beginInstruction(): void {
 		this.taken.clear()
+		this.bring(this.residence.beginInstruction())
+	}
+
+	/** Writes code that control does not come back from. */
+	aside(body: () => void): void {
+		const { flags } = this
+		this.registers.aside(body)
+		this.flags = flags
+	}
+
+	// ---- blocks -----------------------------------------------------------------------------------------------------------
+
+	beginBlock(start: number): void {
+		this.residence.beginBlock(start)
+	}
+
+	/** Where the block's ways to others begin. */
+	endBlock(): void {
+		this.residence.endBlock()
+	}
+
+	/** Writes one of several ways, of which only one is taken. */
+	onOneWay(body: () => void): void {
+		const { flags } = this
+		const before = this.residence.snapshot()
+		body()
+		this.residence.restore(before)
+		this.flags = flags
+	}
+
+	/** On a way to a block that does not begin with what is in locals here. */
+	prepare(target: number): void {
+		this.bring((this.use.residence.plan?.valid(target) ?? 0) & ~this.residence.mask)
+	}
+
+	/** Loads what a mask says. */
+	private bring(mask: number): void {
+		if (mask === 0) return
+		const { residence } = this
+		for (let n = 0; n <= GOOD_PAGES; n++) if (mask & (1 << n)) residence.need(n)
+		this.registers.load(mask)
+		this.memory.loadTables(mask)
+		if (mask & (1 << GOOD_PAGES)) this.exits.findGoodPages()
 	}
 
 	// ---- ways out ---------------------------------------------------------------------------------------------------------
@@ -152,7 +195,7 @@ export class RegionCode {
 		const { code } = this
 		code.get(this.budget).i32(instructions).op('i32.sub').tee(this.budget).i32(0).op('i32.le_s')
 		code.if(VOID, false)
-		this.exitTo(offset)
+		this.exits.toRarely(offset)
 		code.end()
 	}
 
@@ -336,20 +379,19 @@ export class RegionCode {
 	 * it may have changed in part when it faults.
 	 */
 	executeOn(instruction: Instruction, read: readonly number[], changed: readonly number[]): void {
-		const { code, core, use, x32: status } = this
-		const numbers = (slots: readonly number[]) => slots.map((slot) => slot >> 3)
-		for (const n of numbers([...read, ...changed])) use.used.add(n)
-		for (const n of numbers(changed)) use.written.add(n)
-		this.registers.spill(numbers([...new Set([...read, ...changed])]).filter((n) => use.written.has(n)))
+		const { code, core, residence, x32: status } = this
+		const maskOf = (slots: readonly number[]) => slots.reduce((mask, slot) => mask | (1 << (slot >> 3)), 0)
+		residence.check()
+		this.registers.spill(residence.dirty & maskOf([...read, ...changed]))
 		code.globalGet(core.jumpGeneration).set(this.generation)
 		pushRecord(code, core, instruction.record)
 		code.call(core.execute).set(status)
-		this.registers.load(numbers(changed))
+		this.registers.reload(maskOf(changed))
 		code.get(status)
 		code.if(VOID, false)
 		code.get(status).i32(AGAIN).op('i32.eq')
 		code.if()
-		this.exitTo(instruction.off)
+		this.exits.toRarely(instruction.off)
 		code.end()
 		this.exits.fault(instruction)
 		code.end()
@@ -362,7 +404,7 @@ export class RegionCode {
 		const { code, core } = this
 		code.globalGet(core.jumpGeneration).get(this.generation).op('i32.ne')
 		code.if()
-		this.exitTo(instruction.off + instruction.length)
+		this.exits.toRarely(instruction.off + instruction.length)
 		code.end()
 	}
 
@@ -372,8 +414,9 @@ export class RegionCode {
 	 */
 	execute(instruction: Instruction, touches = true): void {
 		const { code, core } = this
-		const written = touches ? this.use.written : [instruction.base >> 3, instruction.index >> 3].filter((n) => this.use.written.has(n))
-		this.registers.spill(written)
+		const { residence } = this
+		residence.check()
+		this.registers.spill(residence.dirty & (touches ? GENERAL : (1 << (instruction.base >> 3)) | (1 << (instruction.index >> 3))))
 		const { xmmUsed, xmmWritten } = this.use
 		// What leaves general registers alone is an SSE instruction: its operands, and XMM0 of the variable blends.
 		const vector = touches ? xmmUsed : new Set([instruction.reg, instruction.rm, 0].filter((n) => xmmUsed.has(n)))
@@ -395,12 +438,19 @@ export class RegionCode {
 		else this.exits.fault(instruction)
 		code.end()
 		if (isVector(instruction.op)) this.xmm.load(touches ? xmmUsed : outputs)
-		if (touches) {
-			this.registers.load(this.use.used)
-			this.lazy.load()
-		}
+		if (touches) this.takeFromCore()
 		this.memory.forgetPages()
 		// It may have written to this region's code.
 		if (touches || instruction.memory) this.leaveIfDropped(instruction)
+	}
+
+	/** After the core may have changed general registers and flags. */
+	private takeFromCore(): void {
+		const { residence, registers, lazy } = this
+		if (residence.isOnAllWays) residence.clear()
+		// On other ways they stay where they are.
+		else registers.load(residence.mask & GENERAL)
+		registers.forget()
+		lazy.load()
 	}
 }

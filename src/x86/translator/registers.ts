@@ -15,10 +15,8 @@ export class GeneralRegisters {
 
 	/** Pushes a register by slot, as a value of `size` bytes. */
 	get(slot: number, size: number): void {
-		const { code, use } = this.context
-		const number = slot >> 3
-		use.used.add(number)
-		code.get(this.locals[number]!)
+		const { code } = this.context
+		this.push(slot >> 3)
 		if (size === 8) return
 		code.op('i32.wrap_i64')
 		if (slot & 1) code.i32(8).op('i32.shr_u')
@@ -28,16 +26,15 @@ export class GeneralRegisters {
 
 	/** Pops a value of `size` bytes into a register by slot. */
 	set(slot: number, size: number): void {
-		const { code, use } = this.context
+		const { code, use, residence } = this.context
 		const number = slot >> 3
 		const local = this.locals[number]!
 		const value = this.values[number]!
 		value.version++
 		value.offset = 0
 		use.written.add(number)
-		// A way out stores it even where it was not yet written.
-		use.used.add(number)
 		if (size === 8) {
+			residence.write(number)
 			code.set(local)
 			return
 		}
@@ -46,8 +43,11 @@ export class GeneralRegisters {
 			const shift = slot & 1 ? 8 : 0
 			const mask = (size === 2 ? 0xffffn : 0xffn) << BigInt(shift)
 			if (shift) code.i64(shift).op('i64.shl')
-			code.i64(mask).op('i64.and').get(local).i64(~mask).op('i64.and', 'i64.or')
+			code.i64(mask).op('i64.and')
+			this.push(number)
+			code.i64(~mask).op('i64.and', 'i64.or')
 		}
+		residence.write(number)
 		code.set(local)
 	}
 
@@ -70,29 +70,75 @@ export class GeneralRegisters {
 	aside(body: () => void): void {
 		const { values } = this
 		this.values = values.map((value) => ({ ...value }))
-		body()
+		this.context.residence.runAside(body)
 		this.values = values
 	}
 
-	/** Stores registers in the state block. */
-	spill(registers: Iterable<number>): void {
+	/** Stores registers of a mask in the state block. */
+	spill(mask: number): void {
 		const { code, state } = this.context
-		for (const n of registers)
+		this.locals.forEach((local, n) => {
+			if (!(mask & (1 << n))) return
 			code
 				.i32(state)
-				.get(this.locals[n]!)
+				.get(local)
 				.memory('i64.store', n * 8)
+		})
 	}
 
-	/** Loads registers from the state block. */
-	load(registers: Iterable<number>): void {
-		const { code, state } = this.context
+	/** The same of those whose bits are set in a local; each may be. */
+	spillBy(local: number, registers: Iterable<number>): void {
+		const { code } = this.context
 		for (const n of registers) {
 			code
-				.i32(state)
-				.memory('i64.load', n * 8)
-				.set(this.locals[n]!)
-			this.values[n]!.version++
+				.get(local)
+				.i32(1 << n)
+				.op('i32.and')
+			code.if()
+			this.spill(1 << n)
+			code.end()
 		}
+	}
+
+	/** Loads registers of a mask from the state block. */
+	load(mask: number): void {
+		const { code } = this.context
+		this.locals.forEach((local, n) => {
+			if (!(mask & (1 << n))) return
+			this.pushStored(n)
+			code.set(local)
+		})
+	}
+
+	/** The same of those that the core has changed. */
+	reload(mask: number): void {
+		const { residence, use } = this.context
+		this.load(mask)
+		this.values.forEach((value, n) => {
+			if (!(mask & (1 << n))) return
+			value.version++
+			use.written.add(n)
+			residence.write(n)
+		})
+	}
+
+	/** The core may have changed all of them. */
+	forget(): void {
+		for (const value of this.values) value.version++
+	}
+
+	/** Pushes a register, 8 bytes. */
+	private push(n: number): void {
+		const { code, residence } = this.context
+		if (!residence.need(n)) {
+			code.get(this.locals[n]!)
+			return
+		}
+		this.pushStored(n)
+		code.tee(this.locals[n]!)
+	}
+
+	private pushStored(n: number): void {
+		this.context.code.i32(this.context.state).memory('i64.load', n * 8)
 	}
 }

@@ -5,6 +5,8 @@ import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 import { emitCall, emitDispatch, emitIndirect, emitReturn, INTEGER } from './integer.ts'
 import { RegionCode } from './region_code.ts'
+import type { ResidenceFound } from './residence.ts'
+import { planResidence } from './residence_plan.ts'
 import { writeDoubleGroup } from './sse/double_groups.ts'
 import { requireDoubles } from './sse/double_tests.ts'
 import { type LaneFlow, laneFlow, lanesToTest } from './sse/lane_flow.ts'
@@ -34,9 +36,11 @@ export function dispatchTable({ indirect }: Region): Uint8Array {
  * the region's data.
  */
 export function translate(region: Region, target: Target, dispatchAt = 0): Uint8Array {
+	const shape = new Shape(region)
+	const residence: ResidenceFound = { effects: new Map(), conditional: new Map(), plan: undefined }
 	const use: RegisterUse = {
-		used: new Set(),
 		written: new Set(),
+		residence,
 		xmmUsed: new Set(),
 		xmmWritten: new Set(),
 		carried: new Set(),
@@ -44,10 +48,11 @@ export function translate(region: Region, target: Target, dispatchAt = 0): Uint8
 		flagsDead: new Set(),
 	}
 	// The first pass finds out which registers the second has to load and store, and where nobody needs the flags.
-	writeFunction(region, target, dispatchAt, use, new ModuleBuilder())
+	writeFunction(region, shape, target, dispatchAt, use, new ModuleBuilder())
+	residence.plan = planResidence(shape, region, residence.effects)
 	findDeadFlags(region, use)
 	const module = new ModuleBuilder()
-	const body = writeFunction(region, target, dispatchAt, use, module)
+	const body = writeFunction(region, shape, target, dispatchAt, use, module)
 	module.addFunction(module.type([I32], [I32]), body, 'region')
 	return module.finish()
 }
@@ -65,9 +70,15 @@ function findDeadFlags(region: Region, { flagsFirst, flagsDead }: RegisterUse): 
 	}
 }
 
-function writeFunction(region: Region, target: Target, dispatchAt: number, use: RegisterUse, module: ModuleBuilder): FunctionBody {
+function writeFunction(
+	region: Region,
+	shape: Shape,
+	target: Target,
+	dispatchAt: number,
+	use: RegisterUse,
+	module: ModuleBuilder,
+): FunctionBody {
 	const core = importCore(module, target.memoryPages)
-	const shape = new Shape(region)
 	const lanes = laneFlow(shape, region)
 	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length, lanes, new Strides(shape))
 	return code.wrap(() => new RegionWriter(code, region, shape, lanes, dispatchAt).write())
@@ -104,9 +115,11 @@ class RegionWriter {
 
 	write(): void {
 		const { code, core } = this.r
+		const entry = this.shape.order[0]!
 		if (this.region.indirect.length > 0) code.globalGet(core.data).set(this.table)
 		this.refuse()
-		this.writeTree(this.shape.order[0]!, { loops: new Map(), merges: new Map() })
+		this.r.prepare(entry.start)
+		this.writeTree(entry, { loops: new Map(), merges: new Map() })
 	}
 
 	/**
@@ -160,6 +173,7 @@ class RegionWriter {
 		const { r } = this
 		const { code } = r
 		const last = block.instructions.at(-1)
+		r.beginBlock(block.start)
 		r.xmm.beginBlock(this.lanes.blocks.get(block.start)!)
 		r.xmm.accumulators = this.lanes.accumulators.get(block.start) ?? 0
 		for (let n = 0; n < block.instructions.length; ) {
@@ -177,19 +191,20 @@ class RegionWriter {
 		r.beginInstruction()
 		switch (end.kind) {
 			case 'goto':
+				r.endBlock()
 				return this.goTo(block, end.target, labels)
 			case 'branch': {
+				if (end.taken !== end.next) r.pushCondition(end.cc)
+				r.endBlock()
 				if (end.taken === end.next) return this.goTo(block, end.next, labels)
-				r.pushCondition(end.cc)
-				const flags = r.flags
 				code.if()
-				this.goTo(block, end.taken, labels)
+				r.onOneWay(() => this.goTo(block, end.taken, labels))
 				code.end()
-				r.flags = flags
 				return this.goTo(block, end.next, labels)
 			}
 			case 'call':
 				emitCall(r, last!, end.target)
+				r.endBlock()
 				return this.goTo(block, end.target, labels)
 			case 'return':
 				return this.writeReturn(block, last!, labels)
@@ -214,15 +229,14 @@ class RegionWriter {
 		}
 		const address = r.temporary(I64)
 		code.get(r.x64).set(address)
-		const flags = r.flags
+		r.endBlock()
 		for (const target of successors(block, this.region)) {
 			code.get(address)
 			r.pushAddress(target)
 			code.op('i64.eq')
 			code.if()
-			this.goTo(block, target, labels)
+			r.onOneWay(() => this.goTo(block, target, labels))
 			code.end()
-			r.flags = flags
 		}
 		code.get(address)
 		r.exitToPushed()
@@ -238,8 +252,10 @@ class RegionWriter {
 			(inside ? emitDispatch(r, instruction, indirect[0]!, indirect.at(-1)!) : emitIndirect(r, instruction))
 		if (!written) {
 			r.execute(instruction)
-			r.exitTo(instruction.off + instruction.length)
-		} else if (inside) this.goTo(block, DISPATCH, labels)
+			return r.exitTo(instruction.off + instruction.length)
+		}
+		r.endBlock()
+		if (inside) this.goTo(block, DISPATCH, labels)
 	}
 
 	/** Goes to the offset that is `dispatch` behind the first, by the table of dispatchTable(). */
@@ -248,6 +264,7 @@ class RegionWriter {
 		const { code } = r
 		const low = offsets[0]!
 		r.forgetFlags()
+		r.endBlock()
 		const elsewhere = code.block()
 		const targets = offsets.map(() => code.block()).reverse()
 		code.get(r.budget).i32(INDIRECT_CHARGE).op('i32.sub').tee(r.budget).i32(0).op('i32.le_s')
@@ -257,7 +274,7 @@ class RegionWriter {
 		for (const offset of offsets) {
 			code.end()
 			r.flags = undefined
-			this.goTo(block, offset, labels)
+			r.onOneWay(() => this.goTo(block, offset, labels))
 		}
 		code.end()
 		r.flags = undefined
@@ -276,10 +293,12 @@ class RegionWriter {
 		if (shape.isBackEdge(from, target)) {
 			// The dispatcher charges for itself.
 			if (target !== DISPATCH) r.charge(shape.instructionsBetween(target, from), target)
+			r.prepare(target)
 			r.meetFlags(target)
 			r.code.br(labels.loops.get(target)!)
 			return
 		}
+		r.prepare(target)
 		if (shape.isMerge(target)) {
 			r.meetFlags(target)
 			r.code.br(labels.merges.get(target)!)

@@ -13,10 +13,8 @@ export function emitCall(r: RegionCode, i: Instruction, target: number): void {
 
 /** The core raises the exception that the instruction is known to end in. */
 function refuse(r: RegionCode, i: Instruction): void {
-	const before = r.flags
-	r.execute(i)
+	r.aside(() => r.execute(i))
 	r.code.op('unreachable')
-	r.flags = before
 }
 
 /** Leaves the return address in local x64. False: left to the core. */
