@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Block, BlockEnd, Region } from './discover.ts'
 import type { Instruction } from './instruction.ts'
-import { type BlockEffect, FLAGS, GOOD_PAGES } from './residence.ts'
+import { type BlockEffect, GOOD_PAGES } from './residence.ts'
 import { planResidence } from './residence_plan.ts'
 import { Shape } from './structure.ts'
 
-const [RAX, RCX] = [1, 2]
+const [RAX, RCX, RDX] = [1, 2, 4]
 
 /** Blocks by start, the entry first. */
 function region(ends: Readonly<Record<number, BlockEnd>>, pages: Readonly<Record<number, number>> = {}): Region {
@@ -67,10 +67,10 @@ test('planResidence() has no register in locals behind what the core may have ch
 	const kept = 1 << GOOD_PAGES
 	const { valid, dirty } = plan(DIAMOND, {
 		0: { valid: RAX | RCX | kept, dirty: RAX },
-		10: { clears: true, valid: 1 << FLAGS, dirty: 1 << FLAGS },
-		20: { clears: true, valid: 1 << FLAGS, dirty: 1 << FLAGS },
+		10: { clears: true, valid: RDX, dirty: RDX },
+		20: { clears: true, valid: RDX, dirty: RDX },
 	})
-	assert.deepEqual([valid(30), dirty(30)], [(1 << FLAGS) | kept, 1 << FLAGS])
+	assert.deepEqual([valid(30), dirty(30)], [RDX | kept, RDX])
 })
 
 test('planResidence() knows the good pages where an edge has asked for them', () => {
