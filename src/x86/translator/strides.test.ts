@@ -69,3 +69,9 @@ test('what is in no loop is not steady', () => {
 	const shape = new Shape(discover(0, { decode: (offset) => instructions[offset], isEntry: () => true })!)
 	assert.equal(new Strides(shape).isSteady(instructions[0]!, 8), false)
 })
+
+test('an operation with a constant changes the register that it names only', () => {
+	const adc = { ...PLAIN, op: 'ADC', opcode: 0x83, memory: false, reg: RDX, rm: RCX }
+	assert.equal(isSteady(load({ base: RDX }), adc), true)
+	assert.equal(isSteady(load({ base: RCX }), adc), false)
+})

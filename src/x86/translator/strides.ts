@@ -30,6 +30,10 @@ const RBP = 5
 /** SSE operations whose result is a general register. */
 const GENERAL_RESULT = /^(CVTT?S[SD]2SI|MOVMSKP.|PMOVMSKB|PEXTRW_G)$/
 
+/** Operations whose result is ModRM.rm, ModRM.reg being no operand, and those that have both forms and that of a constant. */
+const ONE_OPERAND = /^(SETCC|NEG|NOT|SAR|SAR_1|SHR_1|S[AH][LR]_CL|RO[LR](_1|_CL)?)$/
+const ARITHMETIC = /^(ADC|SBB|OR)$/
+
 type Motions = (Motion | undefined)[]
 
 /**
@@ -164,9 +168,10 @@ function changesOf(instruction: Instruction, motions: Motions): (readonly [regis
 			return toReg(SMALL)
 		case 'AND':
 			if (opcode >= 0x80 && imm >= 0n && imm < 256n) return toRm(SMALL)
-			return opcode & 2 && opcode < 0x80 ? toReg(UNKNOWN) : toRm(UNKNOWN)
+			return opcode < 0x80 && (opcode & 2) !== 0 ? toReg(UNKNOWN) : toRm(UNKNOWN)
 		case 'XOR':
-			return !memory && reg === rm && opcode < 0x80 ? toReg(STILL) : [...toReg(UNKNOWN), ...toRm(UNKNOWN)]
+			if (!memory && reg === rm && opcode < 0x80) return toReg(STILL)
+			return opcode < 0x80 && (opcode & 2) !== 0 ? toReg(UNKNOWN) : toRm(UNKNOWN)
 		case 'SHL_1':
 			return toRm(scaled(at(rm), 1))
 		case 'SHL':
@@ -199,7 +204,8 @@ function changesOf(instruction: Instruction, motions: Motions): (readonly [regis
 			]
 		default:
 			if (isSse(op)) return GENERAL_RESULT.test(op) ? toReg(UNKNOWN) : []
-			return [...toReg(UNKNOWN), ...toRm(UNKNOWN)]
+			if (ONE_OPERAND.test(op) || (ARITHMETIC.test(op) && (opcode >= 0x80 || (opcode & 2) === 0))) return toRm(UNKNOWN)
+			return ARITHMETIC.test(op) ? toReg(UNKNOWN) : [...toReg(UNKNOWN), ...toRm(UNKNOWN)]
 	}
 }
 
