@@ -229,3 +229,19 @@ test('an access that begins in the page before the one just looked up takes its 
 	guest.cpu.set(RDI, DATA + PAGE_SIZE - 2)
 	assert.equal(guest.run(), 0x02020101)
 })
+
+test('compatibility code that a region returns to is not taken for the 64-bit code at the same address', () => {
+	const guest = new Guest()
+	const [CODE32, GDT_FRAME] = [0x23, 24]
+	const gdt = guest.machine.frameAddress(GDT_FRAME)
+	guest.machine.u64[(gdt + (CODE32 & ~7)) / 8] = 0x00cf_fb00_0000_ffffn
+	guest.cpu.setField(L.CPU_GDT_FRAMES, gdt)
+	guest.cpu.setField(L.CPU_GDT_LIMIT, PAGE_SIZE - 1)
+	// push CODE32; push LEAF; retfq
+	guest.place(20, 0xf00, '6a23 6800104000 48cb')
+	// A REX prefix and NOP, or INC EAX and NOP; int3
+	guest.place(21, 0, '4090 cc')
+	assert.equal(guest.run(LEAF, false), 0)
+	assert.equal(guest.run(), 1)
+	assert.deepEqual([guest.vector, guest.cpu.rip], [BREAKPOINT, LEAF + 3])
+})

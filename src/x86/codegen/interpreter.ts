@@ -313,10 +313,8 @@ function branchCases(): string {
           S.count(L.CNT_REGION_ENDS + outcome * 8);
           if (outcome != JUMP) break;
           const t = load<u64>(r + L.CPU_RIP);
-          slot = jumpSlot(t);
-          n = isJump(slot, t) ? <usize>load<u32>(slot, JUMP_RECORD) : 0;
-          if (n) store<u64>(r + L.SLOT_PAGE, t & PAGE);
-          else n = enter(t);
+          // It may have gone to compatibility code, which the jump cache has under another tag and no region has.
+          n = enter(t);
           if (!n) break;
           ip = n;
           if (load<u16>(ip) != <u16>OP_F_REGION) break;
