@@ -69,7 +69,8 @@ export class Strides {
 		if (motions === undefined) return false
 		const { base, scale, disp } = instruction
 		const [from, by] = motions
-		if (from.kind !== STEADY || by.kind === ANYWHERE) return false
+		// Of two operands a half apart one is never aligned: likely the one that is not even from its base.
+		if (from.kind !== STEADY || by.kind === ANYWHERE || disp % size !== 0) return false
 		if (by.kind === BOUNDED) {
 			if (base === L.SLOT_ZERO && (disp & (PAGE_SIZE - 1)) + (255 << scale) + size > PAGE_SIZE) return false
 			return from.grain % size === 0 && 1 << scale >= size
