@@ -168,7 +168,7 @@ export class Memory {
 	private reach(access: Access, type: ValueType | typeof VOID, hit: () => void, miss: () => void): void {
 		const { instruction, size, write, place = this.pages.placeOf(instruction) } = access
 		this.context.code.set(this.va)
-		const known = this.pages.find(place, write)
+		const known = this.pages.find(place, size, write)
 		if (known !== undefined) return this.reachKnown(access, known, type, hit, miss)
 		const carried = this.pages.steady(instruction, access.place, size, write)
 		if (carried !== undefined) return this.reachCarried(access, carried, type, hit, miss)

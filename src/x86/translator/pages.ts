@@ -101,10 +101,13 @@ export class Pages {
 		return { name: ` ${value.name}`, offset: value.offset + offset, slot }
 	}
 
-	/** A page that the access is likely to be in, looked up for writing, or for either when the access reads. */
-	find(place: Place, write: boolean): FoundPage | undefined {
+	/** A page that the access is likely to be in, looked up for writing, or for either when the access reads. One of two that are odd from each other isn't aligned, as it must be. */
+	find(place: Place, size: number, write: boolean): FoundPage | undefined {
 		const { code } = this.context
-		const near = (page: Remembered) => page.name === place.name && Math.abs(page.offset - place.offset) < NEAR && code.dominates(page.scope)
+		const near = (page: Remembered) => {
+			const distance = page.offset - place.offset
+			return page.name === place.name && Math.abs(distance) < NEAR && distance % size === 0 && code.dominates(page.scope)
+		}
 		const found = this.pools[1].find(near) ?? (write ? undefined : this.pools[0].find(near))
 		if (found !== undefined) found.age = this.clock++
 		return found
