@@ -1,4 +1,6 @@
 // The worker thread that makes regions for all vCPUs of the process.
+import { readlinkSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { RegionExports } from '../../x86/cpu.ts'
 import { CompileQueue } from '../../x86/translator/compile_queue.ts'
@@ -89,6 +91,8 @@ const MAX_DRAFT_BYTES = 4 << 20
 /** When there has been nothing to do for so long, garbage is collected, if there is enough of it: after so many pieces of work. */
 const REST_MS = 250
 const WORTH_COLLECTING = 32
+/** Of this thread, where threads have one of their own: it gives way to vCPUs when host CPUs are few. */
+const NICENESS = 5
 /** Where the core's own data ends: MachineMemory's CORE_STATIC_END. */
 const ROOM_AT = 0x0010_0000
 const PAGE = 0x1_0000
@@ -260,6 +264,7 @@ function keyOf({ pages, entry }: CompileRequest['snapshot']): number {
 
 // On the main thread it is only imported (daemon/start_over.ts).
 if (!isMainThread) {
+	if (process.platform === 'linux') setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), NICENESS)
 	const compiler = new Compiler(workerData as CompileWorkerData)
 	parentPort?.on('message', (message: CompileWorkerMessage) => {
 		if (message.type === 'end') compiler.end()

@@ -165,25 +165,26 @@ export class LazyFlags {
 
 	/** Stores what is not in memory. */
 	private leave(): void {
-		const { code, state } = this.context
 		const known = this.current
 		if (known === undefined) return
-		const stores = [
-			[L.CPU_KEPT_KIND, () => this.pushKind()],
-			[L.CPU_KEPT_A, () => this.pushA()],
-			[L.CPU_KEPT_B, () => this.pushB()],
-			[L.CPU_KEPT_C, () => code.get(this.c)],
-			[L.CPU_KEPT_D, () => code.get(this.d)],
-		] as const
+		const { code, state } = this.context
 		const { kind } = known
 		const isHere = kind !== UNKNOWN
-		const needed = [true, isHere, isHere && (kind === CORE || TWO_KEPT.has(kind)), isHere && this.keepsThird(), known.over !== undefined]
-		for (const [n, [at, push]] of stores.entries()) {
-			if (!needed[n]) continue
+		code.i32(state)
+		this.pushKind()
+		code.memory('i32.store', L.CPU_KEPT_KIND)
+		if (isHere) {
 			code.i32(state)
-			push()
-			code.memory(n === 0 ? 'i32.store' : 'i64.store', at)
+			this.pushA()
+			code.memory('i64.store', L.CPU_KEPT_A)
+			if (kind === CORE || TWO_KEPT.has(kind)) {
+				code.i32(state)
+				this.pushB()
+				code.memory('i64.store', L.CPU_KEPT_B)
+			}
+			if (this.keepsThird()) code.i32(state).get(this.c).memory('i64.store', L.CPU_KEPT_C)
 		}
+		if (known.over !== undefined) code.i32(state).get(this.d).memory('i64.store', L.CPU_KEPT_D)
 		this.current = undefined
 	}
 

@@ -44,17 +44,19 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 	const effects = new Map(order.map((block) => [block, block.instructions.map(effectOf).filter((effect) => effect !== 'none')]))
 	const computing = new Set(order.filter((block) => block.instructions.some(({ op }) => isNumeric(op))))
 	const targets = new Map(order.map((block) => [block, successors(block, region).filter((start) => shape.has(start))]))
-	if (computing.size === 0)
+	if (computing.size === 0) {
+		const nothing = noLanes()
 		return {
 			computes: false,
 			packs: false,
-			entry: noLanes(),
-			blocks: new Map(order.map(({ start }) => [start, noLanes()])),
+			entry: nothing,
+			blocks: new Map(order.map(({ start }) => [start, nothing])),
 			accumulators: new Map(),
 			split: new Set(),
 			loops: new Set(),
 			repeats: findLoops(shape, targets, new Set(order.filter((block) => block.instructions.some(({ op }) => isSse(op))))).size > 0,
 		}
+	}
 	const loops = findLoops(shape, targets, computing)
 	const wanted = wantedIn(order, targets, effects)
 	const usedIn = new Map([...loops].map(([start, inside]) => [start, wantedIn(inside, targets, effects).get(start)!]))

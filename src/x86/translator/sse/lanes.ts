@@ -18,7 +18,9 @@ const LANES = 6
 /** What is known of each lane, at register * 8 + the lane's bit. Lanes with one and the same object have one value. */
 export type Lanes = Range[]
 
-export const noLanes = (): Lanes => Array.from({ length: 16 * 8 }, unknownRange)
+const NOTHING_KNOWN: readonly Range[] = Array.from({ length: 16 * 8 }, unknownRange)
+
+export const noLanes = (): Lanes => NOTHING_KNOWN.slice()
 
 /** Whether register * 8 + lane is one of doubles. */
 export function isDouble(lane: number): boolean {
