@@ -8,7 +8,7 @@ import type { CodeSnapshot } from '../../x86/translator/code_snapshot.ts'
 import type { CompileReply, CompileRequest } from '../../x86/translator/compiler.ts'
 import { CompileThread } from './compile_thread.ts'
 import { loadCore } from './load_core.ts'
-import { POSTED, WorkerCompiler } from './region_compiler.ts'
+import { WorkerCompiler } from './region_compiler.ts'
 
 /** add $1,%rax; dec %rcx; jnz to the start; ud2. */
 const LOOP = Uint8Array.of(0x48, 0x83, 0xc0, 1, 0x48, 0xff, 0xc9, 0x75, 0xf7, 0x0f, 0x0b)
@@ -61,41 +61,6 @@ test('the compile worker answers with a region, makes it better when it is met a
 	again.release()
 	await thread.close()
 	rmSync(cacheDirectory, { recursive: true })
-})
-
-test('regions of a vCPU that has not run since the last was made better stay as they are until they are met again', async () => {
-	const thread = new CompileThread({ core: await loadCore(), cacheDirectory: undefined })
-	const lease = thread.lease()
-	const { words } = lease.connection
-	const compiler = new WorkerCompiler(lease.connection)
-	/** Without looking. */
-	const posted = async (count: number) => {
-		while (Atomics.load(words, POSTED) !== count) await setTimeout(1)
-	}
-	let id = 0
-	const add = () => compiler.request(request(++id, LOOP.with(3, id)))
-	for (const count of [1, 2]) {
-		add()
-		await posted(count)
-	}
-	for (const expected of [1, 2]) assert.equal((await next(compiler)).id, expected)
-	compiler.hotter(1, 4)
-	compiler.hotter(2, 4)
-	await posted(3)
-	// While these are answered the worker has come to the second.
-	for (const count of [4, 5, 6, 7]) {
-		add()
-		await posted(count)
-	}
-	const types: string[] = []
-	for (let n = 0; n < 5; n++) types.push((await next(compiler)).type)
-	assert.deepEqual(types, ['optimised', 'region', 'region', 'region', 'region'])
-	assert.equal(Atomics.load(words, POSTED), 7)
-	compiler.hotter(2, 8)
-	const better = await next(compiler)
-	assert.deepEqual([better.type, better.id], ['optimised', 2])
-	lease.release()
-	await thread.close()
 })
 
 test('what nothing can be made of is answered with nothing, and the worker ends with the last lease', async () => {

@@ -39,11 +39,11 @@ export class CompileThread {
 		this.worker ??= this.start()
 		this.leases++
 		const { port1, port2 } = new MessageChannel()
-		const words = new Int32Array(new SharedArrayBuffer(8))
-		this.worker.postMessage({ type: 'client', port: port2, words, isCached: cached } satisfies CompileWorkerMessage, [port2])
+		const posted = new Int32Array(new SharedArrayBuffer(4))
+		this.worker.postMessage({ type: 'client', port: port2, posted, isCached: cached } satisfies CompileWorkerMessage, [port2])
 		let isReleased = false
 		return {
-			connection: { port: port1, words },
+			connection: { port: port1, posted },
 			release: () => {
 				if (isReleased) return
 				isReleased = true

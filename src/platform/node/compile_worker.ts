@@ -9,7 +9,7 @@ import { buildRegion, ROOM_BYTES } from '../../x86/translator/region_builder.ts'
 import { regionKey } from '../../x86/translator/region_key.ts'
 import { collectGarbageSoon } from './collect_garbage.ts'
 import { type CachedRegion, RegionCache } from './region_cache.ts'
-import { type CompilerAnswer, type CompilerMessage, LOOKS, POSTED } from './region_compiler.ts'
+import type { CompilerAnswer, CompilerMessage } from './region_compiler.ts'
 import { regionVersion } from './region_version.ts'
 import { compileBaseline, compileOptimised, machineCodeOf, moduleOf } from './v8_wasm.ts'
 
@@ -23,7 +23,7 @@ export interface CompileWorkerData {
 /** What is posted to it. */
 export type CompileWorkerMessage =
 	/** A vCPU that will ask for regions. */
-	| { readonly type: 'client'; readonly port: MessagePort; readonly words: Int32Array<SharedArrayBuffer>; readonly isCached: boolean }
+	| { readonly type: 'client'; readonly port: MessagePort; readonly posted: Int32Array<SharedArrayBuffer>; readonly isCached: boolean }
 	/** There is no vCPU any more. The worker ends when it has written what is to be kept. */
 	| { readonly type: 'end' }
 
@@ -46,26 +46,17 @@ class Client {
 	/** Of those in memory. */
 	draftBytes = 0
 	private readonly port: MessagePort
-	private readonly words: Int32Array<SharedArrayBuffer>
-	/** LOOKS when it was asked last. */
-	private looks = 0
+	private readonly posted: Int32Array<SharedArrayBuffer>
 
-	constructor(port: MessagePort, words: Int32Array<SharedArrayBuffer>, cache: RegionCache | undefined) {
+	constructor(port: MessagePort, posted: Int32Array<SharedArrayBuffer>, cache: RegionCache | undefined) {
 		this.cache = cache
 		this.port = port
-		this.words = words
+		this.posted = posted
 	}
 
 	post(answer: CompilerAnswer): void {
 		this.port.postMessage(answer)
-		Atomics.add(this.words, POSTED, 1)
-	}
-
-	/** Whether the vCPU has run, as far as can be seen, since this was asked last. */
-	hasRun(): boolean {
-		const before = this.looks
-		this.looks = Atomics.load(this.words, LOOKS)
-		return this.looks !== before
+		Atomics.add(this.posted, 0, 1)
 	}
 
 	close(): void {
@@ -132,8 +123,8 @@ class Compiler {
 		this.cache = cacheDirectory === undefined ? undefined : RegionCache.open({ directory: cacheDirectory, version: regionVersion() })
 	}
 
-	connect(port: MessagePort, words: Int32Array<SharedArrayBuffer>, isCached: boolean): void {
-		const client = new Client(port, words, isCached ? this.cache : undefined)
+	connect(port: MessagePort, posted: Int32Array<SharedArrayBuffer>, isCached: boolean): void {
+		const client = new Client(port, posted, isCached ? this.cache : undefined)
 		if (client.cache !== undefined) client.post({ type: 'cached', pages: client.cache.pages() })
 		port.on('message', (message: CompilerMessage) => {
 			if (message.type === 'hotter') this.heat(client, message.id, message.heat)
@@ -224,12 +215,10 @@ class Compiler {
 		return { ...rest, module, wasmBytes: wasm.length, isOptimised: false, isCached: false, time_ms: performance.now() - started }
 	}
 
-	/** One after another, while the vCPU runs. To an idle one it is worth nothing now; when it meets the region again it asks again. */
 	private improve(): boolean {
 		const next = this.improvements.take()
 		if (next === undefined) return false
 		const { client, request } = next
-		if (!client.hasRun()) return true
 		const draft = client.dropDraft(request.id)
 		const region = draft?.region ?? (draft?.name === undefined ? undefined : client.cache?.get(draft.name))
 		if (draft === undefined || region === undefined) return true
@@ -279,6 +268,6 @@ if (!isMainThread) {
 	const compiler = new Compiler(workerData as CompileWorkerData)
 	parentPort?.on('message', (message: CompileWorkerMessage) => {
 		if (message.type === 'end') compiler.end()
-		else compiler.connect(message.port, message.words, message.isCached)
+		else compiler.connect(message.port, message.posted, message.isCached)
 	})
 }

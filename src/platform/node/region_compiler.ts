@@ -6,12 +6,9 @@ import { collectGarbage } from './collect_garbage.ts'
 /** What a vCPU's thread is given to talk to the compile worker with. */
 export interface CompilerConnection {
 	readonly port: MessagePort
-	/** i32: how many replies have been posted so far (POSTED), and how often the vCPU has looked for some (LOOKS). */
-	readonly words: Int32Array<SharedArrayBuffer>
+	/** i32: how many replies have been posted so far. */
+	readonly posted: Int32Array<SharedArrayBuffer>
 }
-
-export const POSTED = 0
-export const LOOKS = 1
 
 /** What it posts there. */
 export type CompilerMessage =
@@ -55,9 +52,7 @@ export class WorkerCompiler implements RegionCompiler {
 	}
 
 	receive(): CompileReply | undefined {
-		const { words } = this.connection
-		Atomics.add(words, LOOKS, 1)
-		while (Atomics.load(words, POSTED) !== this.received) {
+		while (Atomics.load(this.connection.posted, 0) !== this.received) {
 			const received = receiveMessageOnPort(this.connection.port)
 			if (received === undefined) return undefined
 			this.received = (this.received + 1) | 0
