@@ -10,7 +10,7 @@ const USAGE = `usage: npm run bench [-- [cpu] [options]]     measure
        npm run bench -- xenstore              what a client of XenStore gets (--rounds, --ms, --record)
        npm run bench -- setup                 fetch the real programs: Debian packages, about 25 MB, into the user's cache
   --rounds N      runs of everything, one after the other; medians are shown (default 3)
-  --ms N          milliseconds for each of bench/programs in each run (default 500)
+  --ms N          milliseconds for each of bench/programs in each run (default 2000)
   --only A,B      these programs, or groups: integer, floating, system, real
   --on A,B        these of ${PLATFORMS.join(', ')}
   --cpu-time      times of host CPU instead of the wall's, for a look on a busy host
@@ -44,7 +44,7 @@ export function readOptions(args: readonly string[]): Options {
 	return {
 		suite,
 		rounds: count('--rounds', values.rounds, 3),
-		time_ms: count('--ms', values.ms, 500),
+		time_ms: count('--ms', values.ms, 2000),
 		programs: PROGRAMS.filter(wanted),
 		realPrograms: REAL_PROGRAMS.filter(wanted),
 		platforms: PLATFORMS.filter((platform) => platforms.includes(platform)),
