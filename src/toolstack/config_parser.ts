@@ -1,7 +1,8 @@
 import { CONFIG_KEYS } from './config_keys.ts'
 import { ConfigError, type Position } from './python/errors.ts'
-import { evaluate, type Variable } from './python/evaluate.ts'
+import { evaluate } from './python/evaluate.ts'
 import { type ConfigHost, NO_HOST } from './python/host.ts'
+import type { Variable } from './python/scopes.ts'
 import { Callable, Dict, ExceptionValue, isSequence, List, Namespace, typeName, type Value } from './python/values.ts'
 
 export { ConfigError } from './python/errors.ts'

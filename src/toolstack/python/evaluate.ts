@@ -1,36 +1,16 @@
 import { builtins, callValue } from './builtins.ts'
-import { ALLOWED, ConfigError, type Position, PythonError, SyntaxFault } from './errors.ts'
+import { ConfigError, type Position, PythonError } from './errors.ts'
 import type { ConfigHost } from './host.ts'
+import { Imports } from './imports.ts'
 import { Limits } from './limits.ts'
 import { methodOf } from './methods.ts'
 import { modules } from './modules.ts'
 import { binary, comparison, elementOf, position, sliceOf, unary } from './operators.ts'
 import { parse } from './parser.ts'
+import { bind, type Scope, Scopes, type Variable } from './scopes.ts'
 import type { Clause, Expression, Parameter, Statement } from './syntax.ts'
-import {
-	Callable,
-	Dict,
-	ExceptionValue,
-	iterate,
-	type Keywords,
-	List,
-	Namespace,
-	Slots,
-	Tuple,
-	toText,
-	truth,
-	typeName,
-	type Value,
-} from './values.ts'
-
-/** A variable of a file after it has run. */
-export interface Variable {
-	value: Value
-	/** Where the value stands that was assigned last; undefined for what was there before the file ran. */
-	at: Position | undefined
-	/** The file itself has looked at it. */
-	used: boolean
-}
+import { Callable, Dict, ExceptionValue, iterate, List, Namespace, Slots, Tuple, toText, truth, typeName, type Value } from './values.ts'
+import { xmVars } from './xm_vars.ts'
 
 /** Exceptions that an `except` of these names catches besides those of its own name. */
 const FAMILIES: Readonly<Record<string, readonly string[]>> = {
@@ -73,28 +53,21 @@ export function evaluate(
 	return globals
 }
 
-type Scope = Map<string, Variable>
-
 class Evaluator {
 	private readonly host: ConfigHost
-	/** Of the file whose code runs. */
-	private globals: Scope
+	private readonly scopes: Scopes
 	private readonly limits = new Limits()
 	private readonly builtins: Map<string, Value>
-	private readonly modules: Map<string, Namespace>
-	private readonly importing = new Set<string>()
-	/** Of the function being called; undefined at the top. */
-	private locals: Scope | undefined
-	private globalNames: ReadonlySet<string> = new Set()
+	private readonly imports: Imports
 
 	constructor(host: ConfigHost, globals: Scope) {
 		this.host = host
-		this.globals = globals
+		this.scopes = new Scopes(globals)
 		this.builtins = builtins(this.limits, host)
-		this.modules = modules(host, this.limits)
-		this.builtins.set('xm_vars', this.xmVars())
-		this.builtins.set('execfile', new Callable('execfile', ([name = null]) => this.runBeside(toText(name))))
-		this.builtins.set('globals', new Callable('globals', () => Dict.of([...this.globals].map(([name, { value }]) => [name, value]))))
+		this.imports = new Imports(host, modules(host, this.limits), this.scopes, (text) => this.run(parse(text)))
+		this.builtins.set('xm_vars', xmVars(this.scopes))
+		this.builtins.set('execfile', new Callable('execfile', ([name = null]) => this.imports.runBeside(toText(name))))
+		this.builtins.set('globals', new Callable('globals', () => Dict.of([...this.scopes.globals].map(([name, { value }]) => [name, value]))))
 		this.builtins.set('locals', this.builtins.get('globals')!)
 	}
 
@@ -143,7 +116,7 @@ class Evaluator {
 			case 'for':
 				return this.forLoop(statement)
 			case 'def':
-				this.set(statement.name, this.define(statement.name, statement.parameters, statement.body), statement.at)
+				this.scopes.set(statement.name, this.define(statement.name, statement.parameters, statement.body), statement.at)
 				return
 			case 'return':
 				return new Jump('return', statement.value === undefined ? null : this.value(statement.value))
@@ -155,12 +128,12 @@ class Evaluator {
 			case 'try':
 				return this.tryBlock(statement)
 			case 'import':
-				this.set(statement.as, this.imported(statement.module, statement.as, statement.at), statement.at)
+				this.scopes.set(statement.as, this.imports.imported(statement.module, statement.as, statement.at), statement.at)
 				return
 			case 'from':
-				return this.importFrom(statement)
+				return this.imports.importFrom(statement)
 			case 'global':
-				this.globalNames = new Set([...this.globalNames, ...statement.names])
+				this.scopes.declareGlobal(statement.names)
 				return
 			case 'delete':
 				return this.remove(statement.target)
@@ -181,7 +154,7 @@ class Evaluator {
 	private augment({ target, operator, value: right }: Extract<Statement, { kind: 'augment' }>): undefined {
 		const more = this.value(right)
 		// xl's configuration files may add to what is not there yet.
-		const old = target.kind === 'name' && this.lookUp(target.name) === undefined && operator === '+' ? undefined : this.value(target)
+		const old = target.kind === 'name' && this.scopes.lookUp(target.name) === undefined && operator === '+' ? undefined : this.value(target)
 		if (old instanceof List && operator === '+') old.items = [...old.items, ...iterate(more)]
 		else this.assign(target, old === undefined ? more : binary(operator, old, more, this.limits), right.at)
 		return undefined
@@ -219,7 +192,7 @@ class Evaluator {
 			if (!(error instanceof PythonError) || FATAL.has(error.kind)) throw error
 			const handler = handlers.find(({ kinds }) => kinds.length === 0 || kinds.some((kind) => catches(kind, error.kind)))
 			if (handler === undefined) throw error
-			if (handler.name !== undefined) this.set(handler.name, new ExceptionValue(error.kind, error.message), error.position)
+			if (handler.name !== undefined) this.scopes.set(handler.name, new ExceptionValue(error.kind, error.message), error.position)
 			return this.block(handler.body)
 		}
 		return jump ?? this.block(orElse)
@@ -234,7 +207,7 @@ class Evaluator {
 
 	private remove(target: Expression): undefined {
 		if (target.kind === 'name') {
-			if (!(this.locals ?? this.globals).delete(target.name)) throw new PythonError('NameError', `'${target.name}' is not there to delete`)
+			if (!this.scopes.remove(target.name)) throw new PythonError('NameError', `'${target.name}' is not there to delete`)
 		} else if (target.kind === 'index') {
 			const object = this.value(target.object)
 			const index = this.value(target.index)
@@ -247,120 +220,10 @@ class Evaluator {
 		return undefined
 	}
 
-	// ---- modules ----------------------------------------------------------------------------------------------------------
-
-	/** `import os.path` binds os, `import os.path as p` binds the path. */
-	private imported(module: string, as: string, at: Position): Namespace {
-		const first = module.split('.')[0]!
-		return as === first && this.modules.has(first) && this.modules.has(module) ? this.modules.get(first)! : this.module(module, at)
-	}
-
-	private module(name: string, at: Position): Namespace {
-		const found = this.modules.get(name)
-		if (found !== undefined) return found
-		const text = this.host.readBeside(`${name}.py`) ?? this.host.readBeside(name)
-		if (text === undefined) throw new SyntaxFault(`the module '${name}' is not allowed: ${ALLOWED}`, at)
-		const before = [this.globals, this.locals] as const
-		const own: Scope = new Map()
-		this.globals = own
-		this.locals = undefined
-		try {
-			this.runText(name, text)
-		} finally {
-			;[this.globals, this.locals] = before
-		}
-		const module = new Namespace(
-			name,
-			[...own].map(([key, { value }]) => [key, value] as const),
-		)
-		this.modules.set(name, module)
-		return module
-	}
-
-	private importFrom({ module, names, at }: Extract<Statement, { kind: 'from' }>): undefined {
-		const found = this.module(module, at)
-		const pairs = names === '*' ? [...found.members.keys()].map((name) => [name, name] as const) : names
-		for (const [name, as] of pairs) {
-			const value = found.members.get(name)
-			if (value === undefined) throw new PythonError('ImportError', `'${module}' has no '${name}' here`)
-			this.set(as, value, at)
-		}
-		return undefined
-	}
-
-	private runBeside(name: string): null {
-		const text = this.host.readBeside(name)
-		if (text === undefined) throw new PythonError('IOError', `there is no file '${name}' beside the configuration file`)
-		this.runText(name, text)
-		return null
-	}
-
-	private runText(name: string, text: string): void {
-		if (this.importing.has(name)) throw new PythonError('RuntimeError', `'${name}' reads itself`)
-		this.importing.add(name)
-		try {
-			this.run(parse(text))
-		} catch (error) {
-			if (!(error instanceof PythonError)) throw error
-			const { line, column } = error.position ?? { line: 1, column: 1 }
-			throw new PythonError(error.kind, `in ${name}, line ${line}, column ${column}: ${error.message}`)
-		} finally {
-			this.importing.delete(name)
-		}
-	}
-
-	/** xm's own object for variables of the command line: xm_vars.var(name, use=..., check=...) and xm_vars.check(). */
-	private xmVars(): Namespace {
-		const declared = new Map<string, { readonly use: string; readonly check: Value | undefined }>()
-		return new Namespace('xm_vars', [
-			[
-				'var',
-				new Callable('var', ([name = null], keywords) => {
-					declared.set(toText(name), { use: toText(keywords.get('use') ?? ''), check: keywords.get('check') })
-					const fallback = keywords.get('default')
-					if (fallback !== undefined && !this.globals.has(toText(name))) this.set(toText(name), fallback, undefined)
-					return null
-				}),
-			],
-			[
-				'check',
-				new Callable('check', () => {
-					for (const [name, { use, check }] of declared) this.checkVariable(name, use, check)
-					return null
-				}),
-			],
-		])
-	}
-
-	private checkVariable(name: string, use: string, check: Value | undefined): void {
-		const variable = this.globals.get(name)
-		if (variable === undefined) throw new PythonError('ValueError', `the variable '${name}' must be given, as in ${name}=1: ${use}`)
-		variable.used = true
-		if (check instanceof Callable) {
-			try {
-				variable.value = check.call([name, variable.value], new Map())
-			} catch (error) {
-				if (!(error instanceof PythonError) || error.kind === 'SyntaxError') throw error
-				throw new PythonError('ValueError', `${name}=${toText(variable.value)} is not allowed: ${use}`)
-			}
-		}
-	}
-
 	// ---- names ------------------------------------------------------------------------------------------------------------
 
-	private lookUp(name: string): Variable | undefined {
-		return this.locals?.get(name) ?? this.globals.get(name)
-	}
-
-	private set(name: string, value: Value, at: Position | undefined): void {
-		const scope = this.locals !== undefined && !this.globalNames.has(name) ? this.locals : this.globals
-		const old = scope.get(name)
-		if (old === undefined) scope.set(name, { value, at, used: false })
-		else Object.assign(old, { value, at })
-	}
-
 	private assign(target: Expression, value: Value, at: Position): void {
-		if (target.kind === 'name') return this.set(target.name, value, at)
+		if (target.kind === 'name') return this.scopes.set(target.name, value, at)
 		if (target.kind === 'list' || target.kind === 'tuple') {
 			const items = iterate(value)
 			if (items.length !== target.items.length) {
@@ -389,22 +252,8 @@ class Evaluator {
 	}
 
 	private callable(name: string, parameters: readonly Parameter[], fallbacks: readonly (Value | undefined)[], body: () => Value): Callable {
-		const { locals: outer, globals } = this
-		return new Callable(name, (args, keywords) => {
-			const locals = copyOf(outer)
-			bind(name, parameters, fallbacks, args, keywords).forEach((value, key) => {
-				locals.set(key, { value, at: undefined, used: true })
-			})
-			const before = [this.locals, this.globalNames, this.globals] as const
-			this.locals = locals
-			this.globals = globals
-			this.globalNames = new Set()
-			try {
-				return this.limits.deeper(body)
-			} finally {
-				;[this.locals, this.globalNames, this.globals] = before
-			}
-		})
+		const within = this.scopes.closure<Value>()
+		return new Callable(name, (args, keywords) => within(bind(name, parameters, fallbacks, args, keywords), () => this.limits.deeper(body)))
 	}
 
 	// ---- expressions ------------------------------------------------------------------------------------------------------
@@ -473,7 +322,7 @@ class Evaluator {
 	}
 
 	private named(name: string): Value {
-		const variable = this.lookUp(name)
+		const variable = this.scopes.lookUp(name)
 		if (variable !== undefined) {
 			variable.used = true
 			return variable.value
@@ -497,8 +346,6 @@ class Evaluator {
 
 	/** Its variables are its own. */
 	private comprehension(element: Expression, clauses: readonly Clause[]): List {
-		const before = this.locals
-		this.locals = copyOf(before)
 		const items: Value[] = []
 		const run = (depth: number): void => {
 			const clause = clauses[depth]
@@ -513,43 +360,12 @@ class Evaluator {
 				if (clause.conditions.every((condition) => truth(this.value(condition)))) run(depth + 1)
 			}
 		}
-		try {
-			run(0)
-		} finally {
-			this.locals = before
-		}
+		this.scopes.inExpression(() => run(0))
 		return new List(items)
 	}
-}
-
-/** What an inner scope assigns stays in it. */
-function copyOf(scope: Scope | undefined): Scope {
-	return new Map([...(scope ?? [])].map(([name, variable]) => [name, { ...variable }]))
 }
 
 function catches(handler: string, kind: string): boolean {
 	if (handler === kind || handler === 'Exception' || handler === 'StandardError') return true
 	return FAMILIES[handler]?.includes(kind) ?? false
-}
-
-function bind(
-	name: string,
-	parameters: readonly Parameter[],
-	fallbacks: readonly (Value | undefined)[],
-	args: readonly Value[],
-	keywords: Keywords,
-): Map<string, Value> {
-	if (args.length > parameters.length)
-		throw new PythonError('TypeError', `${name}() takes ${parameters.length} arguments, not ${args.length}`)
-	const bound = new Map<string, Value>()
-	for (const [key, value] of keywords) {
-		if (!parameters.some((parameter) => parameter.name === key)) throw new PythonError('TypeError', `${name}() has no parameter '${key}'`)
-		bound.set(key, value)
-	}
-	for (const [n, parameter] of parameters.entries()) {
-		const value = args[n] ?? bound.get(parameter.name) ?? fallbacks[n]
-		if (value === undefined) throw new PythonError('TypeError', `${name}() is called without '${parameter.name}'`)
-		bound.set(parameter.name, value)
-	}
-	return bound
 }
