@@ -1,4 +1,4 @@
-// x87 instructions: what every one begins and ends with. The instructions are in x87/ by their operands, arithmetic in softfloat80.ts and transcendental80.ts, the
+// x87 instructions: what every one begins and ends with. The instructions are in x87/ by their operands, arithmetic in softfloat80.ts, trigonometric80.ts and logarithm80.ts, the
 // stack and the status word in x87/state.ts.
 
 import { CPU_CR0, CPU_FDP, CPU_FIP, CPU_FOP, CPU_GPR, REC_MODRM, REC_OFF, REC_OPCODE, SLOT_PAGE } from './layout'

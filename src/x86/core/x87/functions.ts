@@ -2,7 +2,8 @@
 
 import { raise } from '../mem'
 import * as f80 from '../softfloat80'
-import * as transcendental from '../transcendental80'
+import * as logarithm from '../logarithm80'
+import * as trigonometric from '../trigonometric80'
 import { C0, C1, C2, C3, conclude, fsw, isEmpty, NAN_SE, NAN_SIG, pop, push, setConditions, setFsw, setSt, stackFault } from './state'
 import * as op from '../generated/ops'
 import { INDEX_NEW, seOf, sigOf, storeNanAfterUnderflow } from './operands'
@@ -23,16 +24,16 @@ export function unaryFunction(operation: i32): i32 {
 			f80.roundToInteger80(se, sig)
 			break
 		case op.OP_F2XM1:
-			transcendental.exponentialMinusOne80(se, sig)
+			logarithm.exponentialMinusOne80(se, sig)
 			break
 		case op.OP_FSIN:
 		case op.OP_FCOS: {
-			if (transcendental.outOfRange(se, sig)) {
+			if (trigonometric.outOfRange(se, sig)) {
 				setFsw((fsw() & ~C1) | C2)
 				return 0
 			}
-			if (operation == op.OP_FSIN) transcendental.sine80(se, sig)
-			else transcendental.cosine80(se, sig)
+			if (operation == op.OP_FSIN) trigonometric.sine80(se, sig)
+			else trigonometric.cosine80(se, sig)
 			setFsw(fsw() & ~C2)
 			break
 		}
@@ -56,17 +57,17 @@ export function sineAndCosine(operation: i32): i32 {
 	}
 	const se = seOf(0)
 	const sig = sigOf(0)
-	if (transcendental.outOfRange(se, sig)) {
+	if (trigonometric.outOfRange(se, sig)) {
 		setFsw((fsw() & ~C1) | C2)
 		return 0
 	}
 	setFsw(fsw() & ~C2)
-	if (operation == op.OP_FSINCOS) transcendental.sine80(se, sig)
-	else transcendental.tangent80(se, sig)
+	if (operation == op.OP_FSINCOS) trigonometric.sine80(se, sig)
+	else trigonometric.tangent80(se, sig)
 	const firstSe = f80.rSe
 	const firstSig = f80.rSig
 	const kind = f80.classify(se, sig)
-	if (operation == op.OP_FSINCOS) transcendental.cosine80(se, sig)
+	if (operation == op.OP_FSINCOS) trigonometric.cosine80(se, sig)
 	else if (kind < f80.CLASS_INFINITE) f80.extendedOne(0)
 	if (!conclude()) return 0
 	setSt(0, firstSe, firstSig)
@@ -82,13 +83,13 @@ export function pairFunction(operation: i32): i32 {
 	}
 	switch (operation) {
 		case op.OP_FYL2X:
-			transcendental.logarithm80(seOf(1), sigOf(1), seOf(0), sigOf(0))
+			logarithm.logarithm80(seOf(1), sigOf(1), seOf(0), sigOf(0))
 			break
 		case op.OP_FYL2XP1:
-			transcendental.logarithmPlusOne80(seOf(1), sigOf(1), seOf(0), sigOf(0))
+			logarithm.logarithmPlusOne80(seOf(1), sigOf(1), seOf(0), sigOf(0))
 			break
 		default:
-			transcendental.arctangent80(seOf(1), sigOf(1), seOf(0), sigOf(0))
+			trigonometric.arctangent80(seOf(1), sigOf(1), seOf(0), sigOf(0))
 	}
 	if (!conclude()) return 0
 	setSt(1, f80.rSe, f80.rSig)
