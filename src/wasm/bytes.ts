@@ -1,6 +1,14 @@
+/** Names in UTF-8: of modules' imports and exports, which are few. */
+const encoded = new Map<string, Uint8Array>()
+
+/** Buffers that are free again, and bytes that one has at first. There are never more than are in use at a time, on this thread. */
+const free: Uint8Array[] = []
+const CAPACITY = 0x4000
+const NONE = new Uint8Array()
+
 /** A growing byte buffer with WebAssembly's integer encodings. */
 export class Bytes {
-	private data = new Uint8Array(1024)
+	private data = free.pop() ?? new Uint8Array(CAPACITY)
 	length = 0
 
 	private room(bytes: number): void {
@@ -11,7 +19,7 @@ export class Bytes {
 	}
 
 	u8(value: number): void {
-		this.room(1)
+		if (this.length === this.data.length) this.room(1)
 		this.data[this.length++] = value
 	}
 
@@ -61,10 +69,27 @@ export class Bytes {
 	}
 
 	name(text: string): void {
-		this.block(new TextEncoder().encode(text))
+		let bytes = encoded.get(text)
+		if (bytes === undefined) encoded.set(text, (bytes = new TextEncoder().encode(text)))
+		this.block(bytes)
 	}
 
+	/** Appends what is there to another buffer. This one is empty then, and ends. */
+	moveTo(other: Bytes): void {
+		other.raw(this.data.subarray(0, this.length))
+		this.end()
+	}
+
+	/** A copy of what is there. The buffer is empty then, and ends. */
 	finish(): Uint8Array {
-		return this.data.slice(0, this.length)
+		const bytes = this.data.slice(0, this.length)
+		this.end()
+		return bytes
+	}
+
+	private end(): void {
+		free.push(this.data)
+		this.length = 0
+		this.data = NONE
 	}
 }

@@ -105,6 +105,7 @@ export const OPERATORS = {
 	'i64.extend32_s': 0xc4,
 } as const
 export type Operator = keyof typeof OPERATORS
+const OPCODES: ReadonlyMap<Operator, number> = new Map(Object.entries(OPERATORS) as [Operator, number][])
 
 /** Loads and stores, by their text names. */
 export const MEMORY_OPERATORS = {
@@ -279,11 +280,11 @@ export class Code {
 	private readonly out = new Bytes()
 	private readonly locals: ValueType[] = []
 	private readonly params: number
-	private readonly hints: [offset: number, likely: boolean][] = []
+	private readonly hints: number[] = []
 	/** Open blocks, loops and ifs. */
 	depth = 0
-	/** Of each of them, innermost last: a number of its own, another one in its else arm, and whether it is a loop. */
-	private readonly constructs: { scope: number; readonly loop: boolean }[] = []
+	/** Of each of them, innermost last: a number of its own, another one in its else arm, negative for a loop. 0, outside all, comes first. */
+	private readonly constructs: number[] = [0]
 	private scopes = 0
 
 	constructor(params: number) {
@@ -295,8 +296,15 @@ export class Code {
 		return this.params + this.locals.length - 1
 	}
 
-	op(...names: readonly Operator[]): this {
-		for (const name of names) this.out.u8(OPERATORS[name])
+	/** Up to four operators in a row. */
+	op(name: Operator, second?: Operator, third?: Operator, fourth?: Operator): this {
+		const { out } = this
+		out.u8(OPCODES.get(name)!)
+		if (second === undefined) return this
+		out.u8(OPCODES.get(second)!)
+		if (third === undefined) return this
+		out.u8(OPCODES.get(third)!)
+		if (fourth !== undefined) out.u8(OPCODES.get(fourth)!)
 		return this
 	}
 
@@ -402,7 +410,8 @@ export class Code {
 	}
 	i64(value: bigint | number): this {
 		this.out.u8(0x42)
-		this.out.i64(BigInt(value))
+		if (typeof value === 'number' && (value | 0) === value) this.out.i32(value)
+		else this.out.i64(BigInt(value))
 		return this
 	}
 	call(index: number): this {
@@ -427,18 +436,19 @@ export class Code {
 	}
 	/** `likely` goes into the module's branch hints. */
 	if(result: ValueType | typeof VOID = VOID, likely?: boolean): number {
-		if (likely !== undefined) this.hints.push([this.out.length, likely])
+		if (likely !== undefined) this.hints.push(this.out.length, likely ? 1 : 0)
 		return this.open(0x04, result)
 	}
 	private open(opcode: number, result: number): number {
 		this.out.u8(opcode)
 		this.out.u8(result)
-		this.constructs.push({ scope: ++this.scopes, loop: opcode === LOOP })
+		const scope = ++this.scopes
+		this.constructs.push(opcode === LOOP ? -scope : scope)
 		return this.depth++
 	}
 	else(): this {
 		this.out.u8(0x05)
-		this.constructs.at(-1)!.scope = ++this.scopes
+		this.constructs[this.constructs.length - 1] = ++this.scopes
 		return this
 	}
 	end(): this {
@@ -450,17 +460,18 @@ export class Code {
 
 	/** A number for the construct whose arm is being written; 0 outside all. */
 	get scope(): number {
-		return this.constructs.at(-1)?.scope ?? 0
+		return Math.abs(this.constructs[this.constructs.length - 1]!)
 	}
 
 	/** Whether what was written in a scope has always been executed, and once only, where code is written now. */
 	dominates(scope: number): boolean {
-		for (let n = this.constructs.length - 1; n >= 0; n--) {
-			const construct = this.constructs[n]!
-			if (construct.scope === scope) return true
-			if (construct.loop) return false
+		const { constructs } = this
+		for (let n = constructs.length - 1; n >= 0; n--) {
+			const open = constructs[n]!
+			if (open === scope || open === -scope) return true
+			if (open < 0) return false
 		}
-		return scope === 0
+		return false
 	}
 	br(label: number): this {
 		this.out.u8(0x0c)
@@ -469,7 +480,7 @@ export class Code {
 	}
 	/** `likely` as for if(). */
 	brIf(label: number, likely?: boolean): this {
-		if (likely !== undefined) this.hints.push([this.out.length, likely])
+		if (likely !== undefined) this.hints.push(this.out.length, likely ? 1 : 0)
 		this.out.u8(0x0d)
 		this.out.u32(this.depth - 1 - label)
 		return this
@@ -486,20 +497,19 @@ export class Code {
 	/** The body for ModuleBuilder.addFunction(). */
 	finish(): FunctionBody {
 		const body = new Bytes()
-		const runs: [count: number, type: ValueType][] = []
-		for (const type of this.locals) {
-			const last = runs.at(-1)
-			if (last?.[1] === type) last[0]++
-			else runs.push([1, type])
-		}
-		body.u32(runs.length)
-		for (const [count, type] of runs) {
-			body.u32(count)
-			body.u8(type)
+		const { locals } = this
+		let runs = 0
+		for (let n = 0; n < locals.length; n++) if (locals[n] !== locals[n - 1]) runs++
+		body.u32(runs)
+		for (let n = 0; n < locals.length; ) {
+			const first = n
+			while (locals[n] === locals[first]) n++
+			body.u32(n - first)
+			body.u8(locals[first]!)
 		}
 		const start = body.length
-		body.raw(this.out.finish())
+		this.out.moveTo(body)
 		body.u8(0x0b)
-		return { bytes: body.finish(), hints: this.hints.map(([offset, likely]) => [start + offset, likely]) }
+		return { bytes: body.finish(), start, hints: this.hints }
 	}
 }

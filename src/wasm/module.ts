@@ -13,10 +13,13 @@ export interface FunctionType {
 	readonly results: readonly ValueType[]
 }
 
-/** Locals and expression, without the size; and the offsets in them of branches that are likely or unlikely to be taken. */
+/** Locals and expression, without the size. */
 export interface FunctionBody {
 	readonly bytes: Uint8Array
-	readonly hints: readonly (readonly [offset: number, likely: boolean])[]
+	/** Offset of the expression. */
+	readonly start: number
+	/** Branches that are likely or unlikely to be taken, in pairs: offset in the expression, 1 or 0. */
+	readonly hints: readonly number[]
 }
 
 /** A module of imported functions, globals and one shared memory, and of exported functions. Indices of functions count the imports first. */
@@ -116,17 +119,16 @@ export class ModuleBuilder {
 		// The Branch Hinting proposal's custom section; it must come before the code.
 		section(out, 0, (s) => {
 			s.name('metadata.code.branch_hint')
-			const hinted = this.functions
-				.map(({ body }, n) => [this.importedFunctions + n, body.hints] as const)
-				.filter(([, hints]) => hints.length > 0)
-			s.u32(hinted.length)
-			for (const [index, hints] of hinted) {
-				s.u32(index)
-				s.u32(hints.length)
-				for (const [offset, likely] of hints) {
-					s.u32(offset)
+			s.u32(this.functions.filter(({ body }) => body.hints.length > 0).length)
+			for (const [n, { body }] of this.functions.entries()) {
+				const { start, hints } = body
+				if (hints.length === 0) continue
+				s.u32(this.importedFunctions + n)
+				s.u32(hints.length / 2)
+				for (let at = 0; at < hints.length; at += 2) {
+					s.u32(start + hints[at]!)
 					s.u32(1)
-					s.u8(likely ? 1 : 0)
+					s.u8(hints[at + 1]!)
 				}
 			}
 		})
@@ -142,7 +144,8 @@ function section(out: Bytes, id: number, write: (section: Bytes) => void): void 
 	const content = new Bytes()
 	write(content)
 	out.u8(id)
-	out.block(content.finish())
+	out.u32(content.length)
+	content.moveTo(out)
 }
 
 function same(a: readonly number[], b: readonly number[]): boolean {

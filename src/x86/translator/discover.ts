@@ -217,9 +217,12 @@ class Discovery {
 		if (room === 0 && !pages.includes(pageOf(off))) return undefined
 		const instruction = this.source.decode(off)
 		if (instruction === undefined) return undefined
-		const needed = new Set([pageOf(off), pageOf(off + instruction.length - 1)].filter((page) => !pages.includes(page)))
-		if (needed.size > room) return undefined
-		pages.push(...needed)
+		const first = pageOf(off)
+		const last = pageOf(off + instruction.length - 1)
+		const needed = (pages.includes(first) ? 0 : 1) + (last === first || pages.includes(last) ? 0 : 1)
+		if (needed > room) return undefined
+		if (!pages.includes(first)) pages.push(first)
+		if (!pages.includes(last)) pages.push(last)
 		found.set(off, instruction)
 		return instruction
 	}

@@ -2,6 +2,7 @@ import { Code } from '../../wasm/code.ts'
 import { type FunctionBody, I32, I64, type ValueType, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import { decoderTables, familyRanges } from '../opcodes/operations.ts'
+import { byOperation } from './by_operation.ts'
 import { Conditions } from './conditions.ts'
 import type { RegionContext, RegisterUse } from './context.ts'
 import { type CoreImports, pushRecord } from './core_imports.ts'
@@ -19,10 +20,12 @@ import type { Strides } from './strides.ts'
 const vectorRanges = familyRanges().filter(({ name }) => name === 'SSE' || name === 'MMX')
 
 /** Whether an operation is of a family that may change XMM registers. */
-function isVector(operation: string): boolean {
+const isVector = byOperation((operation) => {
 	const number = decoderTables.operations.indexOf(operation)
 	return vectorRanges.some(({ first, last }) => number >= first && number <= last)
-}
+})
+/** Whether ModRM.reg is no destination: of stores to a register and shifts by an immediate. */
+const isOutputRm = byOperation((operation) => /_W_V$|_M_V$|_E_V$|_I$/.test(operation))
 
 /**
  * What a region's code is made of, as the emitters use it: registers, flags, memory accesses and ways out.
@@ -421,8 +424,7 @@ export class RegionCode {
 		// What leaves general registers alone is an SSE instruction: its operands, and XMM0 of the variable blends.
 		const vector = touches ? xmmUsed : new Set([instruction.reg, instruction.rm, 0].filter((n) => xmmUsed.has(n)))
 		this.xmm.spill([...vector].filter((n) => xmmWritten.has(n)))
-		// The destination is ModRM.reg, but for stores to a register and shifts by an immediate.
-		const outputs = /_W_V$|_M_V$|_E_V$|_I$/.test(instruction.op) ? vector : new Set([instruction.reg].filter((n) => xmmUsed.has(n)))
+		const outputs = isOutputRm(instruction.op) ? vector : new Set([instruction.reg].filter((n) => xmmUsed.has(n)))
 		if (touches) this.lazy.give()
 		if (touches || instruction.addressRecord || instruction.base === L.SLOT_PAGE) this.exits.setPage(instruction)
 		if (instruction.addressRecord) {

@@ -6,7 +6,8 @@ export class GeneralRegisters {
 	private readonly context: RegionContext
 	private readonly locals: readonly number[]
 	/** What was last said of each register's value: a number that changes with it, and what has been added since. */
-	private values = Array.from({ length: 16 }, () => ({ version: 0, offset: 0 }))
+	private versions = new Array<number>(16).fill(0)
+	private offsets = new Array<number>(16).fill(0)
 
 	constructor(context: RegionContext) {
 		this.context = context
@@ -29,9 +30,8 @@ export class GeneralRegisters {
 		const { code, use, residence } = this.context
 		const number = slot >> 3
 		const local = this.locals[number]!
-		const value = this.values[number]!
-		value.version++
-		value.offset = 0
+		this.versions[number]!++
+		this.offsets[number] = 0
 		use.written.add(number)
 		if (size === 8) {
 			residence.write(number)
@@ -53,37 +53,40 @@ export class GeneralRegisters {
 
 	/** Pops the new value of a register, 8 bytes: the old one and `bytes`. */
 	setMoved(slot: number, bytes: number): void {
-		const value = this.values[slot >> 3]!
-		const { version, offset } = value
+		const number = slot >> 3
+		const version = this.versions[number]!
+		const offset = this.offsets[number]!
 		this.set(slot, 8)
-		value.version = version
-		value.offset = offset + bytes
+		this.versions[number] = version
+		this.offsets[number] = offset + bytes
 	}
 
 	/** A name for the value that the register's value is `offset` bytes from. Equal names mean equal values where control has come straight. */
 	valueOf(slot: number): { readonly name: string; readonly offset: number } {
-		const { version, offset } = this.values[slot >> 3]!
-		return { name: `${slot >> 3}.${version}`, offset }
+		const number = slot >> 3
+		return { name: `${number}.${this.versions[number]}`, offset: this.offsets[number]! }
 	}
 
 	/** Runs `body`, which writes code that control does not come back from: what is known of values stays. */
 	aside(body: () => void): void {
-		const { values } = this
-		this.values = values.map((value) => ({ ...value }))
+		const { versions, offsets } = this
+		this.versions = versions.slice()
+		this.offsets = offsets.slice()
 		this.context.residence.runAside(body)
-		this.values = values
+		this.versions = versions
+		this.offsets = offsets
 	}
 
 	/** Stores registers of a mask in the state block. */
 	spill(mask: number): void {
 		const { code, state } = this.context
-		this.locals.forEach((local, n) => {
-			if (!(mask & (1 << n))) return
+		for (let n = 0; n < 16; n++) {
+			if (!(mask & (1 << n))) continue
 			code
 				.i32(state)
-				.get(local)
+				.get(this.locals[n]!)
 				.memory('i64.store', n * 8)
-		})
+		}
 	}
 
 	/** The same of those whose bits are set in a local; each may be. */
@@ -103,28 +106,28 @@ export class GeneralRegisters {
 	/** Loads registers of a mask from the state block. */
 	load(mask: number): void {
 		const { code } = this.context
-		this.locals.forEach((local, n) => {
-			if (!(mask & (1 << n))) return
+		for (let n = 0; n < 16; n++) {
+			if (!(mask & (1 << n))) continue
 			this.pushStored(n)
-			code.set(local)
-		})
+			code.set(this.locals[n]!)
+		}
 	}
 
 	/** The same of those that the core has changed. */
 	reload(mask: number): void {
 		const { residence, use } = this.context
 		this.load(mask)
-		this.values.forEach((value, n) => {
-			if (!(mask & (1 << n))) return
-			value.version++
+		for (let n = 0; n < 16; n++) {
+			if (!(mask & (1 << n))) continue
+			this.versions[n]!++
 			use.written.add(n)
 			residence.write(n)
-		})
+		}
 	}
 
 	/** The core may have changed all of them. */
 	forget(): void {
-		for (const value of this.values) value.version++
+		for (let n = 0; n < 16; n++) this.versions[n]!++
 	}
 
 	/** Pushes a register, 8 bytes. */

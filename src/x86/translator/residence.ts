@@ -89,7 +89,8 @@ export class Residence {
 
 	/** Returns what is to be loaded now, because the instruction writes it on some ways only. */
 	beginInstruction(): number {
-		return (this.found.conditional.get(++this.instruction) ?? 0) & ~this.mask
+		const written = this.found.conditional.get(++this.instruction) ?? 0
+		return written === 0 ? 0 : written & ~this.mask
 	}
 
 	/** Of all that is valid here. */
@@ -145,7 +146,8 @@ export class Residence {
 
 	/** On a way out. */
 	check(): void {
-		if (this.found.plan !== undefined && this.dirty & ~this.mask) throw new InternalError('a register is to be stored that is in no local')
+		if (this.found.plan !== undefined && this.dirty !== 0 && this.dirty & ~this.mask)
+			throw new InternalError('a register is to be stored that is in no local')
 	}
 
 	snapshot(): Snapshot {

@@ -1,4 +1,5 @@
 import { type FunctionBody, I32, I64, ModuleBuilder } from '../../wasm/module.ts'
+import { byOperation } from './by_operation.ts'
 import type { RegisterUse } from './context.ts'
 import { importCore } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
@@ -9,6 +10,7 @@ import type { ResidenceFound } from './residence.ts'
 import { planResidence } from './residence_plan.ts'
 import { writeDoubleGroup } from './sse/double_groups.ts'
 import { requireDoubles } from './sse/double_tests.ts'
+import type { Emitter } from './sse/emitter.ts'
 import { type LaneFlow, laneFlow, lanesToTest } from './sse/lane_flow.ts'
 import { type Lanes, noLanes } from './sse/lanes.ts'
 import { isPure, SSE } from './sse/table.ts'
@@ -47,12 +49,13 @@ export function translate(region: Region, target: Target, dispatchAt = 0): Uint8
 		flagsFirst: new Map(),
 		flagsDead: new Set(),
 	}
+	const known: Known = { region, shape, lanes: laneFlow(shape, region), strides: new Strides(shape) }
 	// The first pass finds out which registers the second has to load and store, and where nobody needs the flags.
-	writeFunction(region, shape, target, dispatchAt, use, new ModuleBuilder())
+	writeFunction(known, target, dispatchAt, use, new ModuleBuilder())
 	residence.plan = planResidence(shape, region, residence.effects)
 	findDeadFlags(region, use)
 	const module = new ModuleBuilder()
-	const body = writeFunction(region, shape, target, dispatchAt, use, module)
+	const body = writeFunction(known, target, dispatchAt, use, module)
 	module.addFunction(module.type([I32], [I32]), body, 'region')
 	return module.finish()
 }
@@ -70,28 +73,28 @@ function findDeadFlags(region: Region, { flagsFirst, flagsDead }: RegisterUse): 
 	}
 }
 
-function writeFunction(
-	region: Region,
-	shape: Shape,
-	target: Target,
-	dispatchAt: number,
-	use: RegisterUse,
-	module: ModuleBuilder,
-): FunctionBody {
+/** What is known of a region before its code is written. */
+interface Known {
+	readonly region: Region
+	readonly shape: Shape
+	readonly lanes: LaneFlow
+	readonly strides: Strides
+}
+
+function writeFunction(known: Known, target: Target, dispatchAt: number, use: RegisterUse, module: ModuleBuilder): FunctionBody {
+	const { region, lanes, strides } = known
 	const core = importCore(module, target.memoryPages)
-	const lanes = laneFlow(shape, region)
-	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length, lanes, new Strides(shape))
-	return code.wrap(() => new RegionWriter(code, region, shape, lanes, dispatchAt).write())
+	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length, lanes, strides)
+	return code.wrap(() => new RegionWriter(code, known, dispatchAt).write())
 }
 
 /** Instructions that an indirect jump inside a region is charged for. */
 const INDIRECT_CHARGE = 8
 
-/** Labels of the constructs that a branch may leave or repeat, by block start. */
-interface Labels {
-	readonly loops: ReadonlyMap<number, number>
-	readonly merges: ReadonlyMap<number, number>
-}
+/** For what the core executes. */
+const NO_EMITTER: Emitter = () => false
+/** Emitters of the instructions that do not end a block. */
+const emitterOf = byOperation((operation) => INTEGER[operation] ?? SSE[operation] ?? NO_EMITTER)
 
 class RegionWriter {
 	private readonly r: RegionCode
@@ -103,8 +106,11 @@ class RegionWriter {
 	private readonly table: number
 	/** What is known at the end of the blocks that were written. */
 	private readonly lanesAtEnd = new Map<Block, Lanes>()
+	/** Labels of the loops and of the blocks that a branch may repeat or leave, by block start. Each is written once, and only code inside goes there. */
+	private readonly loops = new Map<number, number>()
+	private readonly merges = new Map<number, number>()
 
-	constructor(r: RegionCode, region: Region, shape: Shape, lanes: LaneFlow, dispatchAt: number) {
+	constructor(r: RegionCode, { region, shape, lanes }: Known, dispatchAt: number) {
 		this.dispatchAt = dispatchAt
 		this.table = r.code.local(I32)
 		this.r = r
@@ -119,7 +125,7 @@ class RegionWriter {
 		if (this.region.indirect.length > 0) code.globalGet(core.data).set(this.table)
 		this.refuse()
 		this.r.prepare(entry.start)
-		this.writeTree(entry, { loops: new Map(), merges: new Map() })
+		this.writeTree(entry)
 	}
 
 	/**
@@ -137,39 +143,39 @@ class RegionWriter {
 	}
 
 	/** A block and everything it dominates. */
-	private writeTree(block: Block, labels: Labels): void {
+	private writeTree(block: Block): void {
 		const { code, xmm } = this.r
 		const { asked } = xmm
 		const { block: outer } = this.r
 		if (this.shape.isHeader(block)) {
 			this.r.meetFlags(block.start)
 			this.r.block = block.start
-			const label = code.loop()
+			this.loops.set(block.start, code.loop())
 			if (this.lanes.loops.has(block.start)) xmm.beginLoop(this.lanes.blocks.get(block.start)!)
-			this.writeWithin(block, this.shape.mergesBelow(block), { ...labels, loops: new Map(labels.loops).set(block.start, label) })
+			this.writeWithin(block, this.shape.mergesBelow(block), 0)
 			code.end()
 		} else {
 			this.r.block = block.start
-			this.writeWithin(block, this.shape.mergesBelow(block), labels)
+			this.writeWithin(block, this.shape.mergesBelow(block), 0)
 		}
 		this.r.block = outer
 		// What this block has asked, others that it doesn't dominate have not.
 		xmm.asked = asked
 	}
 
-	/** The block inside one wasm block for each merge point below it, each followed by that merge point's tree. */
-	private writeWithin(block: Block, merges: readonly Block[], labels: Labels): void {
-		const [first, ...rest] = merges
-		if (first === undefined) return this.writeBlock(block, labels)
+	/** The block inside one wasm block for each merge point below it, from the `n`th on, each followed by that merge point's tree. */
+	private writeWithin(block: Block, merges: readonly Block[], n: number): void {
+		const first = merges[n]
+		if (first === undefined) return this.writeBlock(block)
 		const { code } = this.r
-		const label = code.block()
-		this.writeWithin(block, rest, { ...labels, merges: new Map(labels.merges).set(first.start, label) })
+		this.merges.set(first.start, code.block())
+		this.writeWithin(block, merges, n + 1)
 		code.end()
 		this.r.flags = undefined
-		this.writeTree(first, labels)
+		this.writeTree(first)
 	}
 
-	private writeBlock(block: Block, labels: Labels): void {
+	private writeBlock(block: Block): void {
 		const { r } = this
 		const { code } = r
 		const last = block.instructions.at(-1)
@@ -192,26 +198,26 @@ class RegionWriter {
 		switch (end.kind) {
 			case 'goto':
 				r.endBlock()
-				return this.goTo(block, end.target, labels)
+				return this.goTo(block, end.target)
 			case 'branch': {
 				if (end.taken !== end.next) r.pushCondition(end.cc)
 				r.endBlock()
-				if (end.taken === end.next) return this.goTo(block, end.next, labels)
+				if (end.taken === end.next) return this.goTo(block, end.next)
 				code.if()
-				r.onOneWay(() => this.goTo(block, end.taken, labels))
+				r.onOneWay(() => this.goTo(block, end.taken))
 				code.end()
-				return this.goTo(block, end.next, labels)
+				return this.goTo(block, end.next)
 			}
 			case 'call':
 				emitCall(r, last!, end.target)
 				r.endBlock()
-				return this.goTo(block, end.target, labels)
+				return this.goTo(block, end.target)
 			case 'return':
-				return this.writeReturn(block, last!, labels)
+				return this.writeReturn(block, last!)
 			case 'indirect':
-				return this.writeIndirect(block, last!, labels)
+				return this.writeIndirect(block, last!)
 			case 'dispatch':
-				return this.writeDispatch(block, this.region.indirect, labels)
+				return this.writeDispatch(block, this.region.indirect)
 			case 'leave':
 				if (last!.op === 'CALL_E' && last!.addressRecord === 0 && emitIndirect(r, last!)) return
 				r.execute(last!)
@@ -220,7 +226,7 @@ class RegionWriter {
 	}
 
 	/** A return goes on inside the region when its address is behind one of the region's calls. */
-	private writeReturn(block: Block, instruction: Instruction, labels: Labels): void {
+	private writeReturn(block: Block, instruction: Instruction): void {
 		const { r } = this
 		const { code } = r
 		if (!emitReturn(r, instruction)) {
@@ -235,7 +241,7 @@ class RegionWriter {
 			r.pushAddress(target)
 			code.op('i64.eq')
 			code.if()
-			r.onOneWay(() => this.goTo(block, target, labels))
+			r.onOneWay(() => this.goTo(block, target))
 			code.end()
 		}
 		code.get(address)
@@ -243,7 +249,7 @@ class RegionWriter {
 	}
 
 	/** An indirect jump goes on at the dispatcher; without one, or where that knows nothing of its address, it leaves. */
-	private writeIndirect(block: Block, instruction: Instruction, labels: Labels): void {
+	private writeIndirect(block: Block, instruction: Instruction): void {
 		const { r, shape } = this
 		const { indirect } = this.region
 		const inside = shape.has(DISPATCH) && !shape.isCut(block, DISPATCH)
@@ -255,11 +261,11 @@ class RegionWriter {
 			return r.exitTo(instruction.off + instruction.length)
 		}
 		r.endBlock()
-		if (inside) this.goTo(block, DISPATCH, labels)
+		if (inside) this.goTo(block, DISPATCH)
 	}
 
 	/** Goes to the offset that is `dispatch` behind the first, by the table of dispatchTable(). */
-	private writeDispatch(block: Block, offsets: readonly number[], labels: Labels): void {
+	private writeDispatch(block: Block, offsets: readonly number[]): void {
 		const { r } = this
 		const { code } = r
 		const low = offsets[0]!
@@ -274,7 +280,7 @@ class RegionWriter {
 		for (const offset of offsets) {
 			code.end()
 			r.flags = undefined
-			r.onOneWay(() => this.goTo(block, offset, labels))
+			r.onOneWay(() => this.goTo(block, offset))
 		}
 		code.end()
 		r.flags = undefined
@@ -284,7 +290,7 @@ class RegionWriter {
 	}
 
 	/** Control goes from the end of `from` to an offset. */
-	private goTo(from: Block, target: number, labels: Labels): void {
+	private goTo(from: Block, target: number): void {
 		const { r, shape } = this
 		if (!shape.has(target) || shape.isCut(from, target)) return r.exitTo(target)
 		const pages = this.region.blocks.get(target)!.pages & ~shape.pagesAt(from)
@@ -295,16 +301,16 @@ class RegionWriter {
 			if (target !== DISPATCH) r.charge(shape.instructionsBetween(target, from), target)
 			r.prepare(target)
 			r.meetFlags(target)
-			r.code.br(labels.loops.get(target)!)
+			r.code.br(this.loops.get(target)!)
 			return
 		}
 		r.prepare(target)
 		if (shape.isMerge(target)) {
 			r.meetFlags(target)
-			r.code.br(labels.merges.get(target)!)
+			r.code.br(this.merges.get(target)!)
 			return
 		}
-		this.writeTree(this.region.blocks.get(target)!, labels)
+		this.writeTree(this.region.blocks.get(target)!)
 	}
 
 	/** Tests numbers that a loop computes with, before it is reached. */
@@ -317,8 +323,7 @@ class RegionWriter {
 
 	private writeInstruction(instruction: Instruction): void {
 		const { r } = this
-		const emitter = instruction.addressRecord === 0 ? (INTEGER[instruction.op] ?? SSE[instruction.op]) : undefined
-		const written = emitter?.(r, instruction) ?? false
+		const written = instruction.addressRecord === 0 && emitterOf(instruction.op)(r, instruction)
 		if (!written) r.execute(instruction, instruction.addressRecord !== 0 || !isPure(instruction.op))
 		r.xmm.finish(instruction, written)
 	}

@@ -1,4 +1,5 @@
 import { F64, V128, VOID } from '../../../wasm/module.ts'
+import { byOperation } from '../by_operation.ts'
 import type { Instruction } from '../instruction.ts'
 import { INTEGER } from '../integer.ts'
 import type { RegionCode } from '../region_code.ts'
@@ -110,9 +111,12 @@ function merge(tests: Tests, more: Tests): boolean {
 	return true
 }
 
+/** Whether a group may start with it. */
+const mayStart = byOperation((op) => COMPARISON.test(op) || ARITHMETIC.test(op))
+
 /** The group that starts with an instruction, if any does. */
 function groupAt(instructions: readonly Instruction[], start: number, before: Lanes, accumulators: number): Group | undefined {
-	if (isMove(instructions[start]!) || isInteger(instructions[start]!)) return undefined
+	if (!mayStart(instructions[start]!.op)) return undefined
 	const lanes = before.slice()
 	const tests: Tests = new Map()
 	const written = new Set<number>()

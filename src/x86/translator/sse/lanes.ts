@@ -1,4 +1,5 @@
 import { decoderTables, familyRanges } from '../../opcodes/operations.ts'
+import { byOperation } from '../by_operation.ts'
 import type { Instruction } from '../instruction.ts'
 import type { Operation } from './number_tests.ts'
 import { isKnown, normalRange, type Plan, plan, type Range, unknownRange, windowRange } from './ranges.ts'
@@ -116,10 +117,11 @@ export function isSse(op: string): boolean {
 	return sse.has(op)
 }
 
+/** Null: it depends on the operands. */
+const constantEffect = byOperation((op) => (mmx.has(op) ? 'everything' : !isSse(op) || NONE.test(op) ? 'none' : null))
+
 export function effectOf(i: Instruction): Effect {
-	if (mmx.has(i.op)) return 'everything'
-	if (!isSse(i.op) || NONE.test(i.op)) return 'none'
-	return sseEffect(i)
+	return constantEffect(i.op) ?? sseEffect(i)
 }
 
 function sseEffect(i: Instruction): Effect {
@@ -262,9 +264,7 @@ export function backward(lanes: WantedLanes, effect: Effect): void {
 }
 
 /** Whether an operation is arithmetic, a comparison or a conversion of numbers. */
-export function isNumeric(op: string): boolean {
-	return ARITHMETIC.test(op) || /^(U?COMIS|CVT)/.test(op)
-}
+export const isNumeric = byOperation((op) => ARITHMETIC.test(op) || /^(U?COMIS|CVT)/.test(op))
 
 /** Whether the effect holds only where the emitter's tests were made: the core's executor leaves numbers that aren't clean. */
 export function isTested(effect: Effect): boolean {

@@ -38,11 +38,13 @@ export class XmmRegisters {
 	readonly quarters: number
 	/** Local: DISTANCE of double_tests.ts in both quadwords. */
 	readonly distances: number
-	lanes: Lanes = noLanes()
 	/** A mask of registers, of the block that is written (accumulators.ts). */
 	accumulators = 0
 	/** Whether SSE is known to be available on every way to this place. */
 	asked = false
+	private known: Lanes = noLanes()
+	/** Whether `known` is this object's own. */
+	private isOwn = false
 	private readonly context: RegionContext
 	private readonly exits: Exits
 	private readonly vectors = new Map<number, number>()
@@ -191,27 +193,33 @@ export class XmmRegisters {
 		}
 	}
 
+	/** What is known here; not to be changed. */
+	get lanes(): Lanes {
+		this.isOwn = false
+		return this.known
+	}
+
 	/** At the start of a block: all registers have the form that they have between blocks. */
 	beginBlock(lanes: Lanes): void {
-		this.lanes = lanes.slice()
-		this.forms.forEach((_, n) => {
-			this.forms[n] = this.isSplit(n) ? SPLIT : VECTOR
-		})
+		this.known = lanes
+		this.isOwn = false
+		for (let n = 0; n < 16; n++) this.forms[n] = this.isSplit(n) ? SPLIT : VECTOR
 	}
 
 	/** At the end of a block and on a way out, which changes nothing for the code that follows: gives registers the form that they have between blocks. */
 	settle(): void {
 		const { code } = this.context
-		this.forms.forEach((form, n) => {
+		for (let n = 0; n < 16; n++) {
+			const form = this.forms[n]
 			if (form === SPLIT && !this.isSplit(n)) code.get(this.vector(n)).get(this.low(n)).lane('f64x2.replace_lane', 0).set(this.vector(n))
 			else if (form === VECTOR && this.isSplit(n)) code.get(this.vector(n)).lane('f64x2.extract_lane', 0).set(this.low(n))
-		})
+		}
 	}
 
 	/** At the end of a block, before what ends it. */
 	endBlock(): void {
 		this.settle()
-		this.beginBlock(this.lanes)
+		this.beginBlock(this.known)
 	}
 
 	private writes(index: number): void {
@@ -257,7 +265,7 @@ export class XmmRegisters {
 		let doubles = 0
 		let singles = 0n
 		for (let n = 0; n < 16; n++) {
-			const bits = cleanLanes(this.lanes, n)
+			const bits = cleanLanes(this.known, n)
 			doubles |= (bits & (D0 | D1)) << (n * 2)
 			singles |= BigInt(bits >> 2) << BigInt(n * 4)
 		}
@@ -291,7 +299,7 @@ export class XmmRegisters {
 
 	/** Finds `slow` again. */
 	refresh(): void {
-		this.spill([...this.context.use.xmmWritten].filter((n) => cleanLanes(this.lanes, n) !== 0))
+		this.spill([...this.context.use.xmmWritten].filter((n) => cleanLanes(this.known, n) !== 0))
 		this.ready()
 	}
 
@@ -321,13 +329,17 @@ export class XmmRegisters {
 
 	/** Whether all of a register's lanes in a mask are clean. */
 	isClean(index: number, lanes: number): boolean {
-		return (cleanLanes(this.lanes, index) & lanes) === lanes
+		return (cleanLanes(this.known, index) & lanes) === lanes
 	}
 
 	/** After an instruction: what is known now. `tested`: its emitter wrote it, else the core has executed it. */
 	finish(i: Instruction, tested: boolean): void {
 		const effect = effectOf(i)
-		forward(this.lanes, effect, this.accumulators)
+		if (effect !== 'none') {
+			if (!this.isOwn) this.known = this.known.slice()
+			this.isOwn = true
+			forward(this.known, effect, this.accumulators)
+		}
 		if (i.op === 'LDMXCSR' || i.op === 'FXRSTOR' || (!tested && isTested(effect))) this.refresh()
 	}
 

@@ -1,4 +1,5 @@
 import { decoderTables, familyRanges } from '../../opcodes/operations.ts'
+import { byOperation } from '../by_operation.ts'
 import { singleArithmetic, singlesArithmetic, singlesCompared } from './arithmetic.ts'
 import { doubleToSingle, integersToDoubles, integerToNumber, numberToInteger, singleToDouble } from './conversions.ts'
 import { extended, extract, extractDoubleword, extractWord, insert, insertDoubleword } from './elements.ts'
@@ -72,10 +73,10 @@ const IMPURE: ReadonlySet<string> = new Set([
 const sseRange = familyRanges().find(({ name }) => name === 'SSE')!
 
 /** Whether the core's executor leaves general registers and flags alone, and needs none but those of the operand's address. */
-export function isPure(operation: string): boolean {
+export const isPure = byOperation((operation) => {
 	const number = decoderTables.operations.indexOf(operation)
 	return number >= sseRange.first && number <= sseRange.last && !IMPURE.has(operation)
-}
+})
 
 const lowQuadwords = shuffled(() => elements(8, [0, 2]))
 const highQuadwords = shuffled(() => elements(8, [1, 3]))
