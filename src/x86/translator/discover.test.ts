@@ -131,3 +131,10 @@ test('the targets of switches lie near the first', () => {
 	]
 	assert.deepEqual(discover(0x10, code(lines, [0x10, 0x50_0000]))!.indirect, [0x10])
 })
+
+test('a long block is taken whole, but none begins where a region is long already', () => {
+	const long = discover(0, code([...run(0, 3000), [3000, 'JCC', 2, 0], ...run(3002, 3), [3005, 'RET', 1]], [0]))!
+	assert.deepEqual([...long.blocks.keys()], [0])
+	assert.equal(long.instructions, 3001)
+	assert.deepEqual(long.blocks.get(0)!.end, { kind: 'branch', cc: 0, taken: 0, next: 3002 })
+})

@@ -56,8 +56,9 @@ const MAX_INDIRECT = 160
 const MAX_INDIRECT_SPAN = 4 * PAGE_SIZE
 /** Instructions before an indirect jump of which one reads the table of a switch, if it is a switch's. */
 const MAX_FROM_TABLE = 6
-/** Instructions in a region at most. */
+/** Instructions in a region from which on no block begins, and beyond which none goes on. Ciphers and digests have blocks of thousands. */
 const MAX_INSTRUCTIONS = 600
+const MAX_IN_BLOCKS = 4000
 /** Instructions beyond which no call is followed, and beyond which nothing is added that has not been seen to run. */
 const MAX_BEFORE_CALL = 60
 const MAX_BEFORE_UNSEEN = 40
@@ -179,7 +180,7 @@ class Discovery {
 		// Instructions since one that may have read a switch's table.
 		let sinceTable = MAX_FROM_TABLE
 		for (let off = start; !walked.has(off); ) {
-			const instruction = this.take(off, isSeen)
+			const instruction = this.take(off, isSeen, off !== start)
 			if (instruction === undefined) return
 			walked.add(off)
 			sinceTable = readsTable(instruction) ? 0 : sinceTable + 1
@@ -207,12 +208,12 @@ class Discovery {
 		}
 	}
 
-	/** The instruction at `off`, now part of the region; undefined when it cannot be. Code that was not seen to run brings in no page. */
-	private take(off: number, isSeen: boolean): Instruction | undefined {
+	/** The instruction at `off`, now part of the region; undefined when it cannot be. `follows` others in a block. Code that was not seen to run brings in no page. */
+	private take(off: number, isSeen: boolean, follows = false): Instruction | undefined {
 		const { pages, found } = this
 		const known = found.get(off)
 		if (known !== undefined) return known
-		if (found.size >= (isSeen ? MAX_INSTRUCTIONS : MAX_BEFORE_UNSEEN)) return undefined
+		if (found.size >= (!isSeen ? MAX_BEFORE_UNSEEN : follows ? MAX_IN_BLOCKS : MAX_INSTRUCTIONS)) return undefined
 		const room = isSeen ? REGION_MAX_PAGES - pages.length : 0
 		if (room === 0 && !pages.includes(pageOf(off))) return undefined
 		const instruction = this.source.decode(off)

@@ -1,7 +1,7 @@
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
 import { findAligned } from './atomic.ts'
-import { constant, type Emitter, isLocked, op, pushRm, writeBack, x, y, z } from './operands.ts'
+import { constant, type Emitter, isLocked, op, pushRm, rotateBy, writeBack, x, y, z } from './operands.ts'
 
 /** Pushes the number of the bit that is meant, below the operand's width. */
 function pushBit(r: RegionCode, i: Instruction): void {
@@ -96,19 +96,17 @@ const bswap: Emitter = (r, i) => {
 	r.getRegister(i.rm, size)
 	code.set(x(r, size))
 	if (size === 4) {
-		code.get(r.x32).i32(8).op('i32.rotl').i32(0x00ff00ff).op('i32.and')
-		code
-			.get(r.x32)
-			.i32(8)
-			.op('i32.rotr')
-			.i32(0xff00ff00 | 0)
-			.op('i32.and', 'i32.or')
+		rotateBy(r, 4, r.x32, 8)
+		code.i32(0x00ff00ff).op('i32.and')
+		rotateBy(r, 4, r.x32, -8)
+		code.i32(0xff00ff00 | 0).op('i32.and', 'i32.or')
 	} else {
 		// Bytes, then halves, then words change places.
 		code.get(r.x64).i64(8).op('i64.shr_u').i64(0x00ff00ff00ff00ffn).op('i64.and')
 		code.get(r.x64).i64(0x00ff00ff00ff00ffn).op('i64.and').i64(8).op('i64.shl', 'i64.or').set(r.x64)
 		code.get(r.x64).i64(16).op('i64.shr_u').i64(0x0000ffff0000ffffn).op('i64.and')
-		code.get(r.x64).i64(0x0000ffff0000ffffn).op('i64.and').i64(16).op('i64.shl', 'i64.or').i64(32).op('i64.rotl')
+		code.get(r.x64).i64(0x0000ffff0000ffffn).op('i64.and').i64(16).op('i64.shl', 'i64.or').set(r.x64)
+		rotateBy(r, 8, r.x64, 32)
 	}
 	r.setRegister(i.rm, size)
 	return true

@@ -81,3 +81,14 @@ export function extendSigned(r: RegionCode, from: number, size: number): void {
 	if (from < 4) code.op(from === 1 ? 'i32.extend8_s' : 'i32.extend16_s')
 	trim(r, size)
 }
+
+/** Pushes a local of 4 or 8 bytes, rotated to the left. Of shifts, because V8's first compiler calls a function of C to rotate; its second sees what they are. */
+export function rotateBy(r: RegionCode, size: number, local: number, count: number): void {
+	const { code } = r
+	const mask = size * 8 - 1
+	code.get(local)
+	constant(r, size, BigInt(count & mask))
+	code.op(op(size, 'shl')).get(local)
+	constant(r, size, BigInt(-count & mask))
+	code.op(op(size, 'shr_u'), op(size, 'or'))
+}

@@ -1,7 +1,7 @@
 import { I32 } from '../../../wasm/module.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
-import { beginRmw, constant, type Emitter, op, trim, writeBack, x, y, z } from './operands.ts'
+import { beginRmw, constant, type Emitter, op, rotateBy, trim, writeBack, x, y, z } from './operands.ts'
 
 type Shift = 'SHL' | 'SHR' | 'SAR'
 const OPERATORS = { SHL: 'shl', SHR: 'shr_u', SAR: 'shr_s' } as const
@@ -91,15 +91,21 @@ const rotate: Emitter = (r, i) => {
 	const { code } = r
 	const count = byCl ? countInCl(r, size) : undefined
 	beginRmw(r, i)
-	code.get(x(r, size))
 	// Of less than 32 bits: as many copies side by side rotate as one.
-	if (size < 4) code.i32(size === 1 ? 0x01010101 : 0x00010001).op('i32.mul')
-	if (count === undefined) constant(r, Math.max(size, 4), BigInt(countOf(i)))
+	if (size < 4)
+		code
+			.get(r.x32)
+			.i32(size === 1 ? 0x01010101 : 0x00010001)
+			.op('i32.mul')
+			.set(r.y32)
+	const from = size < 4 ? r.y32 : x(r, size)
+	if (count === undefined) rotateBy(r, Math.max(size, 4), from, left ? countOf(i) : -countOf(i))
 	else {
-		code.get(count)
+		code.get(from).get(count)
 		r.widen(size === 8 ? 4 : 8)
+		code.op(op(size, left ? 'rotl' : 'rotr'))
 	}
-	code.op(op(size, left ? 'rotl' : 'rotr')).tee(y(r, size))
+	code.tee(y(r, size))
 	trim(r, size)
 	code.set(z(r, size))
 	const set = () => {
