@@ -48,6 +48,7 @@ const { domid } = await buildDomain(host, config as NamedConfig, Math.floor(Date
 const terminal = await xen.openConsole(domid, {
 	output: (bytes) => process.stdout.write(bytes) || true,
 	lost: () => {},
+	place: () => {},
 	inputSpace: () => {},
 	closed: () => {},
 })

@@ -1,6 +1,8 @@
 import { UserError } from '../base/errors.ts'
-import { type ConsoleEnd, encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from '../daemon/console_frames.ts'
+import type { ConsoleEnd } from '../daemon/console_frames.ts'
 import type { XendClient } from '../sdk/client.ts'
+import { ConsoleLink } from '../sdk/console_link.ts'
+import { hasCode } from '../sdk/errors.ts'
 import type { CommandContext } from './command.ts'
 
 /** Ctrl-], as xenconsole has it, unless the caller names another. */
@@ -10,7 +12,8 @@ export type ConsoleOutcome = { readonly detached: true } | { readonly detached: 
 
 /**
  * Joins this process's terminal to a domain's console until the domain ends or Ctrl-] is typed. Without a terminal, stdin is typed at
- * the guest as it comes, and its end means nothing: the output goes on until the domain ends.
+ * the guest as it comes, and its end means nothing: the output goes on until the domain ends. A xend that is killed meanwhile is
+ * started again, and nothing of the output is missed.
  */
 export async function attachConsole(
 	context: CommandContext,
@@ -20,54 +23,52 @@ export async function attachConsole(
 	detachOn = DETACH,
 ): Promise<ConsoleOutcome> {
 	const { stdin, stdout } = context
-	const socket = await client.console(reference)
 	const terminal = stdin.isTTY === true && stdout.isTTY === true
+	const { promise, resolve, reject } = Promise.withResolvers<ConsoleOutcome>()
+	const link = await ConsoleLink.open(
+		client,
+		reference,
+		{
+			output(bytes) {
+				const room = stdout.write(bytes)
+				if (!room) stdout.once('drain', () => link.resume())
+				return room
+			},
+			ended: (end) => resolve({ detached: false, end }),
+			failed: (error) => reject(lost(error, reference)),
+		},
+		() => context.connect(),
+	)
+	const detach = () => resolve({ detached: true })
+	const onInput = (chunk: Uint8Array) => {
+		const at = terminal ? chunk.indexOf(detachOn) : -1
+		link.write(at < 0 ? chunk : chunk.subarray(0, at))
+		if (at >= 0) detach()
+	}
+	const onLostInput = () => {}
 	const restore = terminal ? rawTerminal(stdin) : () => {}
-	return new Promise<ConsoleOutcome>((resolve, reject) => {
-		const finish = (settle: () => void) => {
-			stdin.off('data', onInput)
-			stdin.off('error', onLostInput)
-			stdout.off('error', onLostOutput)
-			stdin.pause()
-			socket.destroy()
-			restore()
-			settle()
-		}
-		const detach = () => finish(() => resolve({ detached: true }))
-		const onInput = (chunk: Uint8Array) => {
-			const at = terminal ? chunk.indexOf(detachOn) : -1
-			const typed = at < 0 ? chunk : chunk.subarray(0, at)
-			if (typed.length > 0) socket.write(encodeFrame(FRAME_DATA, typed))
-			if (at >= 0) detach()
-		}
-		const onLostInput = () => {}
-		const onLostOutput = () => detach()
-		const frames = new FrameReader((type, payload) => {
-			if (type === FRAME_DATA && !stdout.write(payload) && !socket.isPaused()) {
-				socket.pause()
-				stdout.once('drain', () => socket.resume())
-			}
-			if (type === FRAME_END) {
-				const end = JSON.parse(new TextDecoder().decode(payload)) as ConsoleEnd
-				finish(() => resolve({ detached: false, end }))
-			}
-		})
-		socket.on('data', (chunk: Uint8Array) => frames.push(chunk))
-		socket.on('error', () => {})
-		socket.on('close', () =>
-			finish(() =>
-				reject(
-					new UserError(`the connection to xend was lost: the domain runs on, and xm console ${reference} joins it again`, {
-						code: 'unreachable',
-					}),
-				),
-			),
-		)
-		stdin.on('data', onInput)
-		stdin.on('error', onLostInput)
-		stdout.on('error', onLostOutput)
-		stdin.resume()
-		onAttached().catch((error) => finish(() => reject(error)))
+	stdin.on('data', onInput)
+	stdin.on('error', onLostInput)
+	stdout.on('error', detach)
+	stdin.resume()
+	onAttached().catch(reject)
+	try {
+		return await promise
+	} finally {
+		stdin.off('data', onInput)
+		stdin.off('error', onLostInput)
+		stdout.off('error', detach)
+		stdin.pause()
+		link.close()
+		restore()
+	}
+}
+
+/** A xend that ends is started again, as by any other command: what is reported here was more than that. */
+function lost(error: Error, reference: string): Error {
+	if (!hasCode(error, 'unreachable')) return error
+	return new UserError(`the connection to xend was lost: the domain runs on, and xm console ${reference} joins it again`, {
+		code: 'unreachable',
 	})
 }
 

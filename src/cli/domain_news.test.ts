@@ -63,16 +63,31 @@ test('xm top goes on with another xend', async () => {
 	assert.equal(out.match(/^ *guest /gm)?.length, 2)
 })
 
-test('xm console says that the domain runs on when xend is killed', async () => {
+test('xm console goes on with another xend, after its last byte', async () => {
 	await using xend = await withGuest()
-	const attach = xend.client.console.bind(xend.client)
-	xend.client.console = async (reference) => {
-		const socket = await attach(reference)
-		setImmediate(() => socket.destroy())
-		return socket
-	}
-	const { status, err } = await xend.xm(['console', 'guest'])
-	assert.deepEqual([status, err], [1, 'Error: the connection to xend was lost: the domain runs on, and xm console 1 joins it again\n'])
+	const guest = xend.xen.last
+	const { status, out, err } = await xend.xm(['console', 'guest'], async ({ stdin }) => {
+		guest.say('before ')
+		stdin.write('a')
+		await until('typed', () => guest.typed === 'a')
+		await xend.replaceDaemon(() => guest.say('meanwhile '))
+		stdin.write('b')
+		await until('typed again', () => guest.typed === 'ab')
+		guest.say('after')
+		guest.end('poweroff')
+	})
+	assert.deepEqual([status, out, err], [0, 'before meanwhile after', ''])
+})
+
+test('xm console fails when its domain has ended while there was no xend', async () => {
+	await using xend = await withGuest()
+	const guest = xend.xen.last
+	const { status, err } = await xend.xm(['console', 'guest'], async ({ stdin }) => {
+		stdin.write('a')
+		await until('typed', () => guest.typed === 'a')
+		await xend.replaceDaemon(() => guest.end('poweroff'))
+	})
+	assert.deepEqual([status, err], [1, 'Error: the domain has ended while no xend could tell how\n'])
 })
 
 test('xm shutdown -wq prints nothing', async () => {

@@ -11,7 +11,7 @@ import { serveConsole } from './console_server.ts'
 import { EventHistory } from './event_history.ts'
 import { streamEvents } from './event_stream.ts'
 import { bad, checkInput } from './request_check.ts'
-import { EVENTS_QUERY, findRoute, noSuchCall } from './routes.ts'
+import { CONSOLE_QUERY, EVENTS_QUERY, findRoute, noSuchCall } from './routes.ts'
 
 /** The body of a call that needs none. */
 const NO_FIELDS = v.strictObject({})
@@ -61,14 +61,16 @@ async function answer(host: ApiHost, events: EventHistory, request: IncomingMess
 }
 
 async function upgrade(host: ApiHost, request: IncomingMessage, socket: Duplex): Promise<void> {
-	const { route, domain } = findRoute(request.method ?? 'GET', requestUrl(request).pathname)
+	const url = requestUrl(request)
+	const { route, domain } = findRoute(request.method ?? 'GET', url.pathname)
 	if (route.kind !== 'console' || request.headers.upgrade !== CONSOLE_PROTOCOL) throw onlyUpgrade()
 	const name = decode(domain)
 	if (isDomain0(name)) throw new UserError('Domain 0 is this host: its console is not virtual', { code: 'no-console' })
+	const { from = '0' } = checkInput(CONSOLE_QUERY, Object.fromEntries(url.searchParams))
 	const tracked = host.consoles.find(name)
 	const { xen } = await host.lifecycle.attached()
 	try {
-		await serveConsole(tracked, xen, socket, GREETING)
+		await serveConsole(tracked, xen, socket, GREETING, Number(from))
 	} catch (error) {
 		throw error instanceof NoDomain ? new NoSuchDomain(name) : error
 	}

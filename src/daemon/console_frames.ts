@@ -3,14 +3,21 @@
  *
  *   0 DATA  server: what the guest wrote; client: what was typed
  *   1 END   server, once and last: ConsoleEnd as JSON
+ *   2 PLACE server, first, and again where output was lost: ConsolePlace as JSON
  */
 export { encodeFrame, FRAME_HEADER_SIZE, FrameReader, MAX_FRAME_SIZE } from '../xenctrl/frames.ts'
 
 export const FRAME_DATA = 0
 export const FRAME_END = 1
+export const FRAME_PLACE = 2
 
 /** The Upgrade header's token. */
-export const CONSOLE_PROTOCOL = 'xenotype-console/1'
+export const CONSOLE_PROTOCOL = 'xenotype-console/2'
+
+/** Where in all that the guest has written what comes next stands. */
+export interface ConsolePlace {
+	readonly position: number
+}
 
 /** How a domain's console came to its end. */
 export interface ConsoleEnd {

@@ -1,16 +1,22 @@
 import type { Duplex } from 'node:stream'
 import type { ConsoleReader, ConsoleSession, XenControl } from '../xenctrl/interface.ts'
-import { encodeFrame, FRAME_DATA, FRAME_END, FrameReader } from './console_frames.ts'
+import { encodeFrame, FRAME_DATA, FRAME_END, FRAME_PLACE, FrameReader } from './console_frames.ts'
 import type { TrackedConsole } from './domain_consoles.ts'
 
 /**
  * Joins one client's socket to a console of the hypervisor: what is kept of the past, then what comes, then how it ended. Neither waits
  * for the other in memory: a client that does not read stops the hypervisor's stream, which then loses the oldest output, and a guest
- * that takes no input stops the client's. `greeting` goes before all. Rejects with NoDomain when the hypervisor has no such console.
+ * that takes no input stops the client's. `greeting` goes before all; `from` is a place that a client before has come to. Rejects with NoDomain when the hypervisor has no such console.
  */
-export async function serveConsole(tracked: TrackedConsole, xen: XenControl, socket: Duplex, greeting: string): Promise<void> {
+export async function serveConsole(
+	tracked: TrackedConsole,
+	xen: XenControl,
+	socket: Duplex,
+	greeting: string,
+	from: number,
+): Promise<void> {
 	const client = new ConsoleClient(tracked, socket)
-	const session = await xen.openConsole(tracked.domid, client)
+	const session = await xen.openConsole(tracked.domid, client, from)
 	socket.write(greeting)
 	client.start(session)
 }
@@ -57,6 +63,10 @@ class ConsoleClient implements ConsoleReader {
 
 	lost(count: number): void {
 		this.output(new TextEncoder().encode(`\r\n[${count} bytes of console output lost]\r\n`))
+	}
+
+	place(position: number): void {
+		if (!this.ended) this.socket.write(encodeFrame(FRAME_PLACE, new TextEncoder().encode(JSON.stringify({ position }))))
 	}
 
 	inputSpace(): void {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { totalmem } from 'node:os'
 import { UserError } from '../base/errors.ts'
 import { Lifecycle } from '../toolstack/lifecycle.ts'
@@ -50,6 +51,8 @@ export class Daemon {
 	readonly ended: Promise<void>
 	private readonly options: DaemonOptions
 	private readonly server: Server
+	/** Consoles too, which the server forgets once they are upgraded. */
+	private readonly connections = new Set<Socket>()
 	private link: HostLink | undefined
 	private resolveEnded: () => void = () => {}
 	private idleTimer: NodeJS.Timeout | undefined
@@ -89,6 +92,10 @@ export class Daemon {
 				this.rearmIdle()
 			},
 		})
+		this.server.on('connection', (socket) => {
+			this.connections.add(socket)
+			socket.on('close', () => this.connections.delete(socket))
+		})
 	}
 
 	/** Takes up work with the hypervisor, then listens. A socket left by a daemon that died is removed: holding the lock says that nobody else listens. */
@@ -118,8 +125,15 @@ export class Daemon {
 		await Promise.race([this.settleDomains(domains), this.link?.lost])
 		server.closeIdleConnections()
 		await this.link?.close({ stop: true })
-		setImmediate(() => server.closeAllConnections())
+		setImmediate(() => {
+			for (const socket of this.connections) socket.destroySoon()
+		})
 		this.resolveEnded()
+	}
+
+	/** Clients whose connections are open. */
+	get clients(): number {
+		return this.connections.size
 	}
 
 	private async settleDomains(domains: EndOptions['domains']): Promise<void> {

@@ -77,6 +77,16 @@ function act(verb: string, summary: string, operation: (lifecycle: Lifecycle, do
 /** For a parameter that is 1 for yes. */
 const FLAG = v.exactOptional(v.picklist(['0', '1']))
 
+export const CONSOLE_QUERY = v.strictObject({
+	from: v.exactOptional(
+		v.pipe(
+			v.string(),
+			v.regex(/^\d{1,15}$/, 'must be a number of bytes'),
+			v.description("Begin so many bytes after the guest's first, or with the oldest that are kept."),
+		),
+	),
+})
+
 export const EVENTS_QUERY = v.strictObject({
 	since: v.exactOptional(
 		v.pipe(
@@ -284,7 +294,7 @@ export const ROUTES: readonly Route[] = [
 		path: '/domains/{domain}/console',
 		name: 'openConsole',
 		summary: 'Upgrades the connection to the console; by number also for a while after the end of the domain.',
-		query: NO_QUERY,
+		query: CONSOLE_QUERY,
 	},
 ]
 

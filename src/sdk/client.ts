@@ -202,11 +202,11 @@ export class XendClient {
 		})
 	}
 
-	/** The console's raw stream, framed as daemon/console_frames.ts says. */
-	console(reference: string): Promise<Duplex> {
+	/** The console's raw stream, framed as daemon/console_frames.ts says, from a place in the guest's output on. */
+	console(reference: string, from = 0): Promise<Duplex> {
 		return new Promise((resolve, reject) => {
 			const headers = { Connection: 'Upgrade', Upgrade: CONSOLE_PROTOCOL }
-			const request = httpRequest({ ...this.way, path: domainPath(reference, 'console'), headers })
+			const request = httpRequest({ ...this.way, path: `${domainPath(reference, 'console')}?from=${from}`, headers })
 			request.on('upgrade', (_response, socket, head) => {
 				if (head.length > 0) socket.unshift(head)
 				resolve(socket)

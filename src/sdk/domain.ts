@@ -58,7 +58,7 @@ export class Domain implements AsyncDisposable {
 
 	/** Its output from as long ago as is kept, and its input. */
 	async console(): Promise<DomainConsole> {
-		return new DomainConsole(await this.client.console(this.name))
+		return DomainConsole.open(this.client, this.name)
 	}
 
 	pause(): Promise<void> {

@@ -1,6 +1,8 @@
 import { Duplex } from 'node:stream'
 import { UserError } from '../base/errors.ts'
-import { type ConsoleEnd, encodeFrame, FRAME_DATA, FRAME_END, FrameReader, MAX_FRAME_SIZE } from '../daemon/console_frames.ts'
+import type { ConsoleEnd } from '../daemon/console_frames.ts'
+import type { XendClient } from './client.ts'
+import { ConsoleLink } from './console_link.ts'
 
 /** What expect() and iteration keep of text that nobody has taken. */
 const MAX_PENDING_CHARACTERS = 1 << 20
@@ -16,32 +18,32 @@ export interface ConsoleMatch {
 
 /**
  * A domain's console: what is kept of its past output, then what the guest writes; what is written here is typed at it. It ends with the
- * guest, and `ending` says how. Read it in one way: with expect() and by lines (`for await`), or as any other stream of bytes.
+ * guest, and `ending` says how; it goes on when xend is replaced. Read it in one way: with expect() and by lines (`for await`), or as
+ * any other stream of bytes.
  */
 export class DomainConsole extends Duplex {
 	/** How the guest ended, once it has. */
 	ending: ConsoleEnd | undefined
-	private readonly socket: Duplex
+	private link: ConsoleLink | undefined
 	private readonly decoder = new TextDecoder()
 	private pending = ''
-	private finished = false
 
-	/** `socket` is the API's, upgraded. */
-	constructor(socket: Duplex) {
+	static async open(client: XendClient, reference: string): Promise<DomainConsole> {
+		const console = new DomainConsole()
+		console.link = await ConsoleLink.open(client, reference, {
+			output: (bytes) => console.push(bytes),
+			failed: (error) => console.destroy(error),
+			ended: (end) => {
+				console.ending = end
+				console.push(null)
+				console.end()
+			},
+		})
+		return console
+	}
+
+	private constructor() {
 		super()
-		this.socket = socket
-		const frames = new FrameReader((type, payload) => this.receive(type, payload))
-		socket.on('data', (chunk: Uint8Array) => {
-			try {
-				frames.push(chunk)
-			} catch (error) {
-				this.destroy(error as Error)
-			}
-		})
-		socket.on('error', () => {})
-		socket.on('close', () => {
-			if (this.ending === undefined) this.destroy(new UserError('the connection to xend was lost', { code: 'unreachable' }))
-		})
 		// An error comes out of whatever reads; it is no reason to end the program of one who does not.
 		this.on('error', () => {})
 	}
@@ -84,30 +86,17 @@ export class DomainConsole extends Duplex {
 	}
 
 	override _read(): void {
-		this.socket.resume()
+		this.link?.resume()
 	}
 
 	override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-		let at = 0
-		for (; chunk.length - at > MAX_FRAME_SIZE; at += MAX_FRAME_SIZE) {
-			this.socket.write(encodeFrame(FRAME_DATA, chunk.subarray(at, at + MAX_FRAME_SIZE)))
-		}
-		this.socket.write(encodeFrame(FRAME_DATA, chunk.subarray(at)), done)
+		if (this.ending === undefined) this.link!.write(chunk, done)
+		else done()
 	}
 
 	override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-		this.socket.destroy()
+		this.link?.close()
 		done(error)
-	}
-
-	private receive(type: number, payload: Uint8Array): void {
-		if (this.finished) return
-		if (type === FRAME_DATA && !this.push(payload.slice())) this.socket.pause()
-		if (type !== FRAME_END) return
-		this.finished = true
-		this.ending = JSON.parse(new TextDecoder().decode(payload)) as ConsoleEnd
-		this.push(null)
-		this.end()
 	}
 
 	/** Waits for more text. */

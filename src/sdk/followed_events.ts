@@ -1,9 +1,6 @@
 import type { DomainEvent, XendClient } from './client.ts'
 import { hasCode } from './errors.ts'
-
-/** How long a stream looks for a daemon after its own has ended. */
-const RECONNECT_MS = 10_000
-const RECONNECT_POLL_MS = 100
+import { reconnect } from './reconnect.ts'
 
 /**
  * What happens to domains, from now on or since a number: it outlives its daemon when another takes its place in time, and begins there
@@ -27,7 +24,7 @@ export async function followEvents(
 				if (!hasCode(error, 'unreachable')) throw error
 			}
 			if (closed) return undefined
-			stream = await reconnect(again, seen)
+			stream = await reconnect(again, (client) => client.events(seen))
 			if (closed) await stream[Symbol.asyncDispose]()
 		}
 	}
@@ -36,15 +33,4 @@ export async function followEvents(
 		await stream[Symbol.asyncDispose]()
 	}
 	return Object.assign(follow(), { [Symbol.asyncDispose]: close })
-}
-
-async function reconnect(again: () => Promise<XendClient>, since: number): ReturnType<XendClient['events']> {
-	for (const deadline_ms = Date.now() + RECONNECT_MS; ; ) {
-		try {
-			return await (await again()).events(since)
-		} catch (error) {
-			if (!hasCode(error, 'unreachable') || Date.now() > deadline_ms) throw error
-		}
-		await new Promise((resolve) => setTimeout(resolve, RECONNECT_POLL_MS))
-	}
 }

@@ -175,6 +175,31 @@ test('console: it is a stream of bytes as any other, and a reader who is slow lo
 	assert.equal(text, 'é'.repeat(1000))
 })
 
+test('console: when another xend takes the place of its own it goes on after its last byte', async () => {
+	await using xend = await TestDaemon.start()
+	await using domain = await new Xen(xend.client).create(web)
+	const guest = xend.xen.last
+	guest.say('x'.repeat(2_000_000))
+	await using console = await domain.console()
+	guest.say('before ')
+	await console.expect('before ')
+	await xend.replaceDaemon(() => guest.say('meanwhile '))
+	assert.equal((await console.expect('meanwhile ')).before, '')
+	console.write('typed')
+	await until('typed', () => guest.typed === 'typed')
+	guest.say('after')
+	assert.equal((await console.expect('after')).before, '')
+})
+
+test('console: it fails when its domain has ended while there was no xend', async () => {
+	await using xend = await TestDaemon.start()
+	await using domain = await new Xen(xend.client).create({ ...web, on_poweroff: 'destroy' })
+	const guest = xend.xen.last
+	await using console = await domain.console()
+	await xend.replaceDaemon(() => guest.end('poweroff'))
+	await assert.rejects(console.expect('never'), { code: 'console-ended', message: /while no xend could tell how/ })
+})
+
 test('console: closing it closes the connection', async () => {
 	await using xend = await TestDaemon.start()
 	await using domain = await new Xen(xend.client).create(web)

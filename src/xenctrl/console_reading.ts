@@ -16,14 +16,17 @@ export class ConsoleReading implements ConsoleSession {
 	private position: number
 	private full = true
 	private pumping = false
+	private placed = false
 	private open = true
 	/** Typed, and not yet taken by the guest. */
 	private untaken: Uint8Array = new Uint8Array(0)
 
-	constructor(console: ConsoleBackend, reader: ConsoleReader) {
+	/** Begins so many bytes after the guest's first, or where the history does. */
+	constructor(console: ConsoleBackend, reader: ConsoleReader, from = 0) {
 		this.console = console
 		this.reader = reader
-		this.position = console.history().start
+		const { start, end } = console.history()
+		this.position = Math.min(Math.max(from, from === 0 ? start : from), end)
 		this.stops = [console.subscribe(() => this.pump()), console.onInputSpace(() => this.offerAgain())]
 	}
 
@@ -58,7 +61,10 @@ export class ConsoleReading implements ConsoleSession {
 		if (this.full || this.pumping) return
 		this.pumping = true
 		const { start, bytes } = this.console.history(this.position)
-		if (this.open && start > this.position) this.reader.lost(start - this.position)
+		const missed = start - this.position
+		if (this.open && missed > 0) this.reader.lost(missed)
+		if (this.open && (missed > 0 || !this.placed)) this.reader.place(start)
+		this.placed = true
 		this.position = start
 		for (let at = 0; at < bytes.length && this.open && !this.full; at += CHUNK_BYTES) {
 			const chunk = bytes.subarray(at, at + CHUNK_BYTES)

@@ -173,10 +173,10 @@ export class LocalXen implements XenControl {
 		}
 	}
 
-	async openConsole(domid: number, reader: ConsoleReader): Promise<ConsoleSession> {
+	async openConsole(domid: number, reader: ConsoleReader, from = 0): Promise<ConsoleSession> {
 		const console = this.live.get(domid)?.console ?? this.kept.get(domid)
 		if (console === undefined) throw new NoDomain(domid)
-		return new ConsoleReading(console, reader)
+		return new ConsoleReading(console, reader, from)
 	}
 
 	async log(clear: boolean): Promise<string> {

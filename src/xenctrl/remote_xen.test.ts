@@ -123,7 +123,7 @@ test('a console passes both ways, keeps back what a full reader has no room for,
 	const remote = await RemoteXen.connect(dial, 'toolstack')
 	await remote.createDomain(spec)
 	xen.last.say('early ')
-	const seen = { text: '', lost: 0, room: true, closed: false }
+	const seen = { text: '', lost: 0, room: true, closed: false, place: -1 }
 	const text = () => seen.text
 	const session = await remote.openConsole(1, {
 		output: (bytes) => {
@@ -132,6 +132,9 @@ test('a console passes both ways, keeps back what a full reader has no room for,
 		},
 		lost: (count) => {
 			seen.lost += count
+		},
+		place: (position) => {
+			seen.place = position
 		},
 		inputSpace: () => {},
 		closed: () => {
@@ -143,6 +146,7 @@ test('a console passes both ways, keeps back what a full reader has no room for,
 	session.resume()
 	await session.drained()
 	assert.equal(text(), 'early ')
+	assert.equal(seen.place, 0)
 	assert.equal(session.write(new TextEncoder().encode('typed')), true)
 	await settle()
 	assert.equal(xen.last.typed, 'typed')
@@ -156,6 +160,7 @@ test('a console passes both ways, keeps back what a full reader has no room for,
 	await session.drained()
 	assert(text().endsWith('line 1999\n'))
 	assert(seen.lost > 0)
+	assert(seen.place > 'early '.length + seen.lost, 'the place is told again after a loss')
 
 	xen.last.say('last words')
 	await remote.destroy(1)

@@ -26,6 +26,7 @@ import {
 	WIRE_HELLO,
 	WIRE_LOST,
 	WIRE_MAX_FRAME_BYTES,
+	WIRE_PLACE,
 	WIRE_REFUSED,
 	WIRE_REPLY,
 	WIRE_REQUEST,
@@ -126,20 +127,31 @@ export class RemoteXen implements XenControl {
 		return () => this.listeners.delete(listener)
 	}
 
-	async openConsole(domid: number, reader: ConsoleReader): Promise<ConsoleSession> {
+	async openConsole(domid: number, reader: ConsoleReader, from = 0): Promise<ConsoleSession> {
 		const drains: (() => void)[] = []
-		const hello: Hello = { interface: XENCTRL_INTERFACE_VERSION, role: this.role, open: { kind: 'console', domid } }
+		const hello: Hello = { interface: XENCTRL_INTERFACE_VERSION, role: this.role, open: { kind: 'console', domid, from } }
 		let blocked = false
 		let over = false
 		let joined = false
-		/** What has come before the first resume(). */
-		let early: Uint8Array[] | undefined = []
+		/** What has come before the first resume(), to be passed on then. */
+		let early: (() => boolean)[] | undefined = []
+		const news: Readonly<Record<number, (payload: Uint8Array) => boolean>> = {
+			[WIRE_DATA]: (payload) => reader.output(payload),
+			[WIRE_LOST](payload) {
+				reader.lost((decodeJson(payload) as { count: number }).count)
+				return true
+			},
+			[WIRE_PLACE](payload) {
+				reader.place((decodeJson(payload) as { position: number }).position)
+				return true
+			},
+		}
 		const channel: Channel = await shakeHands(this.dial, hello, (events) => ({
 			onFrame(type, payload) {
-				if (type === WIRE_DATA && early !== undefined) early.push(payload)
-				else if (type === WIRE_DATA && !reader.output(payload)) events.channel()?.pause()
-				else if (type === WIRE_LOST) reader.lost((decodeJson(payload) as { count: number }).count)
-				else if (type === WIRE_DRAINED) drains.shift()?.()
+				const tell = news[type]
+				if (type === WIRE_DRAINED) drains.shift()?.()
+				else if (tell !== undefined && early !== undefined) early.push(() => tell(payload))
+				else if (tell?.(payload) === false) events.channel()?.pause()
 			},
 			onWritable() {
 				if (blocked) reader.inputSpace()
@@ -161,7 +173,9 @@ export class RemoteXen implements XenControl {
 			resume() {
 				const first = early ?? []
 				early = undefined
-				if (first.every((bytes) => reader.output(bytes))) channel.resume()
+				let room = true
+				for (const tell of first) room = tell() && room
+				if (room) channel.resume()
 				else channel.pause()
 			},
 			drained() {

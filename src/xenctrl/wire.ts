@@ -5,7 +5,7 @@
  *   both       client                      server
  *   HELLO      Hello                       Greeting, or REFUSED with WireError as the last frame
  *   control    REQUEST {id, call, args}    REPLY {id, result} or {id, error}; EVENT XenEvent
- *   console    DATA typed bytes; DRAIN     DATA output; LOST {count}; DRAINED after all that came before DRAIN
+ *   console    DATA typed bytes; DRAIN     DATA output; LOST {count}; PLACE {position}; DRAINED after all that came before DRAIN
  *   ring       DATA responses; RESET; FAIL         DATA requests; RESET; FAIL; RESUME {request} first, if that was asked for
  *
  * RESET on a ring's connection says that it starts anew with an empty ring; who sends it drops what comes until the other end has said the
@@ -27,6 +27,7 @@ export const WIRE_DRAINED = 8
 export const WIRE_RESET = 9
 export const WIRE_FAIL = 10
 export const WIRE_RESUME = 11
+export const WIRE_PLACE = 12
 /** The hypervisor's log as JSON is the longest. */
 export const WIRE_MAX_FRAME_BYTES = 16 * 1024 * 1024
 
@@ -61,7 +62,7 @@ export interface Hello {
 	readonly role: 'toolstack' | 'xenstored' | 'observer'
 	readonly open:
 		| { readonly kind: 'control' }
-		| { readonly kind: 'console'; readonly domid: number }
+		| { readonly kind: 'console'; readonly domid: number; readonly from: number }
 		| ({ readonly kind: 'ring'; readonly resume: boolean } & RingRequest)
 }
 

@@ -1,6 +1,6 @@
 import { UserError } from '../base/errors.ts'
 import { decodeJson, encodeFrame, encodeJson, FrameReader } from './frames.ts'
-import { type ConsoleSession, NoDomain, XENCTRL_INTERFACE_VERSION, type XenControl } from './interface.ts'
+import { type ConsoleReader, type ConsoleSession, NoDomain, XENCTRL_INTERFACE_VERSION, type XenControl } from './interface.ts'
 import { KeptRings, type ServedRing } from './served_ring.ts'
 import type { StoreRings } from './store_rings.ts'
 import {
@@ -18,6 +18,7 @@ import {
 	WIRE_HELLO,
 	WIRE_LOST,
 	WIRE_MAX_FRAME_BYTES,
+	WIRE_PLACE,
 	WIRE_REFUSED,
 	WIRE_REPLY,
 	WIRE_REQUEST,
@@ -128,7 +129,7 @@ class Connection implements ChannelEvents {
 	private async open(hello: Hello): Promise<void> {
 		checkVersion(hello.interface, 'toolstack')
 		const { bootId, pid, xen } = this.server.options
-		if (hello.open.kind === 'console') this.session = await this.openConsole(hello.open.domid)
+		if (hello.open.kind === 'console') this.session = await this.openConsole(hello.open.domid, hello.open.from)
 		else if (hello.open.kind === 'ring') {
 			this.ring = this.server.rings?.open(hello.open, { ...this.channel, write: (bytes) => this.send(bytes) })
 			if (this.ring === undefined) throw new NoDomain(hello.open.domid)
@@ -146,13 +147,15 @@ class Connection implements ChannelEvents {
 		this.send(encodeJson(WIRE_HELLO, greeting))
 	}
 
-	private async openConsole(domid: number): Promise<ConsoleSession> {
-		const session = await this.server.options.xen.openConsole(domid, {
+	private async openConsole(domid: number, from: number): Promise<ConsoleSession> {
+		const reader: ConsoleReader = {
 			output: (bytes) => this.send(encodeFrame(WIRE_DATA, bytes)),
 			lost: (count) => this.send(encodeJson(WIRE_LOST, { count })),
+			place: (position) => this.send(encodeJson(WIRE_PLACE, { position })),
 			inputSpace: () => this.channel.resume(),
 			closed: () => this.channel.close(),
-		})
+		}
+		const session = await this.server.options.xen.openConsole(domid, reader, from)
 		if (this.closed) session.close()
 		return session
 	}

@@ -24,7 +24,7 @@ test('xend is killed while a guest runs: the guest runs on, and the next xend ha
 	const created = await xend.xm('create', '-q', xend.config('web', assets['cloud-6.1']!, 'console=hvc0'))
 	assert.equal(created.status, 0, created.err)
 	const first = await shellOf(xend, 'web')
-	await inShell(first, 'echo a mark in the his""tory')
+	await inShell(first, '(sleep 5; echo la""ter) & echo a mark in the his""tory')
 	const before = await xend.client.daemon()
 	const uuid = (await xend.client.domain('web')).uuid
 
@@ -32,7 +32,10 @@ test('xend is killed while a guest runs: the guest runs on, and the next xend ha
 	const fired: string[] = []
 	await store.watch('/local/domain/1/data', (path) => fired.push(path))
 	await kill(before.pid)
-	assert.notEqual((await first.ended).status, 0)
+	// Its client starts the next one, and goes on where it was.
+	await first.shown(/later/)
+	assert.equal((await inShell(first, 'echo "$((6 * 7)) once"')).output, '42 once\n')
+	assert.equal(first.out.match(/a mark in the history/g)?.length, 1)
 
 	const client = await reconnect(xend)
 	const after = await client.daemon()

@@ -55,6 +55,7 @@ export class TestDaemon implements AsyncDisposable {
 	/** Another daemon takes this one's place, over the same domains and records. `between` acts while there is none. */
 	async replaceDaemon(between: () => void = () => {}): Promise<void> {
 		await this.daemon.end('another takes its place', { domains: 'leave' })
+		await until('every connection is closed', () => this.daemon.clients === 0)
 		this.daemon.lifecycle.detach()
 		between()
 		this.daemon = this.make()

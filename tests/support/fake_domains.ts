@@ -207,10 +207,10 @@ export class FakeXen implements XenControl {
 		this.find(ref).cores.push({ path, live })
 		return 4096
 	}
-	async openConsole(domid: number, reader: ConsoleReader): Promise<ConsoleSession> {
+	async openConsole(domid: number, reader: ConsoleReader, from = 0): Promise<ConsoleSession> {
 		const console = this.lookUp(domid)?.console ?? this.kept.get(domid)
 		if (console === undefined) throw new NoDomain(domid)
-		return new ConsoleReading(console, reader)
+		return new ConsoleReading(console, reader, from)
 	}
 	async log(clear: boolean): Promise<string> {
 		const text = this.logged
