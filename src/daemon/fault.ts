@@ -1,4 +1,4 @@
-import type { Log } from '../toolstack/lifecycle_events.ts'
+import type { Log } from '../toolstack/log_level.ts'
 
 /** A fault of ours ends the process, with its stack in the log. */
 export function endOnFault(who: string, log: Log): void {

@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { LOG_LEVELS, type Log, type LogLevel } from '../toolstack/lifecycle_events.ts'
+import { LOG_LEVELS, type Log, type LogLevel } from '../toolstack/log_level.ts'
 
 export interface LogOptions {
 	/** Where each domain's own log is, NAME.log; undefined for no such logs. */

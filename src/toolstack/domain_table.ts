@@ -1,6 +1,7 @@
 import { UserError } from '../base/errors.ts'
 import { configOf, type DomainRecord, domidOf, type ManagedEntry, type NamedConfig } from './domain_record.ts'
-import { DOMAIN_0, isDomain0, type Log, NoSuchDomain } from './lifecycle_events.ts'
+import { DOMAIN_0, isDomain0, NoSuchDomain } from './lifecycle_events.ts'
+import type { Log } from './log_level.ts'
 import type { RecordStore } from './record_store.ts'
 
 /** A domain of the table. `record` is what is durable; it changes through DomainTable.save() only. */

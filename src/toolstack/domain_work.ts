@@ -5,7 +5,8 @@ import type { DomainConfig } from './config.ts'
 import { domainInfo, domidOf, type LiveDomainInfo, type Removal } from './domain_record.ts'
 import { buildDomain, type Host, isLost, removeDomain, renameAway } from './domain_steps.ts'
 import type { DomainTable, Entry } from './domain_table.ts'
-import type { DomainEvent, Log } from './lifecycle_events.ts'
+import type { DomainEvent } from './lifecycle_events.ts'
+import type { Log } from './log_level.ts'
 
 /** A guest that does not end within this time of being asked to is destroyed. */
 export const SHUTDOWN_TIMEOUT_S = 300

@@ -6,11 +6,12 @@ import { type Host, isLost, nameDomain, removeDomain, requestShutdown, type Shut
 import { DomainTable, type Entry } from './domain_table.ts'
 import { DomainWork, notRunning, SHUTDOWN_TIMEOUT_S } from './domain_work.ts'
 import { ExitActions, type ExitActionsOptions } from './exit_actions.ts'
-import { type DomainEvent, isDomain0, type Log, NoSuchDomain } from './lifecycle_events.ts'
+import { type DomainEvent, isDomain0, NoSuchDomain } from './lifecycle_events.ts'
+import type { Log } from './log_level.ts'
 import type { RecordStore } from './record_store.ts'
 import { recover } from './recovery.ts'
 
-export { DOMAIN_0, type DomainEvent, isDomain0, type LogLevel, NoSuchDomain } from './lifecycle_events.ts'
+export { DOMAIN_0, type DomainEvent, isDomain0, NoSuchDomain } from './lifecycle_events.ts'
 
 export interface LifecycleOptions extends ExitActionsOptions {
 	readonly records: RecordStore

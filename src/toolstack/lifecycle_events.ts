@@ -1,12 +1,6 @@
 import { UserError } from '../base/errors.ts'
 import type { Removal } from './domain_record.ts'
 
-export const LOG_LEVELS = ['debug', 'info', 'warning', 'error', 'critical'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
-
-/** To the toolstack's log, and to the domain's own when it is about one. */
-export type Log = (level: LogLevel, message: string, domain?: string) => void
-
 export type DomainEvent =
 	| { type: 'created'; name: string; domid: number }
 	/** The guest ended, or was destroyed while it ran. `preserved`: it is still listed. `restarting`: 'restarted' follows, or a failure. */

@@ -1,4 +1,5 @@
 import { MessageChannel, Worker } from 'node:worker_threads'
+import { besideModule } from './beside.ts'
 import type { CompileWorkerData, CompileWorkerMessage } from './compile_worker.ts'
 import type { CompilerConnection } from './region_compiler.ts'
 
@@ -59,7 +60,7 @@ export class CompileThread {
 	}
 
 	private start(): Worker {
-		const worker = new Worker(new URL('./compile_worker.ts', import.meta.url), { workerData: this.data, name: 'compiler' })
+		const worker = new Worker(besideModule('compile_worker', import.meta.url), { workerData: this.data, name: 'compiler' })
 		worker.unref()
 		worker.on('error', (error) => {
 			if (this.worker === worker) this.worker = undefined

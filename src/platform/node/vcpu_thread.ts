@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { LogLevel } from '../../xen/vcpu.ts'
 import type { VcpuStart, VcpuThread, VcpuThreadEvents, VcpuThreads } from '../../xen/vcpu_threads.ts'
+import { besideModule } from './beside.ts'
 import { CompileThread } from './compile_thread.ts'
 import type { CompilerConnection } from './region_compiler.ts'
 
@@ -38,7 +39,7 @@ export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number
 		start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread {
 			const compiler = compilers.lease({ cached: request.translationCache })
 			const workerData: VcpuWorkerData = { request, core, clockOrigin_ms, compiler: compiler.connection }
-			const worker = new Worker(new URL('./vcpu_worker.ts', import.meta.url), {
+			const worker = new Worker(besideModule('vcpu_worker', import.meta.url), {
 				workerData,
 				transferList: [compiler.connection.port],
 				name: `d${request.domain.domid}v${request.vcpu}`,
