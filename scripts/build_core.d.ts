@@ -1,2 +1,0 @@
-/** Returns the path of the compiled core. */
-export declare function buildCore(report?: (line: string) => void): Promise<string>;
