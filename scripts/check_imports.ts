@@ -16,7 +16,7 @@ const LAYERS: readonly (readonly string[])[] = [
 	['storage'],
 	['net'],
 	['pv'],
-	['boot'],
+	['boot', 'migration'],
 	['xenctrl'],
 	['toolstack'],
 	['platform'],

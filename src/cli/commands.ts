@@ -10,6 +10,7 @@ import { lookUp, similar } from './lookup.ts'
 import { DELETE, NEW, RESUME, START, SUSPEND } from './managed.ts'
 import { MEM_MAX, MEM_SET } from './memory.ts'
 import type { ParsedArguments } from './options.ts'
+import { RESTORE, SAVE } from './save.ts'
 import { SCHED_CREDIT } from './sched_credit.ts'
 import { SERVE } from './serve.ts'
 import { SHELL } from './shell.ts'
@@ -123,7 +124,9 @@ const BUILT: readonly Command[] = [
 	REBOOT,
 	RENAME,
 	onDomain('reset', '<Domain>', 'End a domain at once and start it anew.', (_context, client, reference) => client.reset(reference)),
+	RESTORE,
 	RESUME,
+	SAVE,
 	SCHED_CREDIT,
 	SERVE,
 	SHELL,

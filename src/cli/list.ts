@@ -50,8 +50,8 @@ export const LIST: Command = {
 
 function stateFilter(state: string): (domain: Pick<DomainInfo, 'state' | 'domid'>) => boolean {
 	if (state === 'all') return () => true
-	if (state === 'halted') return ({ domid }) => domid === null
-	if (state === 'suspended') return () => false
+	if (state === 'halted') return (domain) => domain.domid === null && domain.state === ''
+	if (state === 'suspended') return (domain) => domain.domid === null && domain.state !== ''
 	if (state === 'paused') return (domain) => domain.state.includes('p')
 	if (state === 'running') return (domain) => domain.domid !== null && !/[psc]/.test(domain.state)
 	throw new UsageError(`--state=${state} is not valid: it must be one of all, halted, paused, running, suspended`)

@@ -66,15 +66,36 @@ test('xm start says that there is no graphical display', async () => {
 	)
 })
 
-test('xm delete, start, suspend and resume refuse a domain that was created, and suspend says that saving is not built', async () => {
+test('xm delete, start, suspend and resume refuse a domain that was created', async () => {
 	await using xend = await withConfig()
 	await xend.xm(['create', '-q', 'guest'])
 	for (const command of ['delete', 'start', 'suspend', 'resume']) {
 		assert.match((await xend.xm([command, 'guest'])).err, /^Error: Domain 'guest' is not managed by xend/, command)
 	}
 	await xend.xm(['new', '-q', 'guest', 'name=kept'])
-	assert.equal((await xend.xm(['suspend', 'kept'])).err, 'Error: a domain cannot be saved yet, so it cannot be suspended\n')
+	assert.equal((await xend.xm(['suspend', 'kept'])).err, "Error: Domain 'kept' is not running\n")
 	assert.equal((await xend.xm(['resume', '-p', 'kept'])).err, "Error: Domain 'kept' is not suspended\n")
+})
+
+test('xm suspend and resume leave a kept domain in a file and bring it back, and xm list tells it from a halted one', async () => {
+	await using xend = await withConfig()
+	await xend.xm(['new', '-q', 'guest', 'name=kept'])
+	await xend.xm(['new', '-q', 'guest', 'name=idle'])
+	await xend.xm(['start', '-q', 'kept'])
+	assert.deepEqual(await xend.xm(['suspend', 'kept']), { status: 0, out: '', err: '' })
+	assert.match((await xend.xm(['list', 'kept'])).out, /\nkept +64 +1 +---s-- +0\.0\n$/)
+	assert.deepEqual((await xend.xm(['list', '--state=suspended'])).out.match(/kept|idle/g), ['kept'])
+	assert.deepEqual((await xend.xm(['list', '--state=halted'])).out.match(/kept|idle/g), ['idle'])
+	assert.match((await xend.xm(['start', 'kept'])).err, /^Error: Domain 'kept' is suspended/)
+	assert.equal((await xend.xm(['delete', 'kept'])).err, 'Error: Domain is not halted.\n')
+	assert.deepEqual(await xend.xm(['resume', '-p', 'kept']), { status: 0, out: '', err: '' })
+	assert.match((await xend.xm(['list', 'kept'])).out, /--p---/)
+	assert.equal(xend.xen.files.size, 0, 'its file has served')
+	await xend.xm(['unpause', 'kept'])
+	await xend.xm(['suspend', 'kept'])
+	await xend.xm(['destroy', 'kept'])
+	assert.deepEqual((await xend.xm(['list', '--state=halted'])).out.match(/kept|idle/g), ['idle', 'kept'])
+	assert.equal(xend.xen.files.size, 0)
 })
 
 test('xm rename gives a domain another name', async () => {

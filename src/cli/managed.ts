@@ -2,7 +2,8 @@
 import type { XendClient } from '../sdk/client.ts'
 import type { Command } from './command.ts'
 import { CONFIG_OPTIONS, DRYRUN, readConfiguration, refuseUnserved, runStarted } from './create.ts'
-import { NO_SAVE } from './refusals.ts'
+import type { ParsedArguments } from './options.ts'
+import { whileWaiting } from './progress.ts'
 
 export const NEW: Command = {
 	name: 'new',
@@ -42,17 +43,24 @@ export const START: Command = {
 
 export const DELETE = managed('delete', 'Forget a kept domain.', (client, name) => client.undefine(name))
 
-export const SUSPEND: Command = {
-	...managed('suspend', 'Suspend a kept domain to its file.', (client, name) => client.suspend(name)),
-	refusal: NO_SAVE,
-}
+export const SUSPEND = managed('suspend', 'Suspend a kept domain to its file.', (client, name) => client.suspend(name), 'suspending')
 export const RESUME: Command = {
-	...managed('resume', 'Resume a suspended domain.', (client, name) => client.resume(name)),
+	...managed(
+		'resume',
+		'Resume a suspended domain.',
+		(client, name, args) => client.resume(name, { paused: args.options.has('paused') }),
+		'resuming',
+	),
 	options: [{ short: 'p', long: 'paused', help: 'Leave the domain paused.' }],
-	refusal: NO_SAVE,
 }
 
-function managed(name: string, help: string, act: (client: XendClient, domain: string) => Promise<void>): Command {
+/** `doing` is shown while it lasts. */
+function managed(
+	name: string,
+	help: string,
+	act: (client: XendClient, domain: string, args: ParsedArguments) => Promise<unknown>,
+	doing?: string,
+): Command {
 	return {
 		name,
 		args: '<DomainName>',
@@ -62,7 +70,7 @@ function managed(name: string, help: string, act: (client: XendClient, domain: s
 		usageOnFault: true,
 		async run(context, args) {
 			const [domain] = args.positional as [string]
-			await act(await context.connect(), domain)
+			await whileWaiting(context, doing, act(await context.connect(), domain, args))
 			return 0
 		},
 	}

@@ -1,14 +1,11 @@
 import { UserError } from '../base/errors.ts'
 import type { DomainInfo } from '../toolstack/domain_record.ts'
+import { CAP, WEIGHT } from '../toolstack/libxl_json.ts'
 import { type Command, JSON_OPTION } from './command.ts'
 import { type ParsedArguments, UsageError } from './options.ts'
 import { NO_SCHEDULER } from './refusals.ts'
 import { option } from './refused.ts'
 import { showJson } from './tables.ts'
-
-/** Every domain has an equal share of the host, and no limit. */
-export const WEIGHT = 256
-export const CAP = 0
 
 export const CREDIT_LIMITS = `weights and caps are shown and cannot be set: ${NO_SCHEDULER}`
 

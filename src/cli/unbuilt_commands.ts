@@ -1,15 +1,12 @@
-import { accessSync, constants } from 'node:fs'
-import { resolve } from 'node:path'
-import { UserError } from '../base/errors.ts'
-import type { Command, CommandContext } from './command.ts'
+import type { Command } from './command.ts'
 import type { ParsedArguments } from './options.ts'
 import {
 	NO_DISKS,
 	NO_DISPLAY,
 	NO_LABELS,
+	NO_MIGRATION,
 	NO_NETWORK,
 	NO_PCI,
-	NO_SAVE,
 	NO_SCHEDULER,
 	NO_SCSI,
 	NO_VNET,
@@ -27,7 +24,6 @@ import {
 	FORCE,
 	LONG,
 	option,
-	PAUSED,
 	PCI_ADDRESS,
 	PCI_ADDRESS_WORDS,
 	type RefusedRow,
@@ -74,15 +70,6 @@ function checkLabels({ positional }: ParsedArguments): void {
 	for (const word of positional) expect('type', /^type=(.*)$/s.exec(word)?.[1], /^(dom|res|any)$/, 'dom, res or any')
 }
 
-/** Of a file that must be there before anything can be done with it. */
-function checkReadable({ positional: [file = ''] }: ParsedArguments, { cwd }: Pick<CommandContext, 'cwd'>): void {
-	try {
-		accessSync(resolve(cwd, file), constants.R_OK)
-	} catch {
-		throw new UserError(`xm restore: Unable to read file ${file}`)
-	}
-}
-
 const BLOCK: readonly RefusedRow[] = [
 	['block-attach', BLOCK_ARGS, 'Add a block device to a domain.', [4, 5], { check: checkBlock }],
 	['block-detach', '<Domain> <DevId> [-f|--force]', 'Remove a block device from a domain.', [2, 2], { options: [FORCE] }],
@@ -102,7 +89,7 @@ const NETWORK: readonly RefusedRow[] = [
 	['network-list', '<Domain> [--long]', "List a domain's network devices.", [1, 1], { options: [LONG] }],
 ]
 
-const SAVE: readonly RefusedRow[] = [
+const MIGRATION: readonly RefusedRow[] = [
 	[
 		'migrate',
 		'<Domain> <Host>',
@@ -122,14 +109,6 @@ const SAVE: readonly RefusedRow[] = [
 				expectNumber('--resource', options.get('resource'), 0)
 			},
 		},
-	],
-	['restore', '<CheckpointFile> [-p]', 'Bring back a saved domain.', [1, 1], { options: [PAUSED], check: checkReadable }],
-	[
-		'save',
-		'[-c] <Domain> <CheckpointFile>',
-		'Save a domain to a file.',
-		[2, 2],
-		{ options: [option('c', 'checkpoint', '', 'Let it run on afterwards.')] },
 	],
 ]
 
@@ -238,7 +217,7 @@ const VNCVIEWER: RefusedRow = [
 /** xm's other commands: known with all their options and arguments, and each says in one sentence why it can't act. */
 export const UNBUILT_COMMANDS: readonly Command[] = [
 	...refusedRows(NO_DISPLAY, [VNCVIEWER]),
-	...refusedRows(NO_SAVE, SAVE),
+	...refusedRows(NO_MIGRATION, MIGRATION),
 	...refusedRows(NO_SCHEDULER, SCHEDULER),
 	...refusedRows(ONE_VCPU, [VCPU_SET]),
 	...refusedRows(OTHER_SCHEDULER, [SEDF]),

@@ -14,7 +14,7 @@ const described = <S extends v.GenericSchema>(schema: S, text: string) => v.pipe
 const natural = v.pipe(v.number(), v.integer(), v.minValue(0))
 const amount = v.pipe(v.number(), v.minValue(0))
 const domid = described(natural, 'The number of a domain in the hypervisor.')
-const domidOrNull = described(v.nullable(natural), 'Null for a managed domain that is halted.')
+const domidOrNull = described(v.nullable(natural), 'Null for a managed domain that is halted or suspended.')
 
 export type ConfigJson = string | number | boolean | null | ConfigJson[]
 export const CONFIG_VALUE: v.GenericSchema<ConfigJson> = v.lazy(() =>
@@ -75,7 +75,10 @@ export const DOMAIN_INFO = v.object({
 	memory_mib: amount,
 	maxmem_mib: amount,
 	vcpus: natural,
-	state: described(v.string(), "Six characters: r b p s c d, or '-'; empty for a managed domain that is halted."),
+	state: described(
+		v.string(),
+		"Six characters: r b p s c d, or '-'; of managed domains, empty for one that is halted, and `---s--` for one that is suspended.",
+	),
 	cpuTime_s: amount,
 	startTime_s: described(amount, 'Seconds since 1970; 0 before the first start.'),
 	restartCount: described(natural, 'How many times an exit action has restarted it.'),
@@ -119,6 +122,23 @@ export type CreateRequest = Readonly<v.InferOutput<typeof CREATE_REQUEST>>
 export const CREATE_REPLY = v.object({ domain: LIVE_DOMAIN_INFO, warnings: WARNINGS })
 export type CreateReply = v.InferOutput<typeof CREATE_REPLY>
 
+const absolutePath = v.pipe(v.string(), v.regex(/^\/[^\0]*$/, 'must be absolute'))
+
+export const SAVE_REQUEST = v.strictObject({
+	path: described(absolutePath, 'Of the file; one that is there is replaced when the new one is whole.'),
+	afterwards: v.exactOptional(described(v.picklist(['destroy', 'run', 'pause']), "What becomes of the domain; 'destroy' is the default.")),
+})
+export type SaveRequest = Readonly<v.InferOutput<typeof SAVE_REQUEST>>
+
+export const SAVE_REPLY = v.object({ size_bytes: natural })
+export type SaveReply = v.InferOutput<typeof SAVE_REPLY>
+
+export const RESTORE_REQUEST = v.strictObject({
+	path: described(absolutePath, 'Of the file that a domain was saved to.'),
+	...START_REQUEST.entries,
+})
+export type RestoreRequest = Readonly<v.InferOutput<typeof RESTORE_REQUEST>>
+
 export const DEBUG_KEYS_REQUEST = v.strictObject({
 	keys: described(v.pipe(v.string(), v.maxLength(MAX_DEBUG_KEYS)), 'Each a key of `xm debug-keys h`; others mean nothing.'),
 })
@@ -141,9 +161,7 @@ export const TRIGGER_REQUEST = v.strictObject({
 export type TriggerRequest = Readonly<v.InferOutput<typeof TRIGGER_REQUEST>>
 
 export const DUMP_CORE_REQUEST = v.strictObject({
-	path: v.exactOptional(
-		described(v.pipe(v.string(), v.regex(/^\/[^\0]*$/, 'must be absolute')), 'By default a new file in the directory for cores.'),
-	),
+	path: v.exactOptional(described(absolutePath, 'By default a new file in the directory for cores.')),
 	live: v.exactOptional(described(v.boolean(), 'The guest runs on meanwhile.')),
 	afterwards: v.exactOptional(described(v.picklist(['destroy', 'reset']), 'What becomes of the domain.')),
 })
@@ -215,6 +233,9 @@ export const NAMED_SCHEMAS = {
 	MemoryRequest: MEMORY_REQUEST,
 	Nothing: NOTHING,
 	RenameRequest: RENAME_REQUEST,
+	RestoreRequest: RESTORE_REQUEST,
+	SaveReply: SAVE_REPLY,
+	SaveRequest: SAVE_REQUEST,
 	ShutdownRequest: SHUTDOWN_REQUEST,
 	StartRequest: START_REQUEST,
 	Statistics: STATISTICS,

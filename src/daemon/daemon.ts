@@ -4,9 +4,11 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { totalmem } from 'node:os'
 import { UserError } from '../base/errors.ts'
+import { isAtRest } from '../toolstack/domain_record.ts'
 import { Lifecycle } from '../toolstack/lifecycle.ts'
 import type { Log } from '../toolstack/log_level.ts'
 import type { RecordStore } from '../toolstack/record_store.ts'
+import type { SavedFiles } from '../toolstack/save_restore.ts'
 import type { HostInfo } from './api.ts'
 import { createApiServer } from './api_server.ts'
 import { DomainConsoles } from './domain_consoles.ts'
@@ -29,6 +31,8 @@ export interface DaemonOptions {
 	readonly readLog?: () => Promise<string>
 	/** Where a core of a domain goes when nobody says so. Without it there are no cores but those whose place is named. */
 	readonly corePath?: (domain: CoreOf) => Promise<string>
+	/** Files of suspended managed domains. */
+	readonly savedFiles?: SavedFiles
 	/** What xend-config.sxp says of domains. Without it the host keeps no memory back, and a core is written only where on_crash says so. */
 	readonly config?: Pick<XendConfig, 'consoleLimit_bytes' | 'dom0MinMemory_kib' | 'dumpCrashed'>
 	/** For `xm info -c`. */
@@ -70,6 +74,7 @@ export class Daemon {
 			now_s: () => Date.now() / 1000,
 			freeMemory_kib: () => Math.max(0, freeMemory_kib() - (options.config?.dom0MinMemory_kib ?? 0)),
 			...(options.config && { consoleLimit_bytes: options.config.consoleLimit_bytes, dumpCrashed: options.config.dumpCrashed }),
+			...(options.savedFiles && { savedFiles: options.savedFiles }),
 			dom0Memory_kib: Math.floor(totalmem() / 1024),
 			dumpCore: async (domain) => {
 				const { xen } = await this.lifecycle.attached()
@@ -118,7 +123,7 @@ export class Daemon {
 		this.ending = true
 		clearTimeout(this.idleTimer)
 		const { lifecycle, server } = this
-		const count = lifecycle.table.entries().filter(({ record }) => record.phase.is !== 'halted').length
+		const count = lifecycle.table.entries().filter(({ record }) => !isAtRest(record)).length
 		const fate = { leave: 'runs on', stop: 'stops or runs on', destroy: 'is destroyed' }[domains]
 		this.options.log('info', `xend ends: ${why}.${count === 0 ? '' : ` Domains: ${count}, each ${fate}.`}`)
 		server.close()

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostClock } from '../base/clock.ts'
 import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
+import { openFile } from '../platform/node/input_file.ts'
 import { loadCore } from '../platform/node/load_core.ts'
 import { createFile } from '../platform/node/output_file.ts'
 import { readImage } from '../platform/node/read_image.ts'
@@ -53,6 +54,7 @@ export async function runHypervisor(): Promise<never> {
 		hypervisor,
 		readImage,
 		createFile,
+		openFile,
 		bootId,
 		pid: process.pid,
 		dom0Time_s,

@@ -1,7 +1,9 @@
 import * as v from 'valibot'
 import { UserError } from '../base/errors.ts'
+import { isAtRest } from '../toolstack/domain_record.ts'
 import { dumpCore, sendSysrq, sendTrigger, setMaxMemory, setMemory } from '../toolstack/guest_requests.ts'
 import type { Lifecycle } from '../toolstack/lifecycle.ts'
+import { restoreDomain, saveDomain } from '../toolstack/save_restore.ts'
 import * as api from './api.ts'
 import type { ApiHost } from './api_host.ts'
 import { domainDetail, domainDetails, domainVcpus, statistics } from './domain_listing.ts'
@@ -121,7 +123,7 @@ export const ROUTES: readonly Route[] = [
 		body: api.STOP_REQUEST,
 		reply: api.NOTHING,
 		handle: async (host, { body: { ifIdle, domains = 'stop' } }) => {
-			const live = host.lifecycle.table.entries().filter(({ record }) => record.phase.is !== 'halted').length
+			const live = host.lifecycle.table.entries().filter(({ record }) => !isAtRest(record)).length
 			if (ifIdle === true && live > 0) throw new UserError(`the daemon has ${live} domain${live === 1 ? '' : 's'}`, { code: 'busy' })
 			setImmediate(() => host.stop(domains))
 			return {}
@@ -224,7 +226,27 @@ export const ROUTES: readonly Route[] = [
 	act('reset', 'Ends the guest at once and builds the domain anew.', (lifecycle, domain) => lifecycle.reset(domain)),
 	act('delete', 'Removes a managed domain that is halted.', (lifecycle, domain) => lifecycle.undefine(domain)),
 	act('suspend', 'Suspends a managed domain.', (lifecycle, domain) => lifecycle.suspend(domain)),
-	act('resume', 'Resumes a suspended domain.', (lifecycle, domain) => lifecycle.resume(domain)),
+	call('POST', '/domains/{domain}/resume', {
+		name: 'resumeDomain',
+		summary: 'Resumes a suspended domain.',
+		body: api.START_REQUEST,
+		reply: api.CREATE_REPLY,
+		handle: async ({ lifecycle }, { domain, body }) => ({ domain: await lifecycle.resume(domain, body), warnings: [] }),
+	}),
+	call('POST', '/domains/{domain}/save', {
+		name: 'saveDomain',
+		summary: 'Saves it to a file; answers when the file is whole.',
+		body: api.SAVE_REQUEST,
+		reply: api.SAVE_REPLY,
+		handle: ({ lifecycle }, { domain, body }) => saveDomain(lifecycle, domain, body),
+	}),
+	call('POST', '/restorations', {
+		name: 'restoreDomain',
+		summary: 'Brings a saved domain back from its file.',
+		body: api.RESTORE_REQUEST,
+		reply: api.CREATE_REPLY,
+		handle: ({ lifecycle }, { body: { path, ...options } }) => restoreDomain(lifecycle, path, options),
+	}),
 	call('POST', '/domains/{domain}/start', {
 		name: 'startDomain',
 		summary: 'Starts a managed domain that is halted.',

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { RecordFiles } from '../platform/node/record_files.ts'
+import { savedFilesIn } from '../platform/node/saved_files.ts'
 import { newCorePath } from './core_path.ts'
 import { Daemon } from './daemon.ts'
 import { endOnFault } from './fault.ts'
@@ -42,6 +43,7 @@ export async function runDaemon(opener: (rundir: RunDir) => OpenHost): Promise<n
 		log,
 		readLog: () => readFile(logfile, 'utf8'),
 		corePath: (domain) => newCorePath(join(rundir.state, 'dump'), domain),
+		savedFiles: savedFilesIn(join(rundir.state, 'saved')),
 		config,
 		settings: daemonSettings(rundir, config),
 	})

@@ -17,6 +17,9 @@ import type {
 	DumpCoreRequest,
 	HostInfo,
 	HostTopology,
+	RestoreRequest,
+	SaveReply,
+	SaveRequest,
 	ShutdownBody,
 	StartRequest,
 	Statistics,
@@ -126,8 +129,16 @@ export class XendClient {
 	suspend(reference: string): Promise<void> {
 		return this.call('POST', domainPath(reference, 'suspend'))
 	}
-	resume(reference: string): Promise<void> {
-		return this.call('POST', domainPath(reference, 'resume'))
+	resume(reference: string, request: StartRequest = {}): Promise<CreateReply> {
+		return this.call('POST', domainPath(reference, 'resume'), request)
+	}
+	/** Resolves when the file is whole. */
+	save(reference: string, request: SaveRequest): Promise<SaveReply> {
+		return this.call('POST', domainPath(reference, 'save'), request)
+	}
+	/** Brings a saved domain back from its file. */
+	restore(request: RestoreRequest): Promise<CreateReply> {
+		return this.call('POST', '/v1/restorations', request)
 	}
 	rename(reference: string, name: string): Promise<void> {
 		return this.call('POST', domainPath(reference, 'rename'), { name })

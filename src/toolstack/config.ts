@@ -104,7 +104,7 @@ export function checkConfig(values: ConfigValues): CheckedConfig {
 		translation_cache: integer(values, 'translation_cache', 1, 0, 1, '(1 uses the cache)') === 1,
 	}
 	if (config.on_crash.startsWith('coredump-')) warnings.push(`on_crash = '${config.on_crash}': core dumps are not written yet`)
-	if (config.on_xend_stop === 'suspend') warnings.push("on_xend_stop = 'suspend' acts as 'ignore': a domain cannot be saved yet")
+	if (config.on_xend_stop === 'suspend') warnings.push("on_xend_stop = 'suspend' acts for managed domains alone (xm new)")
 	return { config, warnings }
 }
 

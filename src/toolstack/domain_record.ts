@@ -10,9 +10,12 @@ export type NamedConfig = DomainConfig & { readonly uuid: string }
  * that whoever finds a record in one of the passing phases can finish it, or take it back.
  *
  *  - halted      managed, and not running
- *  - building    passing. There may be a domain of the record's uuid in the hypervisor, in any state of being built. What `create` and
- *                `start` have begun is taken back; a `restart` is begun anew
+ *  - suspended   managed, and not running: what it was is in its file (SavedFiles), whole
+ *  - building    passing. There may be a domain of the record's uuid in the hypervisor, in any state of being built. A `restart` is begun
+ *                anew; what else has begun is taken back, to being suspended if that was a `resume`. `from` is the file of a saved domain
  *  - live        running, or paused as the record says
+ *  - saving      passing. Its guest has been asked to suspend, or is suspended, and its file may be there, whole or in part. It is made to
+ *                run on
  *  - preserved   its guest has ended, and it is kept
  *  - restarting  passing. Its guest has ended; when it is gone, the next one is built
  *  - renaming    passing. Its guest has ended; it is to be preserved under the uuid `away`, then the next one is built
@@ -20,8 +23,16 @@ export type NamedConfig = DomainConfig & { readonly uuid: string }
  */
 export type Phase =
 	| { readonly is: 'halted' }
-	| { readonly is: 'building'; readonly after: 'create' | 'start' | 'restart'; readonly paused: boolean; readonly previous?: number }
+	| { readonly is: 'suspended' }
+	| {
+			readonly is: 'building'
+			readonly after: 'create' | 'start' | 'restart' | 'restore' | 'resume'
+			readonly paused: boolean
+			readonly previous?: number
+			readonly from?: string
+	  }
 	| { readonly is: 'live'; readonly domid: number; readonly paused: boolean; readonly shutdown?: RequestedShutdown }
+	| { readonly is: 'saving'; readonly domid: number }
 	| { readonly is: 'preserved'; readonly domid: number; readonly end: DomainEnd }
 	| { readonly is: 'restarting'; readonly domid: number; readonly end: DomainEnd }
 	| { readonly is: 'renaming'; readonly domid: number; readonly end: DomainEnd; readonly away: string }
@@ -68,6 +79,11 @@ export function configOf(record: DomainRecord): NamedConfig {
 	return checkConfig(record.values).config as NamedConfig
 }
 
+/** It has no domain, and nothing is being done about that. */
+export function isAtRest({ phase }: DomainRecord): boolean {
+	return phase.is === 'halted' || phase.is === 'suspended'
+}
+
 /** The number of the domain that a record is of; undefined when there is none, or none that is complete. */
 export function domidOf({ phase }: DomainRecord): number | undefined {
 	return 'domid' in phase ? phase.domid : undefined
@@ -76,13 +92,13 @@ export function domidOf({ phase }: DomainRecord): number | undefined {
 /** A domain as the API and the tables show it. */
 export interface DomainInfo {
 	readonly name: string
-	/** Null for a managed domain that is halted. */
+	/** Null for a managed domain that is halted or suspended. */
 	readonly domid: number | null
 	readonly uuid: string
 	readonly memory_mib: number
 	readonly maxmem_mib: number
 	readonly vcpus: number
-	/** Six characters: r b p s c d, or '-'; empty for a managed domain that is halted. */
+	/** Six characters: r b p s c d, or '-'; empty for a managed domain that is halted, and `---s--` for one that is suspended. */
 	readonly state: string
 	readonly cpuTime_s: number
 	readonly startTime_s: number
@@ -108,7 +124,7 @@ export function domainInfo({ record, config }: ManagedEntry, state: DomainState 
 		memory_mib: state === undefined ? config.memory_mib : Math.round(state.memory_kib / 1024),
 		maxmem_mib: config.maxmem_mib,
 		vcpus: state?.onlineVcpus ?? config.vcpus,
-		state: state === undefined ? '' : stateFlags(state),
+		state: state === undefined ? (record.phase.is === 'suspended' ? '---s--' : '') : stateFlags(state),
 		cpuTime_s: state?.cpuTime_s ?? 0,
 		startTime_s: record.startTime_s,
 		restartCount: record.restartCount,
@@ -160,7 +176,7 @@ export function domainSxp(entry: ManagedEntry, state: DomainState | undefined): 
 	image.push(['args', commandLine(config)])
 	const live: Sxp[] =
 		state === undefined
-			? [['status', 0]]
+			? [['status', record.phase.is === 'suspended' ? 3 : 0]]
 			: [
 					['status', record.phase.is === 'live' ? 2 : 0],
 					['state', info.state],

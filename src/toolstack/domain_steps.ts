@@ -4,7 +4,7 @@ import { commandLine } from './config.ts'
 import type { NamedConfig } from './domain_record.ts'
 import { removeDomainTree, writeDomainTree } from './xenstore_tree.ts'
 
-/** What is written to control/shutdown. */
+/** What is written to control/shutdown to end a guest. */
 export type ShutdownRequest = 'poweroff' | 'halt' | 'reboot'
 
 /** The hypervisor and the store that a toolstack works with. */
@@ -25,24 +25,28 @@ export function isLost(error: unknown): boolean {
  * left half done.
  */
 
-/** Builds the domain, paused, writes its nodes and introduces it to the store. */
+/** Builds the domain, paused, writes its nodes and introduces it to the store. `from` is the file of a saved domain that it is to be. */
 export async function buildDomain(
 	host: Host,
 	config: NamedConfig,
 	now_s: number,
-	consoleLimit_bytes: number = CONSOLE_LIMIT_BYTES,
+	{
+		consoleLimit_bytes = CONSOLE_LIMIT_BYTES,
+		from,
+	}: { readonly consoleLimit_bytes?: number | undefined; readonly from?: string | undefined } = {},
 ): Promise<DomainState> {
-	const state = await host.xen.createDomain({
+	const common = {
 		uuid: config.uuid,
 		vcpus: config.vcpus,
-		memory_kib: config.memory_mib * 1024,
 		maxMemory_kib: config.maxmem_mib * 1024,
-		kernel: config.kernel,
-		ramdisk: config.ramdisk,
-		commandLine: commandLine(config),
 		consoleLimit_bytes,
 		translationCache: config.translation_cache,
-	})
+	}
+	const image = { kernel: config.kernel, ramdisk: config.ramdisk, commandLine: commandLine(config) }
+	const state =
+		from === undefined
+			? await host.xen.createDomain({ ...common, ...image, memory_kib: config.memory_mib * 1024 })
+			: await host.xen.restoreDomain({ ...common, path: from })
 	await writeNodes(host, config, state, now_s, consoleLimit_bytes)
 	await host.store.introduceDomain(state.domid, state.storeMfn, state.storePort)
 	return state
@@ -94,6 +98,23 @@ export async function renameAway(host: Host, domid: number, old: string, { uuid,
 
 export async function requestShutdown({ store }: Host, domid: number, request: ShutdownRequest): Promise<void> {
 	await store.write(`/local/domain/${domid}/control/shutdown`, request)
+}
+
+/** The guest that has not taken the request to suspend yet is not to find it later. */
+export async function withdrawSuspend({ store }: Host, domid: number): Promise<boolean> {
+	const path = `/local/domain/${domid}/control/shutdown`
+	return store.transaction(async (nodes) => {
+		const isWaiting = (await nodes.read(path)) === 'suspend'
+		if (isWaiting) await nodes.write(path, '')
+		return isWaiting
+	})
+}
+
+/** A suspended domain goes on where it was. False when it is not suspended. */
+export async function resumeDomain({ xen, store }: Host, domid: number): Promise<boolean> {
+	if (!(await xen.resumeDomain(domid))) return false
+	await store.resumeDomain(domid).catch(unlessNotThere)
+	return true
 }
 
 /** Removes the nodes of every domain that the hypervisor does not have. */

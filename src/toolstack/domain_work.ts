@@ -3,7 +3,7 @@ import { later } from '../base/timer.ts'
 import type { DomainEnd, DomainState } from '../xenctrl/interface.ts'
 import type { DomainConfig } from './config.ts'
 import { domainInfo, domidOf, type LiveDomainInfo, type Removal } from './domain_record.ts'
-import { buildDomain, type Host, isLost, removeDomain, renameAway } from './domain_steps.ts'
+import { buildDomain, type Host, isLost, removeDomain, renameAway, resumeDomain, withdrawSuspend } from './domain_steps.ts'
 import type { DomainTable, Entry } from './domain_table.ts'
 import type { DomainEvent } from './lifecycle_events.ts'
 import type { Log } from './log_level.ts'
@@ -42,17 +42,18 @@ export class DomainWork {
 		const { phase } = entry.record
 		if (phase.is !== 'building') throw new TypeError(`not building: ${phase.is}`)
 		const startTime_s = this.options.now_s()
-		const { paused } = phase
+		const { paused, from } = phase
+		const { consoleLimit_bytes } = this.options
 		let state: DomainState
 		try {
-			state = await buildDomain(host, entry.config, startTime_s, this.options.consoleLimit_bytes)
+			state = await buildDomain(host, entry.config, startTime_s, { consoleLimit_bytes, from })
 			const live = { is: 'live', domid: state.domid, paused } as const
 			await this.table.save(entry, { phase: live, bootId: host.bootId, startTime_s })
 		} catch (error) {
 			if (!isLost(error)) await this.takeBack(host, entry)
 			throw error
 		}
-		this.say('info', `Domain ${entry.config.name} (${state.domid}) created.`, entry)
+		this.say('info', `Domain ${entry.config.name} (${state.domid}) ${from === undefined ? 'created' : `restored from ${from}`}.`, entry)
 		this.options.emit({ type: 'created', name: entry.config.name, domid: state.domid })
 		if (!paused) await host.xen.unpause(state.domid)
 		const { domid } = state
@@ -63,6 +64,18 @@ export class DomainWork {
 	async takeBack(host: Host, entry: Entry): Promise<void> {
 		await removeDomain(host, entry.uuid)
 		await this.drop(entry)
+	}
+
+	/** A live domain, or one that was being saved, is to run on if it is suspended. */
+	async goOn(host: Host, entry: Entry, options: { readonly paused?: boolean } = {}): Promise<void> {
+		const domid = domidOf(entry.record)
+		if (domid === undefined) throw notRunning(entry)
+		await withdrawSuspend(host, domid)
+		if (options.paused) await host.xen.pause(domid)
+		const wasSuspended = await resumeDomain(host, domid)
+		const { phase } = entry.record
+		if (phase.is === 'saving') await this.table.save(entry, { phase: { is: 'live', domid, paused: options.paused === true } })
+		if (wasSuspended) this.say('info', `Domain ${entry.config.name} (${domid}) goes on.`, entry)
 	}
 
 	/** From the phase `restarting` on. */
@@ -204,7 +217,9 @@ export class DomainWork {
 
 	/** Its domain is gone: so is the record, unless it is managed. */
 	private async drop(entry: Entry): Promise<void> {
-		if (entry.record.managed) await this.table.save(entry, { phase: { is: 'halted' } })
+		const { managed, phase } = entry.record
+		const isResumed = phase.is === 'building' && phase.after === 'resume'
+		if (managed) await this.table.save(entry, { phase: { is: isResumed ? 'suspended' : 'halted' } })
 		else await this.table.forget(entry)
 	}
 

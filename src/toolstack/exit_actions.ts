@@ -32,6 +32,8 @@ export class ExitActions {
 	async guestEnded(host: Host, entry: Entry, domid: number, end: DomainEnd): Promise<void> {
 		const { phase } = entry.record
 		if (entry.gone || phase.is !== 'live' || phase.domid !== domid) return
+		// Who has asked for it holds the lane until it is dealt with; so this one was not asked for, or not any more.
+		if (end.reason === 'suspend') return this.work.goOn(host, entry)
 		this.work.disarmShutdown(entry)
 		const { name } = entry.config
 		const detail = end.detail === undefined ? '' : ` ${end.detail}`

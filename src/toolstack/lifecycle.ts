@@ -1,7 +1,16 @@
 import { UserError } from '../base/errors.ts'
 import type { DomainState, XenEvent } from '../xenctrl/interface.ts'
 import { type ConfigValues, checkConfig, type DomainConfig } from './config.ts'
-import { type DomainInfo, domainInfo, domidOf, type LiveDomainInfo, type ManagedEntry, zombieInfo } from './domain_record.ts'
+import {
+	type DomainInfo,
+	domainInfo,
+	domidOf,
+	isAtRest,
+	type LiveDomainInfo,
+	type ManagedEntry,
+	type Phase,
+	zombieInfo,
+} from './domain_record.ts'
 import { type Host, isLost, nameDomain, removeDomain, requestShutdown, type ShutdownRequest } from './domain_steps.ts'
 import { DomainTable, type Entry } from './domain_table.ts'
 import { DomainWork, notRunning, SHUTDOWN_TIMEOUT_S } from './domain_work.ts'
@@ -10,6 +19,7 @@ import { type DomainEvent, isDomain0, NoSuchDomain } from './lifecycle_events.ts
 import type { Log } from './log_level.ts'
 import type { RecordStore } from './record_store.ts'
 import { recover } from './recovery.ts'
+import { discardSuspended, resumeManaged, type SavedFiles, suspendManaged } from './save_restore.ts'
 
 export { DOMAIN_0, type DomainEvent, isDomain0, NoSuchDomain } from './lifecycle_events.ts'
 
@@ -20,6 +30,10 @@ export interface LifecycleOptions extends ExitActionsOptions {
 	readonly consoleLimit_bytes?: number
 	/** What dom0 has, for its nodes in XenStore. */
 	readonly dom0Memory_kib: number
+	/** Files of suspended managed domains; without it none can be suspended. */
+	readonly savedFiles?: SavedFiles
+	/** How long a guest may take to suspend itself; 60 s by default. */
+	readonly suspendTimeout_s?: number
 	readonly log: Log
 }
 
@@ -102,7 +116,7 @@ export class Lifecycle {
 
 	/** A domain exists, is being built, or is between its end and its restart. */
 	get busy(): boolean {
-		return this.table.entries().some(({ record }) => record.phase.is !== 'halted')
+		return this.table.entries().some(({ record }) => !isAtRest(record))
 	}
 
 	// ---- what there is ------------------------------------------------------------------------------------------------------
@@ -140,12 +154,21 @@ export class Lifecycle {
 		const { config, warnings } = checkConfig(values)
 		const host = await this.host.promise
 		const phase = { is: 'building', after: 'create', paused: options.paused === true } as const
+		return { domain: await this.createEntry(host, values, config, phase), warnings }
+	}
+
+	/** Takes a new domain into the table, and builds it. */
+	async createEntry(
+		host: Host,
+		values: ConfigValues,
+		config: DomainConfig,
+		phase: Extract<Phase, { is: 'building' }>,
+	): Promise<LiveDomainInfo> {
 		const entry = this.enter(values, config, { phase, managed: false })
-		const domain = await this.table.exclusive(entry, async () => {
+		return this.table.exclusive(entry, async () => {
 			await this.saveFirst(entry)
 			return this.work.build(host, entry)
 		})
-		return { domain, warnings }
 	}
 
 	/** Makes a managed domain, halted; one that is there already, and halted, gets the new configuration. */
@@ -181,7 +204,9 @@ export class Lifecycle {
 		const host = await this.host.promise
 		return this.table.exclusive(entry, async () => {
 			const { name } = entry.config
-			if (entry.record.phase.is !== 'halted') throw new UserError(`Domain '${name}' is already running`, { code: 'busy' })
+			const { phase: now } = entry.record
+			if (now.is === 'suspended') throw new UserError(`Domain '${name}' is suspended: resume it, or destroy what it was`, { code: 'busy' })
+			if (now.is !== 'halted') throw new UserError(`Domain '${name}' is already running`, { code: 'busy' })
 			this.work.checkMemory(entry.config)
 			const phase = { is: 'building', after: 'start', paused: options.paused === true } as const
 			await this.table.save(entry, { phase, restartCount: 0 })
@@ -189,14 +214,14 @@ export class Lifecycle {
 		})
 	}
 
-	suspend(reference: string): Promise<void> {
-		this.findManaged(reference)
-		return Promise.reject(new UserError('a domain cannot be saved yet, so it cannot be suspended', { code: 'not-built' }))
+	/** Suspends a managed domain to the file that is kept of it. */
+	async suspend(reference: string): Promise<void> {
+		await suspendManaged(this, this.findManaged(reference), reference)
 	}
 
-	resume(reference: string): Promise<void> {
-		const { config } = this.findManaged(reference)
-		return Promise.reject(new UserError(`Domain '${config.name}' is not suspended`, { code: 'busy' }))
+	/** Brings a suspended managed domain back; it runs unless `paused`. */
+	async resume(reference: string, options: { paused?: boolean } = {}): Promise<LiveDomainInfo> {
+		return resumeManaged(this, this.findManaged(reference), options)
 	}
 
 	/** Resolves when its processors have stopped. Pausing what is paused, and unpausing what is not, does nothing. */
@@ -261,6 +286,11 @@ export class Lifecycle {
 		if (entry === undefined) return this.destroyZombie(reference)
 		await this.onDomain(entry, reference, async (host) => {
 			if (entry.record.phase.is === 'halted') throw notRunning(entry)
+			if (entry.record.phase.is === 'suspended') {
+				const name = await discardSuspended(this, entry)
+				this.work.say('info', `What domain ${name} was when it was suspended is destroyed.`, entry)
+				return
+			}
 			await this.work.remove(host, entry, { reason: 'destroyed', preserved: entry.record.phase.is === 'preserved' })
 		}).catch((error) => {
 			// It has ended by itself meanwhile.
@@ -271,7 +301,7 @@ export class Lifecycle {
 	/** Destroys every domain. */
 	async destroyAll(): Promise<void> {
 		for (const entry of this.table.entries()) {
-			if (entry.record.phase.is === 'halted') continue
+			if (isAtRest(entry.record)) continue
 			const host = await this.host.promise
 			await this.table.exclusive(entry, async () => {
 				const { phase } = entry.record
@@ -281,17 +311,20 @@ export class Lifecycle {
 		}
 	}
 
-	/** The daemon is told to stop: shuts down the domains that are to stop with it, and waits until they have. */
+	/** The daemon is told to stop: shuts down or suspends the domains that are to stop with it, and waits until they have. */
 	async stopWithXend(): Promise<void> {
-		const ends = this.table
-			.entries()
-			.filter(({ config, record }) => config.on_xend_stop === 'shutdown' && record.phase.is === 'live')
-			.map(async ({ config }) => {
-				const ended = this.nextEnd(config.name)
-				await this.shutdown(config.name, 'poweroff')
-				await ended
-			})
-		await Promise.allSettled(ends)
+		const live = this.table.entries().filter(({ record }) => record.phase.is === 'live')
+		const ends = live.map(async ({ config: { name, on_xend_stop }, record: { managed } }) => {
+			if (on_xend_stop === 'suspend' && managed) return this.suspend(name)
+			if (on_xend_stop !== 'shutdown') return
+			const ended = this.nextEnd(name)
+			await this.shutdown(name, 'poweroff')
+			await ended
+		})
+		for (const [n, { status, reason }] of (await Promise.allSettled(ends)).map((end) => ({ reason: undefined, ...end })).entries()) {
+			const { name } = (live[n] as Entry).config
+			if (status === 'rejected') this.options.log('error', `Domain ${name} could not be stopped with xend: ${reason}`, name)
+		}
 	}
 
 	// ---- inside -------------------------------------------------------------------------------------------------------------
@@ -396,8 +429,9 @@ export class Lifecycle {
 
 	private async startWithXend(): Promise<void> {
 		for (const { config, record } of this.table.entries()) {
-			if (!record.managed || record.phase.is !== 'halted' || config.on_xend_start !== 'start') continue
-			await this.startManaged(config.name).catch((error) => {
+			if (!record.managed || !isAtRest(record) || config.on_xend_start !== 'start') continue
+			const start = record.phase.is === 'suspended' ? this.resume(config.name) : this.startManaged(config.name)
+			await start.catch((error) => {
 				this.options.log('error', `Starting domain ${config.name} with xend failed: ${error.message}`, config.name)
 			})
 		}
@@ -413,7 +447,7 @@ export class Lifecycle {
 		})
 	}
 
-	private emit(event: DomainEvent): void {
+	emit(event: DomainEvent): void {
 		for (const listener of [...this.listeners]) listener(event)
 	}
 }

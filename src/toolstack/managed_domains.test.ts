@@ -71,13 +71,6 @@ test('undefine() takes a halted managed domain away, and no other', async () => 
 	await assert.rejects(lifecycle.undefine('web'), /Domain 'web' is not managed by xend/)
 })
 
-test('suspend() says honestly that it cannot', async () => {
-	const { lifecycle } = await setUp()
-	await lifecycle.define(web)
-	await assert.rejects(lifecycle.suspend('web'), /a domain cannot be saved yet/)
-	await assert.rejects(lifecycle.resume('web'), /Domain 'web' is not suspended/)
-})
-
 test('what runs cannot be done to what is halted', async () => {
 	const { lifecycle } = await setUp()
 	await lifecycle.define(web)

@@ -4,8 +4,9 @@ import { FakeXen, settle } from '../../tests/support/fake_domains.ts'
 import { World } from '../../tests/support/mortal.ts'
 import { HypervisorGone } from '../xenctrl/interface.ts'
 import { connectInProcess } from '../xenstore/client.ts'
-import { domidOf } from './domain_record.ts'
+import { domidOf, isAtRest } from './domain_record.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import { restoreDomain, saveDomain } from './save_restore.ts'
 
 const web = { name: 'web', kernel: '/k', on_crash: 'coredump-restart' }
 const listed = async (lifecycle: Lifecycle) =>
@@ -17,6 +18,8 @@ interface Operation {
 	readonly act: (world: World, lifecycle: Lifecycle) => Promise<unknown>
 	/** What may be listed when the next toolstack has taken over; the last is what is listed after success. */
 	readonly outcomes: readonly (readonly string[])[]
+	/** What else must be so then. */
+	readonly check?: (world: World) => void
 }
 
 const create =
@@ -91,9 +94,53 @@ const OPERATIONS: readonly Operation[] = [
 		act: (_, lifecycle) => lifecycle.undefine('web'),
 		outcomes: [['web '], []],
 	},
+	{
+		what: 'save',
+		prepare: create(),
+		act: (_, lifecycle) => saveDomain(lifecycle, 'web', { path: '/web.save' }),
+		outcomes: [['web -b----'], []],
+		check: ({ xen }) => assert(xen.live.length === 1 || xen.files.has('/web.save'), 'it runs on, or its file is whole'),
+	},
+	{
+		what: 'save, and run on',
+		prepare: create(),
+		act: (_, lifecycle) => saveDomain(lifecycle, 'web', { path: '/web.save', afterwards: 'run' }),
+		outcomes: [['web -b----']],
+	},
+	{
+		what: 'restore',
+		prepare: async (_, lifecycle) => {
+			await lifecycle.create(web)
+			await saveDomain(lifecycle, 'web', { path: '/web.save' })
+		},
+		act: (_, lifecycle) => restoreDomain(lifecycle, '/web.save'),
+		outcomes: [[], ['web -b----']],
+		check: ({ xen }) => assert(xen.files.has('/web.save')),
+	},
+	{
+		what: 'suspend',
+		prepare: async (_, lifecycle) => {
+			await lifecycle.define(web)
+			await lifecycle.startManaged('web')
+		},
+		act: (_, lifecycle) => lifecycle.suspend('web'),
+		outcomes: [['web -b----'], ['web ---s--']],
+		check: ({ xen }) => assert(xen.live.length === 1 || xen.files.size === 1, 'it runs on, or its file is whole'),
+	},
+	{
+		what: 'resume',
+		prepare: async (_, lifecycle) => {
+			await lifecycle.define(web)
+			await lifecycle.startManaged('web')
+			await lifecycle.suspend('web')
+		},
+		act: (_, lifecycle) => lifecycle.resume('web'),
+		outcomes: [['web ---s--'], ['web -b----']],
+		check: ({ xen }) => assert.equal(xen.live.length + xen.files.size, 1, 'it runs, or its file is there'),
+	},
 ]
 
-for (const { what, prepare, act, outcomes } of OPERATIONS) {
+for (const { what, prepare, act, outcomes, check } of OPERATIONS) {
 	test(`a toolstack killed before any step of ${what} leaves nothing that the next does not finish or take back`, async () => {
 		const seen = new Set<string>()
 		for (let limit = 0, survived = false; !survived; limit++) {
@@ -121,6 +168,7 @@ for (const { what, prepare, act, outcomes } of OPERATIONS) {
 				allowed.some((outcome) => outcome.join() === state.join()),
 				`killed before step ${limit + 1}${reported ? ', after success was reported' : ''}: ${JSON.stringify(state)}`,
 			)
+			check?.(world)
 			seen.add(state.join())
 			await next.lifecycle.create({ name: 'another', kernel: '/k' })
 			await consistent(world, next.lifecycle)
@@ -149,8 +197,8 @@ async function consistent({ xen, records }: World, lifecycle: Lifecycle): Promis
 			.map(({ record }) => [record.values.name, record.phase.is])
 			.sort(),
 	)
-	for (const { phase } of durable) assert(['halted', 'live', 'preserved'].includes(phase.is), `left in phase ${phase.is}`)
-	const running = durable.filter(({ phase }) => phase.is !== 'halted')
+	for (const { phase } of durable) assert(['halted', 'suspended', 'live', 'preserved'].includes(phase.is), `left in phase ${phase.is}`)
+	const running = durable.filter((record) => !isAtRest(record))
 	const byDomid = (a: unknown[], b: unknown[]) => Number(a[0]) - Number(b[0])
 	assert.deepEqual(
 		xen.live.map((domain) => [domain.domid, domain.uuid, domain.name]).sort(byDomid),

@@ -38,6 +38,9 @@ async function recoverDomain(lifecycle: Lifecycle, host: Host, entry: Entry, sta
 		case 'halted':
 			if (state !== undefined) await removeDomain(host, entry.uuid, state.domid)
 			return
+		case 'suspended':
+			if (state !== undefined) await removeDomain(host, entry.uuid, state.domid)
+			return
 		case 'building':
 			if (phase.after !== 'restart') {
 				lifecycle.work.say('warning', `The creation of domain ${entry.config.name} was cut off: it is taken back.`, entry)
@@ -52,6 +55,13 @@ async function recoverDomain(lifecycle: Lifecycle, host: Host, entry: Entry, sta
 			return elsewhere ? lifecycle.work.lost(entry) : lifecycle.work.continueRenaming(host, entry)
 		case 'removing':
 			return lifecycle.work.continueRemoval(host, entry)
+		case 'saving':
+			if (state === undefined) return lifecycle.work.lost(entry)
+			lifecycle.work.say('warning', `The saving of domain ${entry.config.name} was cut off: it goes on.`, entry)
+			await ensureNodes(host, entry.config, state, startTime_s, lifecycle.options.consoleLimit_bytes)
+			await lifecycle.work.goOn(host, entry)
+			if (state.end !== undefined) await lifecycle.exits.guestEnded(host, entry, state.domid, state.end)
+			return
 		case 'preserved':
 			return state === undefined ? lifecycle.work.lost(entry) : undefined
 		case 'live':
@@ -59,6 +69,7 @@ async function recoverDomain(lifecycle: Lifecycle, host: Host, entry: Entry, sta
 			await ensureNodes(host, entry.config, state, startTime_s, lifecycle.options.consoleLimit_bytes)
 			if (state.end !== undefined) return lifecycle.exits.guestEnded(host, entry, state.domid, state.end)
 			if (state.paused !== phase.paused) await (phase.paused ? host.xen.pause(state.domid) : host.xen.unpause(state.domid))
+			if (entry.record.managed) await lifecycle.options.savedFiles?.remove(entry.uuid)
 			lifecycle.work.armShutdown(entry)
 	}
 }

@@ -105,9 +105,9 @@ function describeVcpu(domain: Domain, vcpu: number): string {
 const RUNSTATES = ['running', 'runnable', 'blocked', 'offline']
 
 function dumpRunQueues({ domains, now_ns }: DebugView): string[] {
-	const rows = domains.flatMap(({ domain }) =>
+	const rows = domains.flatMap(({ domain, systemTime_ns }) =>
 		eachVcpu(domain, (vcpu) => {
-			const { state, times_ns } = readRunstate(domain, vcpu, now_ns)
+			const { state, times_ns } = readRunstate(domain, vcpu, systemTime_ns)
 			const times = times_ns.map((time, n) => `${RUNSTATES[n]}=${(time / 1e9).toFixed(3)}s`).join(' ')
 			return `    [${domain.domid}.${vcpu}] ${RUNSTATES[state]}: ${times}`
 		}),

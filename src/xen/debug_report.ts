@@ -5,7 +5,7 @@
  * answers once with VcpuHost.report(), however many bits there were.
  */
 import { clearCounters, readCounters } from '../x86/counters.ts'
-import { captureContext } from './guest_context.ts'
+import { captureContext, captureExtendedContext } from './guest_context.ts'
 import { describeProcessor } from './processor_report.ts'
 import { dumpRegisters } from './registers_dump.ts'
 import type { VcpuContext } from './vcpu.ts'
@@ -15,7 +15,7 @@ import { VS_DEBUG, vcpuWord } from './vcpu_shared.ts'
 export const DEBUG_REGISTERS = 1
 export const DEBUG_PROCESSOR = 2
 export const DEBUG_CLEAR_COUNTERS = 4
-/** Its struct vcpu_guest_context as one line of hexadecimal digits; asked for alone. */
+/** Its struct vcpu_guest_context and struct xen_domctl_ext_vcpucontext, each as one line of hexadecimal digits; asked for alone. */
 export const DEBUG_CONTEXT = 8
 
 /** The vCPU's thread, once a turn. */
@@ -30,7 +30,7 @@ export function answerDebugRequest(vcpu: VcpuContext, translator: { readonly sta
 	if (request & DEBUG_PROCESSOR) {
 		lines.push(...describeProcessor(`d${domain.domid}v${index}`, readCounters(cpu.machine, cpu.index), translator?.statistics))
 	}
-	if (request & DEBUG_CONTEXT) lines.push(hexDigits(captureContext(vcpu)))
+	if (request & DEBUG_CONTEXT) lines.push(hexDigits(captureContext(vcpu)), hexDigits(captureExtendedContext(vcpu)))
 	if (request & DEBUG_CLEAR_COUNTERS) clearCounters(cpu.machine, cpu.index)
 	vcpu.host.report(lines)
 }

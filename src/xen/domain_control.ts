@@ -1,20 +1,26 @@
-import { SHUTDOWN_crash } from '../abi/sched.ts'
+import { ext_vcpucontext } from '../abi/domctl.ts'
+import { SHUTDOWN_crash, SHUTDOWN_suspend } from '../abi/sched.ts'
 import { RUNSTATE_blocked, RUNSTATE_running } from '../abi/vcpu.ts'
 import { vcpu_guest_context } from '../abi/xen.ts'
 import type { Clock } from '../base/clock.ts'
 import { InternalError } from '../base/errors.ts'
+import { RAX } from '../x86/cpu.ts'
 import { DEBUG_CONTEXT } from './debug_report.ts'
 import type { Domain } from './domain.ts'
 import { allocUnbound } from './event_channel.ts'
 import type { BackendPort, BackendPorts } from './event_router.ts'
-import { readRunstate } from './runstate.ts'
+import { initialiseRunstate, readRunstate } from './runstate.ts'
 import { shutdownDomain, shutdownReason } from './shutdown.ts'
+import { shiftedClock, writeWallclock } from './time.ts'
 import type { LogLevel } from './vcpu.ts'
+import type { SavedContext } from './vcpu_restore.ts'
 import {
 	CB_CURRENT_FRAMES,
 	CB_DYING,
 	CB_FRAME_LIMIT,
 	CB_PAUSE_COUNT,
+	CB_SHUTDOWN,
+	CB_SHUTDOWN_CODE,
 	controlWord,
 	VS_DEBUG,
 	VS_NMI_PENDING,
@@ -31,6 +37,9 @@ import { wakeAllVcpus, wakeVcpu } from './wake.ts'
 const DEATH_ms = 1000
 /** How long a vCPU may take to tell of itself. */
 const SILENCE_ms = 2000
+
+/** What SCHEDOP_shutdown with SHUTDOWN_suspend returns to a guest that goes on where it was. */
+const SUSPEND_CANCEL = 1
 
 /** XEN_DOMCTL_getvcpuinfo. */
 export interface VcpuInfo {
@@ -84,6 +93,7 @@ export class DomainControl {
 	/** What the listeners were told. */
 	private end: { readonly reason: number; readonly crashReason: string | undefined } | undefined
 	private death: Promise<void> | undefined
+	private timeOffset_ns = 0
 
 	/** Made by Hypervisor.createDomain(); the domain's tables are set up, its pause count is 1. */
 	constructor(domain: Domain, ports: BackendPorts, host: DomainControlHost) {
@@ -96,8 +106,8 @@ export class DomainControl {
 		return this.domain.domid
 	}
 
-	/** Starts the vCPU's thread in the builder's state. It waits there until the domain is unpaused. Once only. */
-	start(context: InitialContext, { translationCache = true } = {}): void {
+	/** Starts the vCPU's thread in the state of the builder, or of a saved domain. It waits there until the domain is unpaused. Once only. */
+	start(context: InitialContext | SavedContext, { translationCache = true } = {}): void {
 		if (this.threads.length > 0) throw new InternalError(`domain ${this.domid} has been started before`)
 		let ended = () => {}
 		this.endings.push(
@@ -105,7 +115,8 @@ export class DomainControl {
 				ended = resolve
 			}),
 		)
-		const request = { domain: this.domain.description, memory: this.domain.machine.memory, vcpu: 0, context, translationCache }
+		const { domain, timeOffset_ns } = this
+		const request = { domain: domain.description, memory: domain.machine.memory, vcpu: 0, context, timeOffset_ns, translationCache }
 		const thread = this.host.threads.start(request, {
 			log: (level, message) => this.host.log(level, message),
 			emergencyConsole: (bytes) => this.host.log('debug', `(d${this.domid}) ${new TextDecoder('latin1').decode(bytes).replace(/\n$/, '')}`),
@@ -140,7 +151,51 @@ export class DomainControl {
 		if (shutdownDomain(this.domain, reason)) this.reportShutdown(reason)
 	}
 
-	/** Called once, when the guest has shut itself down or crashed; at once when it already has. Returns a function that unsubscribes. */
+	/**
+	 * XEN_DOMCTL_resumedomain: a domain that has shut down to be suspended runs on as if that had been cancelled: its hypercall returns 1. False, and nothing
+	 * happens, when it is not suspended.
+	 */
+	async resume(): Promise<boolean> {
+		if (this.shutdownReason !== SHUTDOWN_suspend) return false
+		await this.pause()
+		const registers = this.domain.machine.vcpuState(0) >>> 2
+		this.words[registers + RAX * 2] = SUSPEND_CANCEL
+		this.words[registers + RAX * 2 + 1] = 0
+		this.end = undefined
+		Atomics.store(this.words, this.control(CB_SHUTDOWN_CODE), 0)
+		Atomics.store(this.words, this.control(CB_SHUTDOWN), 0)
+		this.unpause()
+		return true
+	}
+
+	/** Resolves when the first vCPU has taken its context: with undefined, or with why the context was refused. */
+	async started(): Promise<string | undefined> {
+		const word = vcpuWord(this.domain, 0, VS_ONLINE)
+		const refused = new Promise<string>((resolve) => {
+			this.onShutdown((_, crashReason) => resolve(crashReason ?? 'it was shut down'))
+		})
+		while (Atomics.load(this.words, word) === 0) {
+			const wait = Atomics.waitAsync(this.words, word, 0)
+			const why = await Promise.race([wait.async ? wait.value.then(() => undefined) : undefined, refused])
+			if (why !== undefined) return why
+		}
+		return undefined
+	}
+
+	/** System time of the domain, in ns. */
+	get systemTime_ns(): number {
+		return this.host.clock.monotonic_ns() + this.timeOffset_ns
+	}
+
+	/** Sets the system time of a domain that has not been started: of a restored one, it goes on where it was saved. */
+	setSystemTime(time_ns: number): void {
+		if (this.threads.length > 0) throw new InternalError(`domain ${this.domid} has been started before`)
+		this.timeOffset_ns = time_ns - this.host.clock.monotonic_ns()
+		writeWallclock(this.domain, shiftedClock(this.host.clock, this.timeOffset_ns))
+		for (let vcpu = 0; vcpu < this.domain.description.vcpus; vcpu++) initialiseRunstate(this.domain, vcpu, time_ns)
+	}
+
+	/** Called whenever the guest has shut itself down or crashed; at once when it already has. Returns a function that unsubscribes. */
 	onShutdown(listener: ShutdownListener): () => void {
 		this.listeners.add(listener)
 		const { end } = this
@@ -176,10 +231,14 @@ export class DomainControl {
 
 	/** Each vCPU's struct vcpu_guest_context; zeroes for one that does not answer. */
 	async contexts(): Promise<Uint8Array[]> {
-		const [digits = ''] = await this.debugReport(DEBUG_CONTEXT)
-		const bytes = new Uint8Array(vcpu_guest_context.size)
-		if (digits.length === bytes.length * 2) bytes.forEach((_, n) => void (bytes[n] = Number.parseInt(digits.slice(n * 2, n * 2 + 2), 16)))
-		return [bytes]
+		return [(await this.vcpuState())?.basic ?? new Uint8Array(vcpu_guest_context.size)]
+	}
+
+	/** All of the vCPU's state; undefined when it does not answer. */
+	async vcpuState(): Promise<{ readonly basic: Uint8Array; readonly extended: Uint8Array } | undefined> {
+		const [basic, extended] = (await this.debugReport(DEBUG_CONTEXT)).map(fromHex)
+		if (basic?.length !== vcpu_guest_context.size || extended?.length !== ext_vcpucontext.size) return undefined
+		return { basic, extended }
 	}
 
 	/** XEN_DOMCTL_max_mem, in frames: never more than its machine has. */
@@ -205,7 +264,7 @@ export class DomainControl {
 	}
 
 	info(): DomainInfo {
-		const now = this.host.clock.monotonic_ns()
+		const now = this.systemTime_ns
 		const { vcpus } = this.domain.description
 		const states = Array.from({ length: vcpus }, (_, vcpu) => this.vcpuInfo(vcpu, now))
 		const reason = this.shutdownReason
@@ -300,6 +359,13 @@ export class DomainControl {
 	private load(offset: number): number {
 		return Atomics.load(this.words, this.control(offset))
 	}
+}
+
+/** Empty for what is no hexadecimal digits. */
+function fromHex(digits: string): Uint8Array {
+	return /^([0-9a-f]{2})*$/.test(digits)
+		? Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+		: new Uint8Array(0)
 }
 
 function sleep(ms: number): { promise: Promise<void>; cancel: () => void } {

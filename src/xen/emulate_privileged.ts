@@ -49,7 +49,7 @@ export const GUEST_CR0 = 0x8005_0033
 /** PAE MCE OSFXSR OSXMMEXCPT: what a guest sees of Xen's. */
 export const GUEST_CR4 = 0x660
 /** DE, TSD: what a guest sets itself. */
-const CR4_GUEST_MASK = 0xc
+export const CR4_GUEST_MASK = 0xc
 const DR6 = 6
 const DR6_SINGLE_STEP = 0x4000
 const PFEC_PROT_NONE = 0

@@ -1,4 +1,15 @@
-import { cpu_user_regs, trap_info, VGCF_i387_valid, VGCF_in_kernel, VGCF_online, vcpu_guest_context, vcpu_info } from '../abi/xen.ts'
+import { ext_vcpucontext } from '../abi/domctl.ts'
+import {
+	cpu_user_regs,
+	trap_info,
+	VGCF_failsafe_disables_events,
+	VGCF_i387_valid,
+	VGCF_in_kernel,
+	VGCF_online,
+	VGCF_syscall_disables_events,
+	vcpu_guest_context,
+	vcpu_info,
+} from '../abi/xen.ts'
 import {
 	CPU_CR0,
 	CPU_CR3_KERNEL,
@@ -24,14 +35,17 @@ import {
 } from '../x86/core/layout.ts'
 import { R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from '../x86/cpu.ts'
 import { PAGE_SHIFT } from '../x86/machine_memory.ts'
+import { CB_MM_M2P_STRICT } from './mm/page_info.ts'
 import { CS, DS, ES, FS, GS, SS } from './segments.ts'
 import type { VcpuContext } from './vcpu.ts'
 import { CB_VM_ASSIST, controlWord } from './vcpu_shared.ts'
 
-const GENERAL = { r15: R15, r14: R14, r13: R13, r12: R12, rbp: RBP, rbx: RBX, r11: R11, r10: R10, r9: R9, r8: R8 }
-const LEGACY = { rax: RAX, rcx: RCX, rdx: RDX, rsi: RSI, rdi: RDI, rsp: RSP }
+export const GENERAL = { r15: R15, r14: R14, r13: R13, r12: R12, rbp: RBP, rbx: RBX, r11: R11, r10: R10, r9: R9, r8: R8 }
+export const LEGACY = { rax: RAX, rcx: RCX, rdx: RDX, rsi: RSI, rdi: RDI, rsp: RSP }
 const SELECTORS = { cs: CS, ss: SS, es: ES, ds: DS, fs: FS, gs: GS }
 const MXCSR_MASK = 0xffff
+/** Machine check banks: msr.ts. */
+const MCG_CAP = 2
 
 /** struct vcpu_guest_context as XEN_DOMCTL_getvcpucontext gives it. The vCPU's own thread only. */
 export function captureContext(vcpu: VcpuContext): Uint8Array {
@@ -41,7 +55,9 @@ export function captureContext(vcpu: VcpuContext): Uint8Array {
 	const at = vcpu_guest_context.at
 	const wide = (offset: number, value: number) => setWide(view, offset, value)
 	captureFpu(vcpu, bytes.subarray(at.fpu_ctxt, at.fpu_ctxt + 512))
-	wide(at.flags, VGCF_i387_valid | VGCF_online | (kernelMode ? VGCF_in_kernel : 0))
+	const masking =
+		(traps.failsafe.masksEvents ? VGCF_failsafe_disables_events : 0) | (traps.syscall.masksEvents ? VGCF_syscall_disables_events : 0)
+	wide(at.flags, VGCF_i387_valid | VGCF_online | (kernelMode ? VGCF_in_kernel : 0) | masking)
 	captureRegisters(vcpu, view)
 	for (const [vector, { address, cs, dpl, masksEvents }] of traps.gates.entries()) {
 		const entry = at.trap_ctxt + vector * trap_info.size
@@ -68,7 +84,8 @@ export function captureContext(vcpu: VcpuContext): Uint8Array {
 	wide(at.event_callback_eip, traps.event.address)
 	wide(at.failsafe_callback_eip, traps.failsafe.address)
 	wide(at.syscall_callback_eip, traps.syscall.address)
-	wide(at.vm_assist, Atomics.load(u32, controlWord(vcpu.domain, CB_VM_ASSIST)))
+	view.setUint32(at.vm_assist, Atomics.load(u32, controlWord(vcpu.domain, CB_VM_ASSIST)), true)
+	view.setUint32(at.vm_assist + 4, Atomics.load(u32, controlWord(vcpu.domain, CB_MM_M2P_STRICT)), true)
 	wide(at.fs_base, cpu.wide(SLOT_FS_BASE))
 	// The base in use, and the one that the other mode will use.
 	wide(kernelMode ? at.gs_base_kernel : at.gs_base_user, cpu.wide(SLOT_GS_BASE))
@@ -76,7 +93,22 @@ export function captureContext(vcpu: VcpuContext): Uint8Array {
 	return bytes
 }
 
-function captureRegisters({ cpu, domain, vcpuInfo }: VcpuContext, view: DataView): void {
+/** struct xen_domctl_ext_vcpucontext, for vCPU 0. The vCPU's own thread only. */
+export function captureExtendedContext({ traps, index }: VcpuContext): Uint8Array {
+	const bytes = new Uint8Array(ext_vcpucontext.size)
+	const view = new DataView(bytes.buffer)
+	const at = ext_vcpucontext.at
+	view.setUint32(at.vcpu, index, true)
+	view.setUint32(at.size, ext_vcpucontext.size, true)
+	setWide(view, at.syscall32_callback_eip, traps.syscall32.address)
+	setWide(view, at.sysenter_callback_eip, traps.sysenter.address)
+	view.setUint8(at.syscall32_disables_events, traps.syscall32.masksEvents ? 1 : 0)
+	view.setUint8(at.sysenter_disables_events, traps.sysenter.masksEvents ? 1 : 0)
+	setWide(view, at.mcg_cap, MCG_CAP)
+	return bytes
+}
+
+function captureRegisters({ cpu, domain, traps, vcpuInfo }: VcpuContext, view: DataView): void {
 	const base = vcpu_guest_context.at.user_regs
 	const at = cpu_user_regs.at
 	for (const [name, register] of Object.entries({ ...GENERAL, ...LEGACY })) {
@@ -84,7 +116,7 @@ function captureRegisters({ cpu, domain, vcpuInfo }: VcpuContext, view: DataView
 	}
 	for (const [name, register] of Object.entries(SELECTORS)) view.setUint16(base + at[name as keyof typeof at], cpu.selector(register), true)
 	setWide(view, base + at.rip, cpu.rip)
-	setWide(view, base + at.rflags, cpu.rflags)
+	setWide(view, base + at.rflags, cpu.rflags | traps.iopl)
 	view.setUint8(base + at.saved_upcall_mask, domain.machine.u8[vcpuInfo + vcpu_info.at.evtchn_upcall_mask] as number)
 }
 

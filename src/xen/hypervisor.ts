@@ -37,6 +37,8 @@ export interface DomainConfig {
 	readonly maxMemory_KiB?: number
 	readonly maxEventChannels?: number
 	readonly maxGrantFrames?: number
+	/** False: it starts without any frame, and is given those that it is to have (mm/populate.ts). */
+	readonly populated?: boolean
 }
 
 /** What `xm info` says of the hypervisor. */
@@ -80,7 +82,7 @@ export class Hypervisor {
 	async createDomain(config: DomainConfig): Promise<DomainControl> {
 		const description = describe(config, this.takeDomid())
 		const domain = allocate(description, config)
-		this.initialise(domain, Math.floor(config.memory_KiB / KIB_PER_FRAME))
+		this.initialise(domain, config.populated === false ? 0 : Math.floor(config.memory_KiB / KIB_PER_FRAME))
 		const control = new DomainControl(domain, this.router.attach(domain), {
 			clock: this.host.clock,
 			threads: this.host.threads,
@@ -135,17 +137,18 @@ export class Hypervisor {
 	}
 
 	private initialise(domain: Domain, frames: number): void {
+		const { clock } = this.host
 		const { machine, layout } = domain
 		const sharedInfo = machine.frameAddress(layout.sharedInfoMfn)
 		initialiseMemory(domain, frames)
 		for (let vcpu = 0; vcpu < domain.description.vcpus; vcpu++) {
 			machine.u32[vcpuWord(domain, vcpu, VS_VCPU_INFO)] = sharedInfo + shared_info.at.vcpu_info + vcpu * vcpu_info.size
 			machine.u8[sharedInfo + vcpu * vcpu_info.size + vcpu_info.at.evtchn_upcall_mask] = 1
-			initialiseRunstate(domain, vcpu, this.host.clock.monotonic_ns())
+			initialiseRunstate(domain, vcpu, clock.monotonic_ns())
 		}
 		initialiseEvents(domain)
 		initialiseGrants(domain)
-		writeWallclock(domain, this.host.clock)
+		writeWallclock(domain, clock)
 		machine.u32[controlWord(domain, CB_PAUSE_COUNT)] = 1
 	}
 

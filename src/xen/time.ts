@@ -18,6 +18,12 @@ export const TSC_TO_SYSTEM_MUL = 0x8000_0000
 export const TSC_SHIFT = 1
 const TWO_32 = 4294967296
 
+/** The hypervisor's clock as a domain is shown it whose system time is ahead by `offset_ns` (or behind, if less than 0). */
+export function shiftedClock(clock: Clock, offset_ns: number): Clock {
+	if (offset_ns === 0) return clock
+	return { monotonic_ns: () => clock.monotonic_ns() + offset_ns, wall: () => clock.wall() }
+}
+
 /** The guest's TSC. */
 export function readTsc(clock: Clock): number {
 	return clock.monotonic_ns()

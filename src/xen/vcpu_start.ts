@@ -7,6 +7,7 @@ import { writePageTable } from './mm/writable_pagetables.ts'
 import { DS, ES, FS, GS } from './segments.ts'
 import { readTsc, updateTime } from './time.ts'
 import type { VcpuContext } from './vcpu.ts'
+import { restoreVcpu, type SavedContext } from './vcpu_restore.ts'
 import { VS_ONLINE, vcpuWord } from './vcpu_shared.ts'
 
 /** How a new domain's first vCPU starts: what the domain builder and XEN_DOMCTL_setvcpucontext say of it. Plain data. */
@@ -26,8 +27,13 @@ const MXCSR_INITIAL = 0x1f80
 const DR6_INITIAL = 0xffff_0ff0
 const DR7_INITIAL = 0x400
 
-/** Puts a fresh vCPU into its initial state. Crashes the domain when its page tables break a rule of src/xen/mm. */
-export function startVcpu(vcpu: VcpuContext, context: InitialContext): void {
+/** Puts a fresh vCPU into the state that it starts in. Crashes the domain when that breaks a rule, of src/xen/mm above all. */
+export function startVcpu(vcpu: VcpuContext, context: InitialContext | SavedContext): void {
+	if ('pins' in context) restoreVcpu(vcpu, context)
+	else initialiseVcpu(vcpu, context)
+}
+
+function initialiseVcpu(vcpu: VcpuContext, context: InitialContext): void {
 	const { cpu, domain } = vcpu
 	cpu.setKernelMode(true)
 	cpu.setField(CPU_CR0, GUEST_CR0)

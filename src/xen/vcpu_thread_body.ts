@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { Cpu } from '../x86/cpu.ts'
 import { Domain } from './domain.ts'
+import { shiftedClock } from './time.ts'
 import { DomainCrashed, VcpuContext, type VcpuHost } from './vcpu.ts'
 import { crashDomain, runVcpu } from './vcpu_loop.ts'
 import { cpuHost, startVcpu } from './vcpu_start.ts'
@@ -19,7 +20,7 @@ export function vcpuThread(request: VcpuStart, core: WebAssembly.Module, clock: 
 		core,
 		cpuHost(() => vcpu as VcpuContext),
 	)
-	vcpu = new VcpuContext(domain, request.vcpu, cpu, clock, host)
+	vcpu = new VcpuContext(domain, request.vcpu, cpu, shiftedClock(clock, request.timeOffset_ns ?? 0), host)
 	try {
 		startVcpu(vcpu, request.context)
 	} catch (error) {

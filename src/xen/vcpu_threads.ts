@@ -1,5 +1,6 @@
 import type { DomainDescription } from './machine_layout.ts'
 import type { LogLevel } from './vcpu.ts'
+import type { SavedContext } from './vcpu_restore.ts'
 import type { InitialContext } from './vcpu_start.ts'
 
 /** What a vCPU's thread is started with; plain data, and the domain's shared memory. */
@@ -7,7 +8,9 @@ export interface VcpuStart {
 	readonly domain: DomainDescription
 	readonly memory: WebAssembly.Memory
 	readonly vcpu: number
-	readonly context: InitialContext
+	readonly context: InitialContext | SavedContext
+	/** How far its domain's time is ahead of the hypervisor's. */
+	readonly timeOffset_ns?: number
 	/** Whether translated code may be taken from a cache that outlives the domain, and be kept there. */
 	readonly translationCache: boolean
 }

@@ -59,7 +59,8 @@ function vmAssistOp(vcpu: VcpuContext, args: HypercallArgs): number {
 	return 0
 }
 
-function holdForIopl(domain: Domain): void {
+/** To be called when VMASST_TYPE_architectural_iopl has changed. */
+export function holdForIopl(domain: Domain): void {
 	const shown = vmAssist(domain, VMASST_TYPE_architectural_iopl)
 	for (let vcpu = 0; vcpu < domain.description.vcpus; vcpu++) holdSwitches(domain.machine, vcpu, HOLD_IOPL, shown)
 }

@@ -11,7 +11,7 @@ import type { HypervisorInfo } from '../xen/hypervisor.ts'
  * Both ends of the socket must have the same, as with XEN_DOMCTL_INTERFACE_VERSION: it counts up with every change that an end of the
  * version before would misunderstand.
  */
-export const XENCTRL_INTERFACE_VERSION = 4
+export const XENCTRL_INTERFACE_VERSION = 5
 
 /** What a console keeps of its output. */
 export const CONSOLE_LIMIT_BYTES = 1024 * 1024
@@ -34,6 +34,12 @@ export interface DomainSpec {
 	readonly consoleLimit_bytes?: number
 	/** False: its translated code is neither taken from the translation cache nor kept there. */
 	readonly translationCache?: boolean
+}
+
+/** What a domain is restored from. */
+export interface RestoreSpec extends Pick<DomainSpec, 'uuid' | 'vcpus' | 'maxMemory_kib' | 'consoleLimit_bytes' | 'translationCache'> {
+	/** Absolute path of the file that it was saved to. */
+	readonly path: string
 }
 
 /** SHUTDOWN_* of the public sched.h, by xend's names. */
@@ -119,6 +125,17 @@ export interface XenControl {
 	 * Leaves no file when it fails. Returns the bytes written.
 	 */
 	dumpCore(domain: DomainRef, path: string, live: boolean): Promise<number>
+	/**
+	 * Writes a domain that has shut down to be suspended to a file, over one that is there: Xen's migration stream (migration/). `config` is libxl's JSON of the domain.
+	 * When it resolves, the file is durable; it leaves no file when it fails. Returns the bytes written. Throws UserError when the domain is not suspended.
+	 */
+	saveDomain(domain: DomainRef, path: string, config: string): Promise<number>
+	/** The configuration in the file of a saved domain. Throws UserError. */
+	savedConfig(path: string): Promise<string>
+	/** Builds a domain from its file, paused, as createDomain() does. */
+	restoreDomain(spec: RestoreSpec): Promise<DomainState>
+	/** XEN_DOMCTL_resumedomain: a suspended domain goes on as if that had been cancelled. False when it is not suspended. */
+	resumeDomain(domain: DomainRef): Promise<boolean>
 	/**
 	 * Joins a domain's console: what is kept of the past from a place on (as ConsoleReader.place() says; 0 without it), then what comes,
 	 * from the session's first resume() on. For a while this goes for domains that are gone, too.

@@ -1,11 +1,14 @@
 import { UserError } from '../base/errors.ts'
+import { savedDomain } from '../migration/save_domain.ts'
+import { CannotSave, StreamError } from '../migration/stream_error.ts'
+import { StreamReader } from '../migration/stream_reader.ts'
 import { PAGE_SIZE } from '../x86/machine_memory.ts'
 import type { DomainControl } from '../xen/domain_control.ts'
 import { coreFile } from '../xen/dump_core.ts'
 import type { Hypervisor } from '../xen/hypervisor.ts'
 import { shutdownReasonName } from '../xen/shutdown.ts'
 import { ConsoleReading } from './console_reading.ts'
-import { type BuiltGuest, buildGuest, type ReadImage } from './guest_builder.ts'
+import { type BuiltGuest, buildGuest, type InputFile, type ReadImage, restoreGuest } from './guest_builder.ts'
 import {
 	type ConsoleReader,
 	type ConsoleSession,
@@ -14,6 +17,7 @@ import {
 	type DomainSpec,
 	type DomainState,
 	NoDomain,
+	type RestoreSpec,
 	type ShutdownReason,
 	type Trigger,
 	type XenControl,
@@ -27,7 +31,8 @@ const KIB_PER_FRAME = PAGE_SIZE / 1024
 /** A file that is being written; nobody sees it before finish(). */
 export interface OutputFile {
 	write(bytes: Uint8Array): Promise<void>
-	finish(): Promise<void>
+	/** `durable`: it survives the host from then on. */
+	finish(options?: { readonly durable?: boolean }): Promise<void>
 	abandon(): Promise<void>
 }
 
@@ -49,6 +54,8 @@ export interface LocalXenOptions {
 	readonly dom0Time_s?: () => number
 	/** Where there are files. Throws UserError when it can't be made. */
 	readonly createFile?: (path: string) => Promise<OutputFile>
+	/** Where there are files. Throws UserError when it can't be read. */
+	readonly openFile?: (path: string) => Promise<InputFile>
 	/** Called when the last domain is gone and stopIfIdle() was asked for. */
 	readonly stop?: () => void
 }
@@ -59,6 +66,22 @@ interface LiveDomain extends BuiltGuest {
 	paused: boolean
 	end: DomainEnd | undefined
 	death: Promise<void> | undefined
+}
+
+/** Writes all pieces to the file, or leaves none. Returns its size. */
+async function writeFile(file: OutputFile, pieces: Iterable<Uint8Array>, options: { readonly durable: boolean }): Promise<number> {
+	try {
+		let size_bytes = 0
+		for (const piece of pieces) {
+			await file.write(piece)
+			size_bytes += piece.length
+		}
+		await file.finish(options)
+		return size_bytes
+	} catch (error) {
+		await file.abandon()
+		throw error
+	}
 }
 
 /** The hypervisor of this process. */
@@ -84,10 +107,36 @@ export class LocalXen implements XenControl {
 		return { ...hypervisor.info(), bootId, pid, dom0Time_s: dom0Time_s() }
 	}
 
-	async createDomain(spec: DomainSpec): Promise<DomainState> {
+	createDomain(spec: DomainSpec): Promise<DomainState> {
+		const { hypervisor, readImage } = this.options
+		return this.make(spec, () => buildGuest(hypervisor, readImage, spec))
+	}
+
+	restoreDomain(spec: RestoreSpec): Promise<DomainState> {
+		return this.make(spec, () => this.reading(spec.path, (file) => restoreGuest(this.options.hypervisor, file, spec)))
+	}
+
+	savedConfig(path: string): Promise<string> {
+		return this.reading(path, (file) => new StreamReader(file).fileHeader())
+	}
+
+	/** What is wrong with the file is told with its name. */
+	private async reading<T>(path: string, work: (file: InputFile) => Promise<T>): Promise<T> {
+		const file = await this.openFile(path)
+		try {
+			return await work(file)
+		} catch (error) {
+			if (!(error instanceof StreamError)) throw error
+			throw new UserError(`${path} cannot be restored: ${error.message}`, { code: error.code, cause: error })
+		} finally {
+			await file.close()
+		}
+	}
+
+	private async make(spec: Pick<DomainSpec, 'uuid' | 'vcpus'>, build: () => Promise<BuiltGuest>): Promise<DomainState> {
 		const present = this.building.get(spec.uuid) ?? this.lookUp(spec.uuid)
 		if (present !== undefined) return this.state(await present)
-		const built = this.build(spec)
+		const built = this.build(spec, build)
 		this.building.set(spec.uuid, built)
 		try {
 			return this.state(await built)
@@ -150,27 +199,52 @@ export class LocalXen implements XenControl {
 	}
 
 	async dumpCore(ref: DomainRef, path: string, live: boolean): Promise<number> {
-		const { createFile } = this.options
-		if (createFile === undefined) throw new UserError('a core cannot be written: this hypervisor has no files', { code: 'no-files' })
 		const { control } = this.find(ref)
 		if (!live) await control.pause()
 		try {
-			const file = await createFile(path)
-			try {
-				let size_bytes = 0
-				for (const piece of coreFile(control.domain, await control.contexts())) {
-					await file.write(piece)
-					size_bytes += piece.length
-				}
-				await file.finish()
-				return size_bytes
-			} catch (error) {
-				await file.abandon()
-				throw error
-			}
+			return await writeFile(await this.createFile(path), coreFile(control.domain, await control.contexts()), { durable: false })
 		} finally {
 			if (!live) control.unpause()
 		}
+	}
+
+	async saveDomain(ref: DomainRef, path: string, config: string): Promise<number> {
+		const { control, end } = this.find(ref)
+		if (end?.reason !== 'suspend') throw new UserError(`domain ${control.domid} is not suspended`, { code: 'not-suspended' })
+		// Nobody resumes it meanwhile.
+		await control.pause()
+		try {
+			const vcpu = await control.vcpuState()
+			if (vcpu === undefined)
+				throw new UserError(`domain ${control.domid} cannot be saved: its vCPU does not answer`, { code: 'cannot-save' })
+			return await writeFile(await this.createFile(path), savedDomain(control.domain, vcpu, config, control.systemTime_ns), {
+				durable: true,
+			})
+		} catch (error) {
+			if (!(error instanceof CannotSave)) throw error
+			throw new UserError(`domain ${control.domid} cannot be saved: ${error.message}`, { code: error.code, cause: error })
+		} finally {
+			control.unpause()
+		}
+	}
+
+	async resumeDomain(ref: DomainRef): Promise<boolean> {
+		const domain = this.find(ref)
+		if (domain.end?.reason !== 'suspend' || !(await domain.control.resume())) return false
+		domain.end = undefined
+		return true
+	}
+
+	private createFile(path: string): Promise<OutputFile> {
+		const { createFile } = this.options
+		if (createFile === undefined) throw new UserError(`${path} cannot be written: this hypervisor has no files`, { code: 'no-files' })
+		return createFile(path)
+	}
+
+	private openFile(path: string): Promise<InputFile> {
+		const { openFile } = this.options
+		if (openFile === undefined) throw new UserError(`${path} cannot be read: this hypervisor has no files`, { code: 'no-files' })
+		return openFile(path)
 	}
 
 	async openConsole(domid: number, reader: ConsoleReader, from = 0): Promise<ConsoleSession> {
@@ -211,8 +285,8 @@ export class LocalXen implements XenControl {
 		await Promise.all([...this.live.keys()].map((domid) => this.destroy(domid)))
 	}
 
-	private async build(spec: DomainSpec): Promise<LiveDomain> {
-		const guest = await buildGuest(this.options.hypervisor, this.options.readImage, spec)
+	private async build(spec: Pick<DomainSpec, 'uuid' | 'vcpus'>, build: () => Promise<BuiltGuest>): Promise<LiveDomain> {
+		const guest = await build()
 		const domain: LiveDomain = { ...guest, uuid: spec.uuid, vcpus: spec.vcpus, paused: true, end: undefined, death: undefined }
 		const { control, console } = domain
 		this.live.set(control.domid, domain)

@@ -6,6 +6,7 @@ import {
 	type DomainSpec,
 	type DomainState,
 	HypervisorGone,
+	type RestoreSpec,
 	type Trigger,
 	XENCTRL_INTERFACE_VERSION,
 	type XenControl,
@@ -111,6 +112,18 @@ export class RemoteXen implements XenControl {
 	}
 	dumpCore(domain: DomainRef, path: string, live: boolean): Promise<number> {
 		return this.call('dumpCore', domain, path, live)
+	}
+	saveDomain(domain: DomainRef, path: string, config: string): Promise<number> {
+		return this.call('saveDomain', domain, path, config)
+	}
+	savedConfig(path: string): Promise<string> {
+		return this.call('savedConfig', path)
+	}
+	restoreDomain(spec: RestoreSpec): Promise<DomainState> {
+		return this.call('restoreDomain', spec)
+	}
+	resumeDomain(domain: DomainRef): Promise<boolean> {
+		return this.call('resumeDomain', domain)
 	}
 	log(clear: boolean): Promise<string> {
 		return this.call('log', clear)

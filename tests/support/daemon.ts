@@ -41,6 +41,7 @@ export class TestDaemon implements AsyncDisposable {
 			records: this.records,
 			readLog: async () => 'a line\n',
 			settings: [['console-limit', '1024']],
+			savedFiles: { path: async (uuid) => `/saved/${uuid}`, remove: async (uuid) => void this.xen.files.delete(`/saved/${uuid}`) },
 			corePath: async ({ name, domid }) => `/cores/${name}.${domid}.core`,
 		})
 	}

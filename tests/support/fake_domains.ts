@@ -1,3 +1,4 @@
+import { UserError } from '../../src/base/errors.ts'
 import { ConsoleBackend } from '../../src/pv/console/backend.ts'
 import { ConsoleFrontend } from '../../src/pv/console/frontend.ts'
 import type { Host } from '../../src/toolstack/domain_steps.ts'
@@ -10,6 +11,7 @@ import {
 	type DomainSpec,
 	type DomainState,
 	NoDomain,
+	type RestoreSpec,
 	type Trigger,
 	type XenControl,
 	type XenEvent,
@@ -35,6 +37,8 @@ export class FakeDomain {
 	private typedBefore = ''
 	/** What was asked of it through control/shutdown. */
 	readonly requests: string[] = []
+	/** It suspends itself when it is asked to. */
+	suspends = true
 	maxMemory_kib: number
 	readonly triggers: string[] = []
 	readonly cores: { readonly path: string; readonly live: boolean }[] = []
@@ -52,6 +56,7 @@ export class FakeDomain {
 		xen.watch(path, () => {
 			const request = xen.node(path)
 			if (request) this.requests.push(request)
+			if (request === 'suspend' && this.suspends) this.end('suspend')
 		})
 	}
 
@@ -75,6 +80,11 @@ export class FakeDomain {
 	end(reason: DomainEnd['reason'], detail?: string): void {
 		this.ending = { reason, detail }
 		this.xen.emit({ type: 'shutdown', domid: this.domid, uuid: this.uuid, end: this.ending })
+	}
+
+	/** Its suspending has been cancelled. */
+	goOn(): void {
+		this.ending = undefined
 	}
 
 	get state(): DomainState {
@@ -108,6 +118,8 @@ export class FakeXen implements XenControl {
 	readonly domainsMade: FakeDomain[] = []
 	readonly store = new XenstoreServer({ ringHost: new TestHost(), defer: setImmediate })
 	readonly bootId: string
+	/** Of saved domains: their configurations. */
+	readonly files = new Map<string, string>()
 	/** Set to make the next creation fail. */
 	failure: Error | undefined
 	private readonly kept: KeptConsoles
@@ -211,6 +223,28 @@ export class FakeXen implements XenControl {
 		const console = this.lookUp(domid)?.console ?? this.kept.get(domid)
 		if (console === undefined) throw new NoDomain(domid)
 		return new ConsoleReading(console, reader, from)
+	}
+	async saveDomain(ref: DomainRef, path: string, config: string): Promise<number> {
+		const domain = this.find(ref)
+		if (domain.state.end?.reason !== 'suspend') throw new UserError(`domain ${domain.domid} is not suspended`)
+		if (this.failure !== undefined) throw this.failure
+		this.files.set(path, config)
+		return config.length
+	}
+	async savedConfig(path: string): Promise<string> {
+		const config = this.files.get(path)
+		if (config === undefined) throw new UserError(`Unable to read file ${path}: No such file or directory`)
+		return config
+	}
+	async restoreDomain({ path, ...spec }: RestoreSpec): Promise<DomainState> {
+		await this.savedConfig(path)
+		return this.createDomain({ ...spec, memory_kib: spec.maxMemory_kib, kernel: path, commandLine: '' })
+	}
+	async resumeDomain(ref: DomainRef): Promise<boolean> {
+		const domain = this.find(ref)
+		const wasSuspended = domain.state.end?.reason === 'suspend'
+		if (wasSuspended) domain.goOn()
+		return wasSuspended
 	}
 	async log(clear: boolean): Promise<string> {
 		const text = this.logged

@@ -2,6 +2,7 @@
 import type { Host } from '../../src/toolstack/domain_steps.ts'
 import { Lifecycle } from '../../src/toolstack/lifecycle.ts'
 import { MemoryRecords, type RecordStore } from '../../src/toolstack/record_store.ts'
+import type { SavedFiles } from '../../src/toolstack/save_restore.ts'
 import type { XenControl } from '../../src/xenctrl/interface.ts'
 import { XenstoreClient } from '../../src/xenstore/client.ts'
 import { FakeXen } from './fake_domains.ts'
@@ -79,6 +80,11 @@ export class World {
 	readonly records = new MemoryRecords()
 	readonly clock = { now_s: 100_000 }
 	readonly logged: string[] = []
+	/** Files of suspended domains, among those of the hypervisor. */
+	readonly savedFiles: SavedFiles = {
+		path: async (uuid) => `/saved/${uuid}`,
+		remove: async (uuid) => void this.xen.files.delete(`/saved/${uuid}`),
+	}
 	private uuids = 0
 
 	/** A toolstack that has taken up work, or died on the way. It dies before the step after `limit`. */
@@ -89,6 +95,8 @@ export class World {
 			newUuid: () => `00000000-0000-0000-0000-${String(++this.uuids).padStart(12, '0')}`,
 			now_s: () => this.clock.now_s,
 			freeMemory_kib: () => 1024 * 1024,
+			suspendTimeout_s: 0.02,
+			savedFiles: mortal(this.savedFiles, fate),
 			dom0Memory_kib: 1024 * 1024,
 			log: (level, message) => fate.dead || this.logged.push(`${level}: ${message}`),
 		})

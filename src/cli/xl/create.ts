@@ -1,7 +1,7 @@
+import { domainJson, factsOfConfig, showLibxlJson } from '../../toolstack/libxl_json.ts'
 import type { Command } from '../command.ts'
 import { loadConfiguration, runStarted } from '../create.ts'
 import { UsageError } from '../options.ts'
-import { domainJson, factsOfConfig, showLibxlJson } from './libxl_json.ts'
 
 export const XL_CREATE: Command = {
 	name: 'create',

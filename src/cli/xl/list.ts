@@ -1,10 +1,10 @@
 /** xl's lists of domains. */
 import type { DomainDetail } from '../../daemon/api.ts'
 import type { XendClient } from '../../sdk/client.ts'
+import { domain0Json, domainJson, factsOfSxp, showLibxlJson } from '../../toolstack/libxl_json.ts'
 import { type Command, type CommandContext, JSON_OPTION } from '../command.ts'
 import { type ParsedArguments, UsageError } from '../options.ts'
 import { showJson } from '../tables.ts'
-import { domain0Json, domainJson, factsOfSxp, showLibxlJson } from './libxl_json.ts'
 
 interface Columns {
 	readonly verbose?: boolean

@@ -4,9 +4,9 @@ import {
 	NO_DISKS,
 	NO_DISPLAY,
 	NO_LABELS,
+	NO_MIGRATION,
 	NO_NETWORK,
 	NO_PCI,
-	NO_SAVE,
 	NO_SCHEDULER,
 	NO_VTPM,
 	ONE_VCPU,
@@ -22,7 +22,6 @@ import {
 	expectSettings,
 	FORCE,
 	option,
-	PAUSED,
 	PCI_ADDRESS,
 	PCI_ADDRESS_WORDS,
 	type RefusedRow,
@@ -43,7 +42,6 @@ const CPUPOOL_OPTION = option('p', 'cpupool', 'CPUPOOL', 'The pool of processors
 const DEBUG = option('', 'debug', '', 'Say what is done.')
 const SSH = option('s', '', 'COMMAND', 'What reaches the other host, instead of ssh.')
 const NO_WAITER = option('e', '', '', 'Leave no process behind to wait for its end.')
-const CHECKPOINT = [option('c', '', '', 'Let it run on afterwards.'), option('p', '', '', 'Leave it paused afterwards.')]
 const PRESERVE = option('D', '', '', 'Keep the domain, without running it.')
 const SOCKET = option('s', 'socket', 'SOCKET', 'Of which socket: a number or all.')
 const DRYRUN = option('n', 'dryrun', '', 'Say what would be done, and do nothing.')
@@ -72,14 +70,7 @@ const VIRTUAL_DEVICES: readonly RefusedRow[] = [
 	['channel-list', '<Domain(s)>', "List a domain's channels.", [1, ANY_NUMBER]],
 ]
 
-const SAVE: readonly RefusedRow[] = [
-	[
-		'save',
-		'[options] <Domain> <CheckpointFile> [<ConfigFile>]',
-		'Save a domain to a file.',
-		[2, 3],
-		{ options: [...CHECKPOINT, PRESERVE] },
-	],
+const MIGRATION: readonly RefusedRow[] = [
 	[
 		'migrate',
 		'[options] <Domain> <host>',
@@ -94,21 +85,6 @@ const SAVE: readonly RefusedRow[] = [
 				option('p', '', '', 'Leave it paused there.'),
 				PRESERVE,
 				option('', 'live', '', 'Let it run on meanwhile.'),
-			],
-		},
-	],
-	[
-		'restore',
-		'[options] [<ConfigFile>] <CheckpointFile>',
-		'Bring back a saved domain.',
-		[1, 2],
-		{
-			options: [
-				PAUSED,
-				NO_WAITER,
-				option('d', '', '', 'Say what is done.'),
-				option('V', 'vncviewer', '', 'View its display.'),
-				option('A', 'vncviewer-autopass', '', 'The same, with its password.'),
 			],
 		},
 	],
@@ -423,7 +399,7 @@ const OTHERS: readonly (readonly [why: string, row: RefusedRow])[] = [
 
 /** What xl has and is not served here: each is parsed, and says in one sentence why it can't act. */
 export const XL_UNBUILT: readonly Command[] = [
-	...refusedRows(NO_SAVE, SAVE),
+	...refusedRows(NO_MIGRATION, MIGRATION),
 	...refusedRows(NO_SUSPEND, [
 		['suspend', '<Domain>', 'Suspend a domain, which keeps its memory.', [1, 1]],
 		['resume', '<Domain>', 'Let a suspended domain go on.', [1, 1]],

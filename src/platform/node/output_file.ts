@@ -1,4 +1,5 @@
 import { open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { UserError } from '../../base/errors.ts'
 import type { OutputFile } from '../../xenctrl/local_xen.ts'
 import { systemErrorText } from './system_error.ts'
@@ -18,13 +19,25 @@ export async function createFile(path: string): Promise<OutputFile> {
 		async write(bytes) {
 			await attempt(file.writeFile(bytes))
 		},
-		async finish() {
+		async finish({ durable = false } = {}) {
+			if (durable) await attempt(file.sync())
 			await attempt(file.close())
 			await attempt(rename(incomplete, path))
+			if (durable) await attempt(syncDirectory(dirname(path)))
 		},
 		async abandon() {
 			await file.close().catch(() => {})
 			await rm(incomplete, { force: true })
 		},
+	}
+}
+
+/** A new name is durable once its directory is. */
+async function syncDirectory(path: string): Promise<void> {
+	const directory = await open(path, 'r')
+	try {
+		await directory.sync()
+	} finally {
+		await directory.close()
 	}
 }

@@ -1,8 +1,7 @@
-import { commandLine, type DomainConfig } from '../../toolstack/config.ts'
-import type { Sxp } from '../../toolstack/sxp.ts'
-import { CAP, WEIGHT } from '../sched_credit.ts'
+import { commandLine, type DomainConfig } from './config.ts'
+import type { Sxp } from './sxp.ts'
 
-type Json = string | number | null | readonly Json[] | { readonly [key: string]: Json }
+export type Json = string | number | null | readonly Json[] | { readonly [key: string]: Json }
 
 /** What libxl's JSON says of a domain that is, or is to be. */
 export interface LibxlFacts {
@@ -51,40 +50,45 @@ function value(sxp: Sxp, key: string): Sxp | undefined {
 /** libxl_domid's "none": what a configuration asks for that asks for no number. */
 const INVALID_DOMID = 0xffffffff
 
+/** Every domain has an equal share of the host, and no limit. */
+export const WEIGHT = 256
+export const CAP = 0
 const SCHED_PARAMS = { sched: 'credit', weight: WEIGHT, cap: CAP }
 
 /** One element of `xl list -l`; without a number, what `xl create -n` prints. Members with libxl's default are left out, as it does. */
 export function domainJson(domid: number | null, facts: LibxlFacts): Json {
+	return { domid, config: configJson(facts) }
+}
+
+/** libxl's domain_config. */
+export function configJson(facts: LibxlFacts): { readonly [key: string]: Json } {
 	const actions = (['on_poweroff', 'on_reboot', 'on_crash'] as const).flatMap((key) =>
 		facts[key] === 'destroy' ? [] : [[key, libxlAction(facts[key])] as const],
 	)
 	return {
-		domid,
-		config: {
-			c_info: {
-				type: 'pv',
-				name: facts.name,
-				domid: INVALID_DOMID,
-				...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
-				run_hotplug_scripts: 'True',
-			},
-			b_info: {
-				max_vcpus: facts.vcpus,
-				avail_vcpus: Array.from({ length: facts.vcpus }, (_, vcpu) => vcpu),
-				max_memkb: facts.maxmem_mib * 1024,
-				target_memkb: facts.memory_mib * 1024,
-				video_memkb: 0,
-				sched_params: SCHED_PARAMS,
-				claim_mode: 'True',
-				kernel: facts.kernel,
-				...(facts.commandLine === '' ? {} : { cmdline: facts.commandLine }),
-				...(facts.ramdisk === undefined ? {} : { ramdisk: facts.ramdisk }),
-				'type.pv': {},
-				arch_arm: {},
-				arch_x86: { msr_relaxed: 'False' },
-			},
-			...Object.fromEntries(actions),
+		c_info: {
+			type: 'pv',
+			name: facts.name,
+			domid: INVALID_DOMID,
+			...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
+			run_hotplug_scripts: 'True',
 		},
+		b_info: {
+			max_vcpus: facts.vcpus,
+			avail_vcpus: Array.from({ length: facts.vcpus }, (_, vcpu) => vcpu),
+			max_memkb: facts.maxmem_mib * 1024,
+			target_memkb: facts.memory_mib * 1024,
+			video_memkb: 0,
+			sched_params: SCHED_PARAMS,
+			claim_mode: 'True',
+			kernel: facts.kernel,
+			...(facts.commandLine === '' ? {} : { cmdline: facts.commandLine }),
+			...(facts.ramdisk === undefined ? {} : { ramdisk: facts.ramdisk }),
+			'type.pv': {},
+			arch_arm: {},
+			arch_x86: { msr_relaxed: 'False' },
+		},
+		...Object.fromEntries(actions),
 	}
 }
 

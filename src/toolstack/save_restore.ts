@@ -1,0 +1,187 @@
+/**
+ * xm save, suspend, restore and resume. A domain is saved in three steps: its guest suspends itself, its file is written, it goes. Until the record says that it goes,
+ * whoever finds the record lets the domain run on (Phase); from then on the file is whole and durable. So a domain is never lost, and never there twice.
+ */
+import { UserError } from '../base/errors.ts'
+import { later } from '../base/timer.ts'
+import type { DomainEnd } from '../xenctrl/interface.ts'
+import { checkConfig } from './config.ts'
+import type { DomainInfo, LiveDomainInfo } from './domain_record.ts'
+import { type Host, isLost, removeDomain, withdrawSuspend } from './domain_steps.ts'
+import type { Entry } from './domain_table.ts'
+import { notRunning } from './domain_work.ts'
+import type { Lifecycle } from './lifecycle.ts'
+import { isDomain0 } from './lifecycle_events.ts'
+import { savedConfig, savedValues } from './saved_config.ts'
+
+/** Where the files of suspended managed domains are. */
+export interface SavedFiles {
+	/** Absolute, in a directory that is there. */
+	path(uuid: string): Promise<string>
+	/** That there is none is no error. */
+	remove(uuid: string): Promise<void>
+}
+
+/** How long a guest may take to take the request, and then to suspend; libxl's. */
+const SUSPEND_TIMEOUT_S = 60
+/** How often the hypervisor is asked, should its event be lost. */
+const LOOK_MS = 1000
+
+export interface SaveRequest {
+	/** Absolute. */
+	readonly path: string
+	/** What becomes of the domain; 'destroy' by default. */
+	readonly afterwards?: 'destroy' | 'run' | 'pause' | undefined
+}
+
+/** Saves a running domain to a file, over one that is there. When it resolves, the file is whole and durable. */
+export async function saveDomain(lifecycle: Lifecycle, reference: string, request: SaveRequest): Promise<{ readonly size_bytes: number }> {
+	if (isDomain0(reference)) throw new UserError(`Cannot save privileged domain ${reference}`)
+	const entry = lifecycle.find(reference)
+	let size_bytes = 0
+	await lifecycle.onDomain(entry, reference, async (host) => {
+		size_bytes = await save(lifecycle, host, entry, request.path)
+		const { afterwards = 'destroy' } = request
+		if (afterwards === 'destroy') await lifecycle.work.remove(host, entry, { reason: 'suspend', detail: `it was saved to ${request.path}` })
+		else await lifecycle.work.goOn(host, entry, { paused: afterwards === 'pause' })
+	})
+	return { size_bytes }
+}
+
+/** Suspends a managed domain to the file that xend keeps of it. */
+export async function suspendManaged(lifecycle: Lifecycle, entry: Entry, reference: string): Promise<void> {
+	await lifecycle.onDomain(entry, reference, async (host) => {
+		const domid = liveDomid(entry)
+		await save(lifecycle, host, entry, await savedFiles(lifecycle).path(entry.uuid))
+		await lifecycle.table.save(entry, { phase: { is: 'suspended' } })
+		await removeDomain(host, entry.uuid, domid)
+		const { name } = entry.config
+		lifecycle.work.say('info', `Domain ${name} (${domid}) suspended.`, entry)
+		lifecycle.emit({ type: 'ended', name, domid, reason: 'suspend', preserved: false, restarting: false })
+	})
+}
+
+/** Brings a suspended managed domain back; it runs unless `paused`. */
+export async function resumeManaged(
+	lifecycle: Lifecycle,
+	entry: Entry,
+	{ paused = false }: { readonly paused?: boolean | undefined },
+): Promise<LiveDomainInfo> {
+	const host = await lifecycle.attached()
+	return lifecycle.table.exclusive(entry, async () => {
+		if (entry.gone || entry.record.phase.is !== 'suspended')
+			throw new UserError(`Domain '${entry.config.name}' is not suspended`, { code: 'busy' })
+		lifecycle.work.checkMemory(entry.config)
+		const files = savedFiles(lifecycle)
+		const from = await files.path(entry.uuid)
+		await lifecycle.table.save(entry, { phase: { is: 'building', after: 'resume', paused, from } })
+		const domain = await lifecycle.work.build(host, entry)
+		await files.remove(entry.uuid)
+		return domain
+	})
+}
+
+/** Brings a saved domain back from its file, which stays as it is. A halted managed domain that it is of is that domain again. */
+export async function restoreDomain(
+	lifecycle: Lifecycle,
+	path: string,
+	{ paused = false }: { readonly paused?: boolean | undefined } = {},
+): Promise<{ domain: LiveDomainInfo; warnings: string[] }> {
+	const host = await lifecycle.attached()
+	const values = savedValues(path, await host.xen.savedConfig(path))
+	const { config, warnings } = checkConfig(values)
+	const phase = { is: 'building', after: 'restore', paused, from: path } as const
+	const halted = lifecycle.table
+		.entries()
+		.find(({ uuid, record }) => uuid === config.uuid && record.managed && record.phase.is === 'halted')
+	if (halted === undefined) return { domain: await lifecycle.createEntry(host, values, config, phase), warnings }
+	const domain = await lifecycle.table.exclusive(halted, async () => {
+		if (halted.gone || halted.record.phase.is !== 'halted')
+			throw new UserError(`Domain '${halted.config.name}' is already running`, { code: 'busy' })
+		lifecycle.work.checkMemory(halted.config)
+		await lifecycle.table.save(halted, { phase, restartCount: 0 })
+		return lifecycle.work.build(host, halted)
+	})
+	return { domain, warnings }
+}
+
+/** What a suspended managed domain was goes for good: it is halted. */
+export async function discardSuspended(lifecycle: Lifecycle, entry: Entry): Promise<DomainInfo['name']> {
+	await lifecycle.table.save(entry, { phase: { is: 'halted' } })
+	await lifecycle.options.savedFiles?.remove(entry.uuid)
+	return entry.config.name
+}
+
+/** From `live` to `saving`, with the domain suspended and its file whole; or the domain runs on, and the error says why. */
+async function save(lifecycle: Lifecycle, host: Host, entry: Entry, path: string): Promise<number> {
+	const domid = liveDomid(entry)
+	const { name } = entry.config
+	lifecycle.work.disarmShutdown(entry)
+	await lifecycle.table.save(entry, { phase: { is: 'saving', domid } })
+	lifecycle.work.say('info', `Saving domain ${name} (${domid}) to ${path}.`, entry)
+	try {
+		await suspendGuest(host, entry, domid, lifecycle.options.suspendTimeout_s ?? SUSPEND_TIMEOUT_S)
+		return await host.xen.saveDomain(domid, path, savedConfig(entry.config))
+	} catch (error) {
+		if (isLost(error)) throw error
+		await lifecycle.work.goOn(host, entry)
+		throw error
+	}
+}
+
+function liveDomid(entry: Entry): number {
+	const { phase } = entry.record
+	const { name } = entry.config
+	if (phase.is !== 'live') throw notRunning(entry)
+	if (phase.paused)
+		throw new UserError(`Domain '${name}' is paused: its guest must run to suspend itself; unpause it first`, { code: 'not-running' })
+	if (phase.shutdown !== undefined) throw new UserError(`Domain '${name}' is shutting down`, { code: 'busy' })
+	return phase.domid
+}
+
+function savedFiles(lifecycle: Lifecycle): SavedFiles {
+	const { savedFiles } = lifecycle.options
+	if (savedFiles === undefined) throw new UserError('suspended domains have no place here: save them to a file', { code: 'no-file' })
+	return savedFiles
+}
+
+/** Has the guest suspend itself. Throws UserError when it does not, or ends otherwise; then it may still be asked to. */
+async function suspendGuest(host: Host, { config: { name } }: Entry, domid: number, timeout_s: number): Promise<void> {
+	let end: DomainEnd | undefined
+	let wake = () => {}
+	const stop = host.xen.onEvent((event) => {
+		if (event.type !== 'shutdown' || event.domid !== domid) return
+		end = event.end
+		wake()
+	})
+	const ended = async (within_s: number) => {
+		const until_ms = Date.now() + within_s * 1000
+		while (end === undefined && Date.now() < until_ms) {
+			await new Promise<void>((resolve) => {
+				wake = resolve
+				later(Math.min(LOOK_MS, Math.max(0, until_ms - Date.now())), resolve)
+			})
+			if (end === undefined) end = (await host.xen.domains()).find((state) => state.domid === domid)?.end
+		}
+		return end
+	}
+	try {
+		await host.store.write(`/local/domain/${domid}/control/shutdown`, 'suspend')
+		if ((await ended(timeout_s)) === undefined) {
+			if (await withdrawSuspend(host, domid)) {
+				throw new UserError(
+					`Domain '${name}' did not answer the request to suspend within ${timeout_s} s: its kernel has not started, or has no handler for it. It runs on`,
+					{ code: 'timeout' },
+				)
+			}
+			if ((await ended(timeout_s)) === undefined)
+				throw new UserError(`Domain '${name}' took the request to suspend and has not within ${timeout_s * 2} s. It runs on`, {
+					code: 'timeout',
+				})
+		}
+	} finally {
+		stop()
+	}
+	const reason = (end as DomainEnd | undefined)?.reason
+	if (reason !== 'suspend') throw new UserError(`Domain '${name}' ended instead of being suspended: ${reason}`, { code: 'not-running' })
+}
