@@ -46,6 +46,10 @@ class RecordingCompiler implements RegionCompiler {
 	}
 
 	hotter(): void {}
+
+	improve(): void {}
+
+	cancel(): void {}
 	cachedPages(): undefined {}
 
 	receive(): CompileReply | undefined {

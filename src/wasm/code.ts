@@ -280,6 +280,7 @@ export class Code {
 	private readonly out = new Bytes()
 	private readonly locals: ValueType[] = []
 	private readonly params: number
+	readonly isOutline: boolean
 	private readonly hints: number[] = []
 	/** Open blocks, loops and ifs. */
 	depth = 0
@@ -287,8 +288,10 @@ export class Code {
 	private readonly constructs: number[] = [0]
 	private scopes = 0
 
-	constructor(params: number) {
+	/** An outline has locals, constructs and scopes, but few operators: for a pass that only looks at what would be written. */
+	constructor(params: number, isOutline = false) {
 		this.params = params
+		this.isOutline = isOutline
 	}
 
 	local(type: ValueType): number {
@@ -298,6 +301,7 @@ export class Code {
 
 	/** Up to four operators in a row. */
 	op(name: Operator, second?: Operator, third?: Operator, fourth?: Operator): this {
+		if (this.isOutline) return this
 		const { out } = this
 		out.u8(OPCODES.get(name)!)
 		if (second === undefined) return this
@@ -309,6 +313,7 @@ export class Code {
 	}
 
 	simd(name: SimdOperator): this {
+		if (this.isOutline) return this
 		this.out.u8(0xfd)
 		this.out.u32(SIMD_OPERATORS[name])
 		return this
@@ -333,6 +338,7 @@ export class Code {
 
 	/** i8x16.shuffle: bytes 0..15 of the first operand, 16..31 of the second. */
 	shuffle(bytes: readonly number[]): this {
+		if (this.isOutline) return this
 		this.out.u8(0xfd)
 		this.out.u32(0x0d)
 		for (const byte of bytes) this.out.u8(byte)
@@ -341,6 +347,7 @@ export class Code {
 
 	/** v128.const of two quadwords. */
 	v128Const(low: bigint, high = low): this {
+		if (this.isOutline) return this
 		this.out.u8(0xfd)
 		this.out.u32(0x0c)
 		this.out.raw(new Uint8Array(BigUint64Array.of(BigInt.asUintN(64, low), BigInt.asUintN(64, high)).buffer))
@@ -355,6 +362,7 @@ export class Code {
 	}
 
 	memory(name: MemoryOperator, offset = 0): this {
+		if (this.isOutline) return this
 		this.out.u8(MEMORY_OPERATORS[name])
 		this.out.u32(0)
 		this.out.u32(offset)
@@ -379,42 +387,50 @@ export class Code {
 	}
 
 	get(local: number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x20)
 		this.out.u32(local)
 		return this
 	}
 	set(local: number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x21)
 		this.out.u32(local)
 		return this
 	}
 	tee(local: number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x22)
 		this.out.u32(local)
 		return this
 	}
 	globalGet(global: number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x23)
 		this.out.u32(global)
 		return this
 	}
 	globalSet(global: number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x24)
 		this.out.u32(global)
 		return this
 	}
 	i32(value: number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x41)
 		this.out.i32(value)
 		return this
 	}
 	i64(value: bigint | number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x42)
 		if (typeof value === 'number' && (value | 0) === value) this.out.i32(value)
 		else this.out.i64(BigInt(value))
 		return this
 	}
 	call(index: number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x10)
 		this.out.u32(index)
 		return this
@@ -436,23 +452,25 @@ export class Code {
 	}
 	/** `likely` goes into the module's branch hints. */
 	if(result: ValueType | typeof VOID = VOID, likely?: boolean): number {
-		if (likely !== undefined) this.hints.push(this.out.length, likely ? 1 : 0)
+		if (likely !== undefined) this.hint(likely)
 		return this.open(0x04, result)
 	}
 	private open(opcode: number, result: number): number {
-		this.out.u8(opcode)
-		this.out.u8(result)
+		if (!this.isOutline) {
+			this.out.u8(opcode)
+			this.out.u8(result)
+		}
 		const scope = ++this.scopes
 		this.constructs.push(opcode === LOOP ? -scope : scope)
 		return this.depth++
 	}
 	else(): this {
-		this.out.u8(0x05)
+		if (!this.isOutline) this.out.u8(0x05)
 		this.constructs[this.constructs.length - 1] = ++this.scopes
 		return this
 	}
 	end(): this {
-		this.out.u8(0x0b)
+		if (!this.isOutline) this.out.u8(0x0b)
 		this.constructs.pop()
 		this.depth--
 		return this
@@ -474,16 +492,23 @@ export class Code {
 		return false
 	}
 	br(label: number): this {
+		if (this.isOutline) return this
 		this.out.u8(0x0c)
 		this.out.u32(this.depth - 1 - label)
 		return this
 	}
 	/** `likely` as for if(). */
 	brIf(label: number, likely?: boolean): this {
-		if (likely !== undefined) this.hints.push(this.out.length, likely ? 1 : 0)
+		if (this.isOutline) return this
+		if (likely !== undefined) this.hint(likely)
 		this.out.u8(0x0d)
 		this.out.u32(this.depth - 1 - label)
 		return this
+	}
+
+	/** The branch that is written next is likely, or unlikely, to be taken. */
+	private hint(likely: boolean): void {
+		if (!this.isOutline) this.hints.push(this.out.length, likely ? 1 : 0)
 	}
 
 	/** Pops an index into `labels`; one beyond goes to `otherwise`. */

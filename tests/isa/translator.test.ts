@@ -23,6 +23,8 @@ before(async () => {
 class LateCompiler implements RegionCompiler {
 	readonly requests: CompileRequest[] = []
 	readonly hotter = () => {}
+	readonly improve = () => {}
+	readonly cancel = () => {}
 	private readonly local: LocalCompiler
 	private readonly arrived: CompileReply[] = []
 

@@ -44,7 +44,7 @@ test('the compile worker answers with a region, makes it better when it is met a
 	const first = await next(compiler)
 	assert.ok(first.type === 'region' && first.region !== undefined && first.id === 7)
 	assert.deepEqual([first.region.instructions, first.region.isOptimised, first.region.isCached], [3 + 1, false, false])
-	compiler.hotter(7, 4)
+	compiler.improve(7, 0.25)
 	const second = await next(compiler)
 	assert.ok(second.type === 'optimised' && second.id === 7)
 	lease.release()
@@ -61,6 +61,33 @@ test('the compile worker answers with a region, makes it better when it is met a
 	again.release()
 	await thread.close()
 	rmSync(cacheDirectory, { recursive: true })
+})
+
+test('what is worth most is made better first, and twice of nothing', async () => {
+	const thread = new CompileThread({ core: await loadCore(), cacheDirectory: undefined })
+	const lease = thread.lease()
+	const compiler = new WorkerCompiler(lease.connection)
+	for (const id of [1, 2, 3]) compiler.request(request(id, LOOP.with(3, id)))
+	for (let n = 0; n < 3; n++) assert.equal((await next(compiler)).type, 'region')
+	// In an order that is right however many of them have arrived when the first is begun.
+	for (const [id, worth] of [
+		[1, 16],
+		[2, 4],
+		[3, 2],
+		[2, 4],
+		[3, 0.25],
+	] as const)
+		compiler.improve(id, worth)
+	const better = [await next(compiler), await next(compiler), await next(compiler)]
+	assert.deepEqual(
+		better.map(({ type, id }) => `${type} ${id}`),
+		['optimised 1', 'optimised 2', 'optimised 3'],
+	)
+	compiler.request(request(4, LOOP))
+	const last = await next(compiler)
+	assert.deepEqual([last.type, last.id], ['region', 4])
+	lease.release()
+	await thread.close()
 })
 
 test('what nothing can be made of is answered with nothing, and the worker ends with the last lease', async () => {

@@ -30,13 +30,18 @@ export type CompileWorkerMessage =
 /** A region that was compiled quickly, and can be compiled better. */
 interface Draft {
 	readonly id: number
+	/** What compiling it better is worth (heat.ts), and when the vCPU said so. */
 	heat: number
+	asked_ms: number
 	readonly key: number
 	/** Undefined when it is to be read from the cache again. */
 	readonly region: CachedRegion | undefined
 	/** Its name in the cache, if it is there. */
 	readonly name?: string | undefined
 }
+
+/** Of a draft that nobody has asked for. */
+const COLD = { heat: 0, asked_ms: 0 }
 
 class Client {
 	/** Undefined: nothing of it is taken from disk or kept there. */
@@ -91,6 +96,10 @@ const MAX_DRAFT_BYTES = 4 << 20
 /** When there has been nothing to do for so long, garbage is collected, if there is enough of it: after so many pieces of work. */
 const REST_MS = 250
 const WORTH_COLLECTING = 32
+/** From there on a region is made better before others are made at all, every other time. */
+const URGENT = 8
+/** A region that is worth making better only when nothing else is to be done isn't after that time: it may not run any more. */
+const SPARE_MS = 100
 /** Of this thread, where threads have one of their own: it gives way to vCPUs when host CPUs are few. */
 const NICENESS = 5
 /** Where the core's own data ends: MachineMemory's CORE_STATIC_END. */
@@ -101,7 +110,11 @@ class Compiler {
 	private readonly room: { readonly core: RegionExports; readonly memory: WebAssembly.Memory; readonly at: number }
 	private readonly cache: RegionCache | undefined
 	private readonly requests = new CompileQueue<Client, CompileRequest>()
+	/** Regions to be made better: before new ones, after them, and when there is nothing else to do. */
+	private readonly urgent = new CompileQueue<Client, Draft>()
 	private readonly improvements = new CompileQueue<Client, Draft>()
+	private readonly spare = new CompileQueue<Client, Draft>()
+	private isUrgentsTurn = false
 	/** To be written to the cache when there is nothing else to do. */
 	private readonly unwritten: Draft[] = []
 	private rest: NodeJS.Timeout | undefined
@@ -127,12 +140,24 @@ class Compiler {
 		const client = new Client(port, posted, isCached ? this.cache : undefined)
 		if (client.cache !== undefined) client.post({ type: 'cached', pages: client.cache.pages() })
 		port.on('message', (message: CompilerMessage) => {
-			if (message.type === 'hotter') this.heat(client, message.id, message.heat)
-			else this.requests.push(client, message.request)
+			this.receive(client, message)
 			this.wake()
 		})
 		port.on('close', () => this.disconnect(client))
 		this.clients.add(client)
+	}
+
+	private receive(client: Client, message: CompilerMessage): void {
+		switch (message.type) {
+			case 'request':
+				return this.requests.push(client, message.request)
+			case 'hotter':
+				return this.requests.hotter(client, message.id, message.heat)
+			case 'cancel':
+				return this.requests.cancel(client, message.id)
+			case 'improve':
+				return this.heat(client, message.id, message.worth)
+		}
 	}
 
 	end(): void {
@@ -145,20 +170,21 @@ class Compiler {
 		if (!this.clients.delete(client)) return
 		client.close()
 		this.requests.drop(client)
-		this.improvements.drop(client)
+		for (const queue of [this.urgent, this.improvements, this.spare]) queue.drop(client)
 		// Not hot, but met again when the same guest boots again.
 		for (const draft of client.drafts.values()) if (draft.name === undefined) this.keep(client, draft)
 		client.drafts.clear()
 		this.wake()
 	}
 
-	private heat(client: Client, id: number, heat: number): void {
-		this.requests.hotter(client, id, heat)
+	private heat(client: Client, id: number, worth: number): void {
 		const draft = client.drafts.get(id)
 		if (draft === undefined) return
-		draft.heat = heat
+		draft.heat = worth
+		draft.asked_ms = performance.now()
 		client.keepDraft(draft)
-		this.improvements.push(client, draft)
+		const queue = worth >= URGENT ? this.urgent : worth >= 1 ? this.improvements : this.spare
+		queue.push(client, draft)
 	}
 
 	private wake(): void {
@@ -170,7 +196,15 @@ class Compiler {
 
 	/** One piece of work, then whatever has arrived meanwhile, then the next. */
 	private work(): void {
-		this.isBusy = this.answer() || this.improve() || this.spill() || this.write()
+		this.isUrgentsTurn = !this.isUrgentsTurn
+		this.isBusy =
+			(this.isUrgentsTurn && this.improve(this.urgent)) ||
+			this.answer() ||
+			this.improve(this.urgent) ||
+			this.improve(this.improvements) ||
+			this.improveInSpareTime() ||
+			this.spill() ||
+			this.write()
 		if (this.isBusy) {
 			this.uncollected++
 			setImmediate(() => this.work())
@@ -191,7 +225,7 @@ class Compiler {
 		return true
 	}
 
-	private find(client: Client, { id, snapshot, target, heat }: CompileRequest): CompiledRegion | undefined {
+	private find(client: Client, { id, snapshot, target }: CompileRequest): CompiledRegion | undefined {
 		const started = performance.now()
 		const found = client.cache?.find(snapshot, target)
 		if (found === undefined) return undefined
@@ -199,34 +233,47 @@ class Compiler {
 		const { wasm, ...rest } = region.built
 		const optimised = region.machineCode && moduleOf(region.machineCode, wasm)
 		const module = optimised ?? compileBaseline(wasm)
-		if (optimised === undefined) client.keepDraft({ id, heat, key: keyOf(snapshot), region, name })
+		if (optimised === undefined) client.keepDraft({ ...COLD, id, key: keyOf(snapshot), region, name })
 		const time_ms = performance.now() - started
 		return { ...rest, module, wasmBytes: wasm.length, isOptimised: optimised !== undefined, isCached: true, time_ms }
 	}
 
-	private build(client: Client, { id, snapshot, target, heat, cachedOnly }: CompileRequest): CompiledRegion | undefined {
+	private build(client: Client, { id, snapshot, target, cachedOnly }: CompileRequest): CompiledRegion | undefined {
 		if (cachedOnly) return undefined
 		const started = performance.now()
 		const built = buildRegion(snapshot, target, this.room)
 		if (built === undefined) return undefined
 		const { wasm, ...rest } = built
 		const module = compileBaseline(wasm)
-		client.keepDraft({ id, heat, key: keyOf(snapshot), region: { entry: snapshot.entry, built, target } })
+		client.keepDraft({ ...COLD, id, key: keyOf(snapshot), region: { entry: snapshot.entry, built, target } })
 		return { ...rest, module, wasmBytes: wasm.length, isOptimised: false, isCached: false, time_ms: performance.now() - started }
 	}
 
-	private improve(): boolean {
-		const next = this.improvements.take()
+	private improve(queue: CompileQueue<Client, Draft>): boolean {
+		const next = queue.take()
 		if (next === undefined) return false
-		const { client, request } = next
+		this.makeBetter(next.client, next.request)
+		return true
+	}
+
+	private improveInSpareTime(): boolean {
+		for (let next = this.spare.take(); next !== undefined; next = this.spare.take()) {
+			if (performance.now() - next.request.asked_ms > SPARE_MS) continue
+			this.makeBetter(next.client, next.request)
+			return true
+		}
+		return false
+	}
+
+	/** Nothing is done for what has been made better, or was given up, meanwhile. */
+	private makeBetter(client: Client, request: Draft): void {
 		const draft = client.dropDraft(request.id)
 		const region = draft?.region ?? (draft?.name === undefined ? undefined : client.cache?.get(draft.name))
-		if (draft === undefined || region === undefined) return true
+		if (draft === undefined || region === undefined) return
 		const started = performance.now()
 		const module = compileOptimised(region.built.wasm)
 		client.post({ type: 'optimised', id: draft.id, module, time_ms: performance.now() - started })
 		this.keep(client, { ...draft, region: { ...region, machineCode: machineCodeOf(module) } })
-		return true
 	}
 
 	/** Moves what is too much in memory to the cache. Without a cache it is given up: those regions stay as they are. */
@@ -234,9 +281,8 @@ class Compiler {
 		for (const client of this.clients) {
 			const draft = client.takeSurplus()
 			if (draft === undefined) continue
-			const { id, heat, key, region } = draft
-			const name = draft.name ?? client.cache?.add(key, region!)
-			if (name !== undefined) client.keepDraft({ id, heat, key, region: undefined, name })
+			const name = draft.name ?? client.cache?.add(draft.key, draft.region!)
+			if (name !== undefined) client.keepDraft({ ...draft, region: undefined, name })
 			return true
 		}
 		return false

@@ -14,6 +14,8 @@ export interface CompilerConnection {
 export type CompilerMessage =
 	| { readonly type: 'request'; readonly request: CompileRequest }
 	| { readonly type: 'hotter'; readonly id: number; readonly heat: number }
+	| { readonly type: 'cancel'; readonly id: number }
+	| { readonly type: 'improve'; readonly id: number; readonly worth: number }
 
 /** What comes back. */
 export type CompilerAnswer =
@@ -45,6 +47,14 @@ export class WorkerCompiler implements RegionCompiler {
 
 	hotter(id: number, heat: number): void {
 		this.post({ type: 'hotter', id, heat })
+	}
+
+	cancel(id: number): void {
+		this.post({ type: 'cancel', id })
+	}
+
+	improve(id: number, worth: number): void {
+		this.post({ type: 'improve', id, worth })
 	}
 
 	cachedPages(page: Uint8Array, entry: number): readonly number[] | undefined {

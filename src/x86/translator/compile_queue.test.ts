@@ -36,3 +36,14 @@ test('a client that is dropped gets nothing, and a request that is pushed twice 
 	queue.drop('b')
 	assert.deepEqual(drain(queue), ['a1'])
 })
+
+test('a request that is cancelled is not taken, and takes no turn', () => {
+	const queue = new CompileQueue<string, { id: number; heat: number }>()
+	queue.push('a', request(1, 1))
+	queue.push('b', request(1, 1))
+	queue.push('b', request(2, 9))
+	for (const id of [1, 1, 77]) queue.cancel('a', id)
+	queue.cancel('b', 2)
+	queue.cancel('c', 1)
+	assert.deepEqual(drain(queue), ['b1'])
+})

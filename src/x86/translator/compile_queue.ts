@@ -27,6 +27,12 @@ export class CompileQueue<Client, Request extends QueuedRequest> {
 		if (entry !== undefined) entry.heat = heat
 	}
 
+	/** Forgets a request that has not been taken. */
+	cancel(client: Client, id: number): void {
+		const requests = this.waiting.get(client)
+		if (requests?.delete(id) && requests.size === 0) this.waiting.delete(client)
+	}
+
 	/** Forgets a client and all that it waits for. */
 	drop(client: Client): void {
 		this.waiting.delete(client)

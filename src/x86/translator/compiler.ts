@@ -35,8 +35,12 @@ export type CompileReply =
 /** Makes regions out of snapshots, for one vCPU: on its own thread (LocalCompiler) or elsewhere. No method blocks on another thread. */
 export interface RegionCompiler {
 	request(request: CompileRequest): void
-	/** The code of the request has been met again: a reason to make it sooner, or better. */
+	/** The code of a request without an answer has been met again: a reason to make it sooner. */
 	hotter(id: number, heat: number): void
+	/** A request without an answer is not wanted any more; it may be answered all the same. */
+	cancel(id: number): void
+	/** The region of a request, not optimised yet, is seen to run; `worth` as worthImproving() says. Below 1 it is compiled better only by a compiler that has nothing else to do. */
+	improve(id: number, worth: number): void
 	/**
 	 * Pages that a region for the code at an offset of a page may lie in, counted from that page, if a request for it may be answered from a cache. May be wrong
 	 * either way.
@@ -70,6 +74,10 @@ export class LocalCompiler implements RegionCompiler {
 	}
 
 	hotter(): void {}
+
+	cancel(): void {}
+
+	improve(): void {}
 
 	cachedPages(): undefined {}
 

@@ -159,6 +159,7 @@ export class Exits {
 	private leaveRarely(status: number): void {
 		const { code, residence } = this.context
 		this.flags.store()
+		if (code.isOutline) return
 		this.settle()
 		residence.check()
 		code
@@ -207,6 +208,7 @@ export class Exits {
 	/** Leaves for the linear address on the stack. */
 	toPushed(): void {
 		const { code, residence } = this.context
+		if (code.isOutline) return this.flags.store()
 		code.set(this.target)
 		this.settle()
 		residence.check()

@@ -168,6 +168,10 @@ export class LazyFlags {
 		const known = this.current
 		if (known === undefined) return
 		const { code, state } = this.context
+		if (code.isOutline) {
+			this.current = undefined
+			return
+		}
 		const { kind } = known
 		const isHere = kind !== UNKNOWN
 		code.i32(state)

@@ -41,7 +41,7 @@ test('more instructions, more requests that wait, and want of room ask for more 
 	const worth = economy.worthBuilding(20, 0)
 	assert.ok(economy.worthBuilding(500, 0) > worth)
 	assert.ok(economy.worthBuilding(20, 60) > worth)
-	assert.ok(worthImproving(500) > worthImproving(20))
+	assert.ok(worthImproving(8, 500) < worthImproving(8, 20))
 	for (let n = 0; n < 20; n++) economy.evicted()
 	const scarce = economy.worthBuilding(20, 0)
 	assert.ok(scarce > 10 * worth && scarce < 20 * worth)

@@ -9,9 +9,9 @@ const HOT = 3
 const HOT_INSIDE = 64
 /** Instructions of a region that one sample pays for. */
 const BUILT_BY_A_SAMPLE = 16
-/** The same for the better compiler, in samples of the region itself. */
-const IMPROVED_BY_A_SAMPLE = 12
-const HOT_REGION = 3
+/** The same for the better compiler when it has nothing else to do, in samples of the region itself. Otherwise it takes four times as many. */
+const IMPROVED_BY_A_SAMPLE = 48
+const WHATEVER_ELSE = 4
 /** Requests without an answer that double what is asked for. */
 const DOUBLING = 10
 /** How much more is asked for each time that regions had to be given up, at most, and how that wears off with a sample. */
@@ -24,9 +24,9 @@ const MOST_LOOKING_MS = 40
 /** Addresses that are remembered. */
 const MAX_ADDRESSES = 1 << 16
 
-/** Samples that a region must have had to be worth compiling once more. */
-export function worthImproving(instructions: number): number {
-	return HOT_REGION + Math.floor(instructions / IMPROVED_BY_A_SAMPLE)
+/** What it is worth to compile a region once more that has been sampled so often: 1 when it pays whatever else is to be done, a quarter when it does if nothing is. */
+export function worthImproving(samples: number, instructions: number): number {
+	return samples / (WHATEVER_ELSE * (1 + Math.floor(instructions / IMPROVED_BY_A_SAMPLE)))
 }
 
 interface Spot {
@@ -88,6 +88,11 @@ export class Heat {
 	postpone(physical: number, samples: number): void {
 		const spot = this.spots.get(physical)
 		if (spot !== undefined) spot.due = samples
+	}
+
+	/** A dispatcher goes there now. */
+	postponeInside(physical: number): void {
+		this.postpone(physical, HOT_INSIDE)
 	}
 
 	forget(physical: number): void {

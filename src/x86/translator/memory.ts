@@ -228,6 +228,7 @@ export class Memory {
 		const { code, residence } = this.context
 		const table = access.write ? TLB_WRITE : TLB_READ
 		if (residence.need(table)) this.loadTables(1 << table)
+		if (code.isOutline) return this.outline(access, type, hit)
 		code.get(this.va).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(this.tlbMask).op('i32.and')
 		code
 			.get(access.write ? this.tlbWrite : this.tlbRead)
@@ -243,6 +244,16 @@ export class Memory {
 		hit()
 		code.else()
 		miss()
+		code.end()
+	}
+
+	/** What a look-up reads and writes: where it fails nothing that another look-up doesn't, but for the fault. */
+	private outline({ instruction }: Access, type: ValueType | typeof VOID, hit: () => void): void {
+		const { code } = this.context
+		code.if(type)
+		hit()
+		code.else()
+		this.exits.fault(instruction)
 		code.end()
 	}
 
@@ -324,6 +335,7 @@ export class Memory {
 		code.if()
 		this.exits.fault(instruction)
 		code.end()
+		if (code.isOutline) return void code.end()
 		const before = this.flags.known
 		this.registers.aside(() => {
 			finish()

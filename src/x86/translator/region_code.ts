@@ -37,7 +37,7 @@ const isOutputRm = byOperation((operation) => /_W_V$|_M_V$|_E_V$|_I$/.test(opera
  * - A value of 8 bytes is an i64, a smaller one an i32 with the upper bits zero.
  */
 export class RegionCode {
-	readonly code = new Code(1)
+	readonly code: Code
 	readonly core: CoreImports
 	readonly use: RegisterUse
 	/** Host address of the vCPU's state block. */
@@ -65,7 +65,8 @@ export class RegionCode {
 	private readonly taken = new Map<ValueType, number>()
 
 	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, pages: number, lanes: LaneFlow, strides: Strides) {
-		const { code } = this
+		const code = new Code(1, use.residence.plan === undefined)
+		this.code = code
 		this.residence = new Residence(code, use.residence)
 		const context: RegionContext = { code, core, state, use, residence: this.residence, pages }
 		this.core = core

@@ -236,10 +236,10 @@ export class Translator {
 		if (isPowerOfTwo(heat + 1)) this.compiler.hotter(id, heat + 1)
 	}
 
-	/** What runs has been met again: the compiler is told when that makes it worth compiling better, and at every doubling from there. */
+	/** What runs has been met again: the compiler is told when that may make it worth compiling better, and at every doubling from there. */
 	private improve({ id, heat, instructions }: SeenRegion): void {
-		const times = heat / worthImproving(instructions)
-		if (isPowerOfTwo(times)) this.compiler.hotter(id, heat)
+		const worth = worthImproving(heat, instructions)
+		if (isPowerOfTwo(worth * 4)) this.compiler.improve(id, worth)
 	}
 
 	private accept(reply: CompileReply): void {
@@ -267,6 +267,17 @@ export class Translator {
 		else this.refuse(physical)
 	}
 
+	/** A dispatcher goes there now: what was asked for meanwhile would be the same region again, with another entry point. */
+	private addInside(physical: number): void {
+		this.inside.add(physical)
+		this.cold.postponeInside(physical)
+		const id = this.pendingAt.get(physical)
+		if (id === undefined || this.pending.get(id)!.cachedOnly) return
+		this.pending.delete(id)
+		this.pendingAt.delete(physical)
+		this.compiler.cancel(id)
+	}
+
 	private refuse(physical: number): void {
 		this.counts.refused++
 		this.trace?.({ type: 'refused', physical })
@@ -287,7 +298,7 @@ export class Translator {
 		if (addition === 'installed' || addition === 'kept') {
 			if (others > 0) this.drops.set(mfn, (this.drops.get(mfn) ?? 0) + 1)
 			if (inside.size > MAX_ADDRESSES) inside.clear()
-			for (const offset of region.indirect) inside.add(frameOf(pageOf(offset)) * PAGE_SIZE + (offset & (PAGE_SIZE - 1)))
+			for (const offset of region.indirect) this.addInside(frameOf(pageOf(offset)) * PAGE_SIZE + (offset & (PAGE_SIZE - 1)))
 			counts.regions++
 			counts.instructions += region.instructions
 			counts.bytes += region.wasmBytes
