@@ -15,9 +15,8 @@ const QEMU = 'qemu-system-x86_64'
 const STOP_LIMIT_MS = 30_000
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Whether a daemon has left more in this directory's cache than the compiled sources of its own (daemon_command.ts). */
-const hasTranslations = (directory: string): boolean =>
-	readdirSync(join(directory, 'cache', 'xenotype')).some((entry) => entry !== 'compiled')
+/** Whether a daemon has left translations in this directory's cache. */
+const hasTranslations = (directory: string): boolean => readdirSync(join(directory, 'cache', 'xenotype')).includes('regions')
 
 const xm = fileURLToPath(new URL('../bin/xm', import.meta.url))
 

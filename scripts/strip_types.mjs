@@ -1,36 +1,40 @@
-// Node runs TypeScript, but not under node_modules: there, where the package is installed, this hook strips the types. What it has stripped is kept, as Node
-// keeps it elsewhere: the stripper takes 10 MiB in every thread that has loaded it (src/daemon/start_over.ts).
-import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+// Strips the types of our TypeScript, and keeps on disk what it has stripped, for the daemons everywhere and for all programs where the package is installed (Node strips no types
+// below node_modules). Node's own way, a compile cache, keeps each source and its code in every thread's memory for good; and the stripper takes 10 MiB in every thread that has
+// loaded it (src/daemon/start_over.ts).
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { registerHooks, stripTypeScriptTypes } from 'node:module'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const OURS = new URL('../', import.meta.url).href
-const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'xenotype', 'stripped')
+const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'xenotype', 'stripped', process.version)
 
 registerHooks({
 	load(url, context, nextLoad) {
 		if (!url.startsWith(OURS) || !url.endsWith('.ts')) return nextLoad(url, context)
-		return { format: 'module', shortCircuit: true, source: stripped(readFileSync(fileURLToPath(url), 'utf8')) }
+		return { format: 'module', shortCircuit: true, source: stripped(fileURLToPath(url)) }
 	},
 })
 
-function stripped(source) {
-	const path = join(CACHE, `${createHash('sha256').update(process.version).update(source).digest('hex', 0, 16)}.mjs`)
+/** What is kept ends with the size of the file that it was made from, and the time when that changed last, which nobody can set. */
+function stripped(path) {
+	const { size, ctimeMs } = statSync(path)
+	const mark = `\n//${size} ${ctimeMs}`
+	const kept = join(CACHE, path)
 	try {
-		return readFileSync(path, 'utf8')
+		const source = readFileSync(kept, 'utf8')
+		if (source.endsWith(mark)) return source
 	} catch {
 		// It has not been stripped yet.
 	}
-	const result = stripTypeScriptTypes(source)
+	const source = stripTypeScriptTypes(readFileSync(path, 'utf8')) + mark
 	try {
-		mkdirSync(CACHE, { recursive: true, mode: 0o700 })
-		writeFileSync(`${path}.${process.pid}`, result, { mode: 0o600 })
-		renameSync(`${path}.${process.pid}`, path)
+		mkdirSync(dirname(kept), { recursive: true, mode: 0o700 })
+		writeFileSync(`${kept}.${process.pid}`, source, { mode: 0o600 })
+		renameSync(`${kept}.${process.pid}`, kept)
 	} catch {
 		// It is stripped anew next time.
 	}
-	return result
+	return source
 }
