@@ -4,9 +4,12 @@ import { UserError } from '../../base/errors.ts'
 import type { OutputFile } from '../../xenctrl/local_xen.ts'
 import { systemErrorText } from './system_error.ts'
 
+/** Behind the name of a file that is not whole yet. */
+export const INCOMPLETE = '-incomplete'
+
 /** A file that its owner alone may read, under the name `PATH-incomplete` until it is whole. Throws UserError when it can't be written. */
 export async function createFile(path: string): Promise<OutputFile> {
-	const incomplete = `${path}-incomplete`
+	const incomplete = path + INCOMPLETE
 	const attempt = async <T>(work: Promise<T>): Promise<T> => {
 		try {
 			return await work
