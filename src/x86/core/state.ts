@@ -27,7 +27,7 @@ export function codeSlot(table: usize, va: u64): usize {
   return table + (((<usize>(va >> 12) ^ <usize>(va >> 21)) & (XTLB_ENTRIES - 1)) << 4);
 }
 
-export const JUMP_ENTRIES: u32 = 4096;
+export const JUMP_ENTRIES: u32 = 16384;
 /** Jump cache entry: u64 tag (cache.ts), u32 record, u32 generation. */
 export const JUMP_SIZE: u32 = JUMP_ENTRIES * 16;
 
