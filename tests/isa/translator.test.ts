@@ -160,3 +160,31 @@ test('a region larger than all room is not taken in', () => {
 	assert.equal(machine.run(0), 10_000)
 	assert.equal(machine.translator.statistics.regions, 0)
 })
+
+test('a budget that is spent ends a run where control goes back, not behind a jump forward', () => {
+	const machine = new Machine()
+	// inc %rax; jmp forward; ud2; dec %rcx; jnz to the start; ud2
+	machine.write(0, Uint8Array.of(0x48, 0xff, 0xc0, 0xeb, 2, 0x0f, 0x0b, 0x48, 0xff, 0xc9, 0x75, 0xf4, 0x0f, 0x0b))
+	const { cpu } = machine
+	cpu.rip = CODE_VA
+	cpu.set(RCX, 100)
+	for (let budget = 1; budget < 12; budget++) {
+		assert.equal(cpu.run(budget), L.EXIT_BUDGET)
+		assert.equal(cpu.rip, CODE_VA)
+	}
+	assert.equal(cpu.step(), L.EXIT_BUDGET)
+	assert.equal(cpu.rip, CODE_VA + 3)
+	assert.equal(cpu.step(), L.EXIT_BUDGET)
+	assert.equal(cpu.rip, CODE_VA + 7)
+})
+
+test('a run ends in a chain of jumps forward too', () => {
+	const machine = new Machine({ pages: 4 })
+	const jumps = new Uint8Array(3 * PAGE)
+	for (let at = 0; at < jumps.length; at += 2) jumps.set([0xeb, 0], at)
+	machine.write(0, jumps)
+	const { cpu } = machine
+	cpu.rip = CODE_VA
+	assert.equal(cpu.run(1), L.EXIT_BUDGET)
+	assert.ok(cpu.rip < CODE_VA + jumps.length)
+})

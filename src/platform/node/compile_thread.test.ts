@@ -63,6 +63,23 @@ test('the compile worker answers with a region, makes it better when it is met a
 	rmSync(cacheDirectory, { recursive: true })
 })
 
+test('a region without loops is compiled well at once, and found in the cache next time', async () => {
+	const cacheDirectory = mkdtempSync(join(tmpdir(), 'xenotype-compile-'))
+	const thread = new CompileThread({ core: await loadCore(), cacheDirectory })
+	for (const isCached of [false, true]) {
+		const lease = thread.lease()
+		const compiler = new WorkerCompiler(lease.connection)
+		// Its JNZ goes on behind itself.
+		compiler.request(request(7, LOOP.with(8, 0)))
+		const answer = await next(compiler)
+		assert.ok(answer.type === 'region' && answer.region !== undefined && answer.id === 7)
+		assert.deepEqual([answer.region.isOptimised, answer.region.isCached], [true, isCached])
+		lease.release()
+		await thread.close()
+	}
+	rmSync(cacheDirectory, { recursive: true })
+})
+
 test('what is worth most is made better first, and twice of nothing', async () => {
 	const thread = new CompileThread({ core: await loadCore(), cacheDirectory: undefined })
 	const lease = thread.lease()

@@ -40,6 +40,16 @@ interface Draft {
 	readonly name?: string | undefined
 }
 
+/** A region that a request waits for: it has no loops, and is compiled well at once. */
+interface Awaited {
+	readonly id: number
+	readonly heat: number
+	readonly key: number
+	readonly region: CachedRegion
+	/** What building it took. */
+	readonly time_ms: number
+}
+
 /** Of a draft that nobody has asked for. */
 const COLD = { heat: 0, asked_ms: 0 }
 
@@ -110,6 +120,7 @@ class Compiler {
 	private readonly room: { readonly core: RegionExports; readonly memory: WebAssembly.Memory; readonly at: number }
 	private readonly cache: RegionCache | undefined
 	private readonly requests = new CompileQueue<Client, CompileRequest>()
+	private readonly awaited = new CompileQueue<Client, Awaited>()
 	/** Regions to be made better: before new ones, after them, and when there is nothing else to do. */
 	private readonly urgent = new CompileQueue<Client, Draft>()
 	private readonly improvements = new CompileQueue<Client, Draft>()
@@ -152,9 +163,11 @@ class Compiler {
 			case 'request':
 				return this.requests.push(client, message.request)
 			case 'hotter':
-				return this.requests.hotter(client, message.id, message.heat)
+				for (const queue of [this.requests, this.awaited]) queue.hotter(client, message.id, message.heat)
+				return
 			case 'cancel':
-				return this.requests.cancel(client, message.id)
+				for (const queue of [this.requests, this.awaited]) queue.cancel(client, message.id)
+				return
 			case 'improve':
 				return this.heat(client, message.id, message.worth)
 		}
@@ -169,7 +182,7 @@ class Compiler {
 	private disconnect(client: Client): void {
 		if (!this.clients.delete(client)) return
 		client.close()
-		this.requests.drop(client)
+		for (const queue of [this.requests, this.awaited]) queue.drop(client)
 		for (const queue of [this.urgent, this.improvements, this.spare]) queue.drop(client)
 		// Not hot, but met again when the same guest boots again.
 		for (const draft of client.drafts.values()) if (draft.name === undefined) this.keep(client, draft)
@@ -201,6 +214,7 @@ class Compiler {
 			(this.isUrgentsTurn && this.improve(this.urgent)) ||
 			this.answer() ||
 			this.improve(this.urgent) ||
+			this.finish() ||
 			this.improve(this.improvements) ||
 			this.improveInSpareTime() ||
 			this.spill() ||
@@ -221,7 +235,9 @@ class Compiler {
 		const next = this.requests.take()
 		if (next === undefined) return false
 		const { client, request } = next
-		client.post({ type: 'region', id: request.id, region: this.find(client, request) ?? this.build(client, request) })
+		const found = this.find(client, request) ?? this.build(client, request)
+		if (found !== undefined && 'key' in found) this.awaited.push(client, found)
+		else client.post({ type: 'region', id: request.id, region: found })
 		return true
 	}
 
@@ -238,15 +254,32 @@ class Compiler {
 		return { ...rest, module, wasmBytes: wasm.length, isOptimised: optimised !== undefined, isCached: true, time_ms }
 	}
 
-	private build(client: Client, { id, snapshot, target, cachedOnly }: CompileRequest): CompiledRegion | undefined {
+	/** What has no loops is the interpreter's until it is compiled well: Liftoff's code is slower than the interpreter where it has to be fetched anew at every run. */
+	private build(client: Client, { id, snapshot, target, heat, cachedOnly }: CompileRequest): CompiledRegion | Awaited | undefined {
 		if (cachedOnly) return undefined
 		const started = performance.now()
 		const built = buildRegion(snapshot, target, this.room)
 		if (built === undefined) return undefined
+		const draft = { id, key: keyOf(snapshot), region: { entry: snapshot.entry, built, target } }
+		if (!built.repeats) return { ...draft, heat, time_ms: performance.now() - started }
 		const { wasm, ...rest } = built
 		const module = compileBaseline(wasm)
-		client.keepDraft({ ...COLD, id, key: keyOf(snapshot), region: { entry: snapshot.entry, built, target } })
+		client.keepDraft({ ...COLD, ...draft })
 		return { ...rest, module, wasmBytes: wasm.length, isOptimised: false, isCached: false, time_ms: performance.now() - started }
+	}
+
+	private finish(): boolean {
+		const next = this.awaited.take()
+		if (next === undefined) return false
+		const { client, request } = next
+		const { id, key, region } = request
+		const started = performance.now()
+		const { wasm, ...rest } = region.built
+		const module = compileOptimised(wasm)
+		const time_ms = request.time_ms + performance.now() - started
+		client.post({ type: 'region', id, region: { ...rest, module, wasmBytes: wasm.length, isOptimised: true, isCached: false, time_ms } })
+		this.keep(client, { ...COLD, id, key, region: { ...region, machineCode: machineCodeOf(module) } })
+		return true
 	}
 
 	private improve(queue: CompileQueue<Client, Draft>): boolean {

@@ -28,7 +28,15 @@ function snapshotOf(pages: readonly (readonly [number, Uint8Array])[], entry = 0
 }
 function regionOf(snapshot: CodeSnapshot, instructions = 3): CachedRegion {
 	const code = [...snapshot.pages].map(([number, { bytes }]) => ({ page: number, from: 0x40, bytes: bytes.slice(0x40, 0x50) }))
-	const built = { wasm: Uint8Array.of(1, 2), data: Uint8Array.of(3), code, pages: [...snapshot.pages.keys()], indirect: [], instructions }
+	const built = {
+		wasm: Uint8Array.of(1, 2),
+		data: Uint8Array.of(3),
+		code,
+		pages: [...snapshot.pages.keys()],
+		indirect: [],
+		instructions,
+		repeats: true,
+	}
 	return { entry: snapshot.entry, built, target: TARGET }
 }
 function add(cache: RegionCache, snapshot: CodeSnapshot, region = regionOf(snapshot)): void {

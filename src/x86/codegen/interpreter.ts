@@ -234,20 +234,26 @@ function miscCases(): string {
 const CHARGE = 'budget -= <i32>((ip - start) / L.REC_SIZE) + 1;'
 /** Goes to record n. */
 const ARRIVE = `${CHARGE} ip = n; start = n; if (budget <= 0) { setExit(L.EXIT_BUDGET); break; } continue;`
+/** The same behind a jump, which ends a run only where it goes back: what is sampled is where functions, loops and what is behind calls begin. */
+const ARRIVE_FORWARD = `${CHARGE}
+        if (budget <= 0 && (load<i64>(ip, L.REC_IMM) < <i64>load<u16>(ip, L.REC_OFF) + <i64>load<u8>(ip, L.REC_LEN) || budget <= LATE)) { ip = n; start = n; setExit(L.EXIT_BUDGET); break; }
+        ip = n; start = n; continue;`
 /** Goes to the linear address t through the jump cache. */
-const GO = `slot = jumpSlot(t); n = isJump(slot, t) ? <usize>load<u32>(slot, JUMP_RECORD) : 0;
-        if (n) store<u64>(r + L.SLOT_PAGE, t & PAGE); else { n = enter(t); if (!n) { leave = true; break; } } ${ARRIVE}`
+const go = (arrive: string) => `slot = jumpSlot(t); n = isJump(slot, t) ? <usize>load<u32>(slot, JUMP_RECORD) : 0;
+        if (n) store<u64>(r + L.SLOT_PAGE, t & PAGE); else { n = enter(t); if (!n) { leave = true; break; } } ${arrive}`
+const GO = go(ARRIVE)
 /** Direct branch: by the link when the target is in this page. */
-const BRANCH = `n = <usize>load<u32>(ip, L.REC_LINK);
+const branch = (arrive: string) => `n = <usize>load<u32>(ip, L.REC_LINK);
         if (!n) {
           const offset = load<u64>(ip, L.REC_IMM);
           const t = load<u64>(r + L.SLOT_PAGE) + offset;
-          if (offset >= 4096) { ${GO} }
+          if (offset >= 4096) { ${go(arrive)} }
           const epoch = arenaEpoch;
           n = enter(t); if (!n) { leave = true; break; }
           if (epoch == arenaEpoch) store<u32>(ip, <u32>n, L.REC_LINK);
         }
-        ${ARRIVE}`
+        ${arrive}`
+const JUMP = branch(ARRIVE_FORWARD)
 const PUSH = (value: string) =>
 	`const v: u64 = ${value}; ${write(64, '(load<u64>(r + 32) - 8)')} store<u64>(h, v); ${COMMIT} store<u64>(r + 32, va);`
 /** A near branch to a non-canonical address faults at the branch, before anything changes. */
@@ -279,11 +285,11 @@ function branchCases(): string {
 		const not = cc & 1 ? '!' : ''
 		const test =
 			cc >> 1 === 5 ? slow : `(kind & 3) == CC_SUB ? ${not}(${sub[cc >> 1]}) : (kind & 3) == CC_RES ? ${not}(${res[cc >> 1]}) : ${slow}`
-		out.push(`      case OP_F_J${cc}: { if (!(${test})) { ${NEXT} } ${BRANCH} }`)
+		out.push(`      case OP_F_J${cc}: { if (!(${test})) { ${NEXT} } ${JUMP} }`)
 	}
 	out.push(
-		`      case OP_F_JMP: { ${BRANCH} }`,
-		`      case OP_F_CALL: { ${PUSH(RETURN_ADDRESS)} ${BRANCH} }`,
+		`      case OP_F_JMP: { ${JUMP} }`,
+		`      case OP_F_CALL: { ${PUSH(RETURN_ADDRESS)} ${branch(ARRIVE)} }`,
 		`      case OP_F_RET: { ${read(64, 'load<u64>(r + 32)')} const t = load<u64>(h); ${CHECK} store<u64>(r + 32, va + 8); ${GO} }`,
 		`      case OP_F_JMP_R: { const t = ${register('L.REC_RM', 64)}; ${CHECK} ${GO} }`,
 		`      case OP_F_JMP_M: { ${read(64)} const t = load<u64>(h); ${CHECK} ${GO} }`,
@@ -356,6 +362,8 @@ const PAGE: u64 = ~<u64>0xfff;
 /** One in so many ways out of translated code into what is not ends a run, so that the place where it went on is sampled: budgets end elsewhere when it is short. */
 const EXITS_SAMPLED: i32 = 509;
 let exitsToSample: i32 = EXITS_SAMPLED;
+/** A budget that is overdrawn by so much ends the run wherever it is. */
+export const LATE: i32 = -1024;
 const TLB_MASK: usize = (S.TLB_ENTRIES - 1) << 4;
 
 function slowCondition(kind: u32, a: u64, b: u64, cc: u32): bool {

@@ -7,7 +7,7 @@ import { initialiseCache, dropFrame, emptyAll, findEntry } from "./cache";
 import { codeFrame, translateForHost, setAlignmentCheck } from "./mmu";
 import { flushAll, flushPageOf, flushStale as flushStaleOnes, flushWrites, forgetRoot as forget, initialiseTlbs, loadRoot } from "./tlb";
 import { enter, decodeOne, setGeneralOnly as setGeneral } from "./trace";
-import { interpret, budgetLeft } from "./generated/interpreter";
+import { interpret, budgetLeft, LATE } from "./generated/interpreter";
 import { statusFlags, setFlags, STATUS } from "./flags";
 import { loadDataSegment, loadCode } from "./segments";
 import { codeAddress } from "./execute";
@@ -82,7 +82,7 @@ function stepOnce(): i32 {
   }
   // A taken branch ends the loop by its charge; a repeated string instruction is seen through.
   const repeats = isString(decodedOperation) && (load<u8>(record, L.REC_FLAGS) & (L.RF_REP | L.RF_REPNE)) != 0;
-  interpret(record, repeats ? STEP_BUDGET : 1);
+  interpret(record, repeats ? STEP_BUDGET : LATE + 1);
   store<u64>(cpu + L.CPU_RIP, codeAddress(load<u64>(cpu + L.CPU_RIP)));
   store<u64>(cpu + L.CPU_ICOUNT, load<u64>(cpu + L.CPU_ICOUNT) + 1);
   store_flags();

@@ -66,6 +66,13 @@ export class CodeReader implements CodeSource {
 		return instruction
 	}
 
+	look(offset: number): Instruction | undefined {
+		const { next } = this
+		const instruction = this.decode(offset)
+		this.next = next
+		return instruction
+	}
+
 	private decodeAt(host: number, available: number, at: number): number {
 		return this.core.decodeRecord(host, available, this.data + this.next, at, 1) & 0xff
 	}

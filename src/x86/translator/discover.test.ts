@@ -14,7 +14,8 @@ function code(lines: readonly Line[], entered: readonly number[]): CodeSource {
 			{ off, op, length, imm: BigInt(target), cc: 0, ...operand } as unknown as Instruction,
 		]),
 	)
-	return { decode: (offset) => instructions.get(offset), isEntry: (offset) => entered.includes(offset) }
+	const decode = (offset: number) => instructions.get(offset)
+	return { decode, look: decode, isEntry: (offset) => entered.includes(offset) }
 }
 
 const run = (from: number, count: number): Line[] => Array.from({ length: count }, (_, n) => [from + n, 'NOP', 1])
@@ -48,6 +49,48 @@ test('what is behind a call that leaves the region is not part of it', () => {
 		[0x5000, 'RET', 1],
 	]
 	assert.deepEqual([...discover(0x10, code(lines, [0x10, 0x15]))!.blocks.keys()], [0x10])
+})
+
+test('a call is followed where the function is small, with what it calls', () => {
+	const caller: Line[] = [
+		[0, 'CALL', 5, 0x100],
+		[5, 'RET', 1],
+		[0x100, 'CALL', 5, 0x200],
+		[0x105, 'RET', 1],
+	]
+	const called = (length: number) => discover(0, code([...caller, ...run(0x200, length), [0x200 + length, 'RET', 1]], [0x100, 0x200]))!
+	assert.equal(called(20).instructions, 4 + 21)
+	assert.equal(called(200).instructions, 1)
+})
+
+test('of a function that is called, only what was seen to run counts', () => {
+	const lines: Line[] = [
+		[0, 'CALL', 5, 0x100],
+		[5, 'RET', 1],
+		[0x100, 'JCC', 6, 0x200],
+		[0x106, 'RET', 1],
+		...run(0x200, 200),
+		[0x2c8, 'RET', 1],
+	]
+	assert.equal(discover(0, code(lines, [0x100]))!.blocks.has(0x106), true)
+	assert.equal(discover(0, code(lines, [0x100, 0x200]))!.blocks.has(0x106), false)
+})
+
+test('a function that calls itself, or one that nobody can tell, is not followed', () => {
+	const recursive: Line[] = [
+		[0, 'CALL', 5, 0x100],
+		[5, 'RET', 1],
+		[0x100, 'CALL', 5, 0x100],
+		[0x105, 'RET', 1],
+	]
+	assert.equal(discover(0, code(recursive, [0x100]))!.instructions, 1)
+	const unknown: Line[] = [
+		[0, 'CALL', 5, 0x100],
+		[5, 'RET', 1],
+		[0x100, 'CALL_E', 2],
+		[0x102, 'RET', 1],
+	]
+	assert.equal(discover(0, code(unknown, [0x100]))!.instructions, 1)
 })
 
 test('an instruction that runs into the next page is a block of its own, in both pages', () => {

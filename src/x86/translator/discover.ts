@@ -47,6 +47,8 @@ export const DISPATCH = -(2 ** 40)
 export interface CodeSource {
 	/** Decodes the instruction at an offset from the entry's page; undefined when it is invalid or cannot be fetched as a whole. */
 	decode(offset: number): Instruction | undefined
+	/** The same, of which nothing is kept: its records are not the region's. */
+	look(offset: number): Instruction | undefined
 	/** Whether code has been entered at the offset so far: it is the target of a branch that was taken. */
 	isEntry(offset: number): boolean
 }
@@ -59,9 +61,10 @@ const MAX_FROM_TABLE = 6
 /** Instructions in a region from which on no block begins, and beyond which none goes on. Ciphers and digests have blocks of thousands. */
 const MAX_INSTRUCTIONS = 600
 const MAX_IN_BLOCKS = 4000
-/** Instructions beyond which no call is followed, and beyond which nothing is added that has not been seen to run. */
-const MAX_BEFORE_CALL = 60
-const MAX_BEFORE_UNSEEN = 40
+/** Instructions of a function at most, those of what it calls included, for its calls to be followed. */
+const MAX_CALLED = 80
+/** Instructions beyond which nothing is added that has not been seen to run. */
+const MAX_BEFORE_UNSEEN = 16
 /** Operations after which control never goes on to the next instruction. */
 const LEAVES: ReadonlySet<string> = new Set([
 	'CALL_E',
@@ -108,6 +111,8 @@ class Discovery {
 	/** To be decoded: what has been seen to run, or follows it, and the rest. */
 	private readonly seen: number[]
 	private readonly unseen: number[] = []
+	/** Of functions that are called: sizeOf(). */
+	private readonly sizes = new Map<number, number>()
 	/** Pages with the jumps of a switch or an interpreter. */
 	private readonly jumpPages = new Set<number>()
 
@@ -192,7 +197,7 @@ class Discovery {
 			if (op === 'JMP') return this.lead(target, this.hasRun(target))
 			if (op === 'CALL') {
 				const isCalled = this.hasRun(target)
-				if (this.found.size > MAX_BEFORE_CALL && !this.found.has(target)) return
+				if (!this.found.has(target) && (!isCalled || this.sizeOf(target) > MAX_CALLED)) return
 				// What is behind a call is reached by a return inside the region only.
 				if (this.take(target, isCalled) === undefined) return
 				this.lead(target, isCalled)
@@ -206,6 +211,38 @@ class Discovery {
 			if (op === 'RET' || op === 'JMP_E' || LEAVES.has(op)) return
 			off = next
 		}
+	}
+
+	/** Instructions of the function at `start` that have been seen to run, those of what it calls included; more than MAX_CALLED when they are more, or can't be told. */
+	private sizeOf(start: number): number {
+		const known = this.sizes.get(start)
+		if (known !== undefined) return known
+		// A function that calls itself is not small.
+		this.sizes.set(start, MAX_CALLED + 1)
+		const size = this.count(start)
+		this.sizes.set(start, size)
+		return size
+	}
+
+	private count(start: number): number {
+		const counted = new Set<number>()
+		const open = [start]
+		let called = 0
+		for (let off = open.pop(); off !== undefined; off = open.pop()) {
+			while (!counted.has(off)) {
+				const instruction = this.source.look(off)
+				if (instruction === undefined) break
+				counted.add(off)
+				const { op } = instruction
+				const target = Number(instruction.imm)
+				if (op === 'CALL') called += this.sizeOf(target)
+				if (counted.size + called > MAX_CALLED || op === 'JMP_E' || op === 'CALL_E') return MAX_CALLED + 1
+				if (op === 'JCC' && this.hasRun(target)) open.push(target)
+				if (op === 'RET' || LEAVES.has(op)) break
+				off = op === 'JMP' ? target : off + instruction.length
+			}
+		}
+		return counted.size + called
 	}
 
 	/** The instruction at `off`, now part of the region; undefined when it cannot be. `follows` others in a block. Code that was not seen to run brings in no page. */

@@ -8,7 +8,7 @@ const HOT = 3
 /** The same where a dispatcher of the frame goes already: the way back into its region is short. */
 const HOT_INSIDE = 64
 /** Instructions of a region that one sample pays for. */
-const BUILT_BY_A_SAMPLE = 16
+const BUILT_BY_A_SAMPLE = 24
 /** The same for the better compiler when it has nothing else to do, in samples of the region itself. Otherwise it takes four times as many. */
 const IMPROVED_BY_A_SAMPLE = 48
 const WHATEVER_ELSE = 4

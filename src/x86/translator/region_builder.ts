@@ -5,6 +5,7 @@ import { CodeReader, READER_BYTES } from './code_reader.ts'
 import { type CodeSnapshot, MAX_SNAPSHOT_PAGES, SnapshotPages } from './code_snapshot.ts'
 import { discover, type Region } from './discover.ts'
 import { pageOf } from './instruction.ts'
+import { Shape } from './structure.ts'
 import { dispatchTable, type Target, translate } from './translate.ts'
 
 /** Bytes of one page that a region was made from. */
@@ -28,6 +29,8 @@ export interface BuiltRegion {
 	/** Offsets from the entry's page that its dispatcher goes to. */
 	readonly indirect: readonly number[]
 	readonly instructions: number
+	/** Whether it has loops. */
+	readonly repeats: boolean
 }
 
 /** Room for a builder, in a memory that the core's decoder reads and writes. */
@@ -51,8 +54,10 @@ export function buildRegion(snapshot: CodeSnapshot, target: Target, { core, memo
 	const view = new DataView(data.buffer)
 	view.setUint32(L.REGION_PAGES, found.pages.length, true)
 	for (const [n, page] of found.pages.entries()) view.setInt32(L.REGION_FRAMES + n * L.REGION_FRAME_SIZE, page, true)
+	const shape = new Shape(found)
+	const wasm = translate(found, target, records.length, shape)
 	const { pages, indirect, instructions } = found
-	return { wasm: translate(found, target, records.length), data, code: rangesOf(found, snapshot), pages, indirect, instructions }
+	return { wasm, data, code: rangesOf(found, snapshot), pages, indirect, instructions, repeats: shape.repeats }
 }
 
 /** The table behind the records, in whole records. */

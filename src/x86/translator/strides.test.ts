@@ -35,7 +35,8 @@ const byteTo = (to: number) => ({ ...PLAIN, op: 'MOVZX_B', opcode: 0xb6, memory:
 function isSteady(...lines: object[]): boolean {
 	const round = [...lines, { ...PLAIN, op: 'JCC', memory: false }, { ...PLAIN, op: 'RET', memory: false }]
 	const instructions = round.map((line, off) => ({ ...line, off }) as unknown as Instruction)
-	const shape = new Shape(discover(0, { decode: (offset) => instructions[offset], isEntry: () => true })!)
+	const decode = (offset: number) => instructions[offset]
+	const shape = new Shape(discover(0, { decode, look: decode, isEntry: () => true })!)
 	const first = instructions[0]!
 	return new Strides(shape).isSteady(first, first.size)
 }
@@ -66,7 +67,8 @@ test('what is in no loop is not steady', () => {
 	const instructions = [load({ base: RSI }), { ...PLAIN, op: 'RET', memory: false }].map(
 		(line, off) => ({ ...line, off }) as unknown as Instruction,
 	)
-	const shape = new Shape(discover(0, { decode: (offset) => instructions[offset], isEntry: () => true })!)
+	const decode = (offset: number) => instructions[offset]
+	const shape = new Shape(discover(0, { decode, look: decode, isEntry: () => true })!)
 	assert.equal(new Strides(shape).isSteady(instructions[0]!, 8), false)
 })
 

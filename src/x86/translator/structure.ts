@@ -56,6 +56,11 @@ export class Shape {
 		}
 	}
 
+	/** Whether it has loops. */
+	get repeats(): boolean {
+		return this.headers.size > 0
+	}
+
 	has(start: number): boolean {
 		return this.number.has(start)
 	}

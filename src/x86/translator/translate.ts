@@ -37,8 +37,7 @@ export function dispatchTable({ indirect }: Region): Uint8Array {
  * The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. Its dispatchTable() is to be `dispatchAt` bytes into
  * the region's data.
  */
-export function translate(region: Region, target: Target, dispatchAt = 0): Uint8Array {
-	const shape = new Shape(region)
+export function translate(region: Region, target: Target, dispatchAt = 0, shape = new Shape(region)): Uint8Array {
 	const residence: ResidenceFound = { effects: new Map(), conditional: new Map(), plan: undefined }
 	const use: RegisterUse = {
 		written: new Set(),

@@ -15,7 +15,8 @@ function region(lines: readonly Line[]): Region {
 		const memory = rm === 'memory'
 		return { op, off, length: 1, reg, rm: memory ? 0 : rm, memory, imm: BigInt(target), cc: 5, flags: 0 } as unknown as Instruction
 	})
-	return discover(0, { decode: (offset) => instructions[offset], isEntry: () => true })!
+	const decode = (offset: number) => instructions[offset]
+	return discover(0, { decode, look: decode, isEntry: () => true })!
 }
 
 function flowOf(lines: readonly Line[]) {
