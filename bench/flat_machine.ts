@@ -4,9 +4,10 @@
  */
 import { readFileSync } from 'node:fs'
 import * as L from '../src/x86/core/layout.ts'
-import { Cpu, R11, RAX, RCX, RDI, RDX, RSI, RSP } from '../src/x86/cpu.ts'
+import { Cpu, R11, RAX, RCX, RDI, RDX, type RegionExports, RSI, RSP } from '../src/x86/cpu.ts'
 import { MachineMemory, PAGE_SIZE } from '../src/x86/machine_memory.ts'
 import type { RegionCompiler } from '../src/x86/translator/compiler.ts'
+import type { BuildingRoom } from '../src/x86/translator/region_builder.ts'
 import { Translator } from '../src/x86/translator/translator.ts'
 
 const RAM_FRAMES = 2048
@@ -50,6 +51,14 @@ export function runFlat(
 	{ translated = false, compiler }: { readonly translated?: boolean; readonly compiler?: RegionCompiler } = {},
 ): FlatResult {
 	return new FlatMachine(core, readFileSync(path), [path, ...args]).run(limit_ms, translated, compiler)
+}
+
+/** Room to build regions in, without a machine to run them on. */
+export function buildingRoom(core: WebAssembly.Module): BuildingRoom {
+	const machine = new MachineMemory({ ramFrames: 16, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
+	const cpu = Cpu.instantiate(machine, 0, core, { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction() {} })
+	const regions = cpu.regions as RegionExports
+	return { core: regions, memory: machine.memory, at: regions.regionArena.value >>> 0 }
 }
 
 class FlatMachine {

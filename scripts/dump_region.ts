@@ -3,11 +3,9 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { runFlat } from '../bench/flat_machine.ts'
+import { buildingRoom, runFlat } from '../bench/flat_machine.ts'
 import { loadCore } from '../src/platform/node/load_core.ts'
 import * as L from '../src/x86/core/layout.ts'
-import { Cpu, type RegionExports } from '../src/x86/cpu.ts'
-import { MachineMemory } from '../src/x86/machine_memory.ts'
 import { CodeReader, READER_BYTES } from '../src/x86/translator/code_reader.ts'
 import { type CodeSnapshot, SnapshotPages } from '../src/x86/translator/code_snapshot.ts'
 import type { CompileReply, CompileRequest, RegionCompiler } from '../src/x86/translator/compiler.ts'
@@ -55,14 +53,6 @@ class RecordingCompiler implements RegionCompiler {
 	receive(): CompileReply | undefined {
 		return this.replies.shift()
 	}
-}
-
-/** A processor that decodes only. */
-function buildingRoom(core: WebAssembly.Module): BuildingRoom {
-	const machine = new MachineMemory({ ramFrames: 16, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
-	const cpu = Cpu.instantiate(machine, 0, core, { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction() {} })
-	const regions = cpu.regions as RegionExports
-	return { core: regions, memory: machine.memory, at: regions.regionArena.value >>> 0 }
 }
 
 function offset(value: number): string {
