@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TestDaemon, until } from '../../tests/support/daemon.ts'
@@ -56,6 +56,34 @@ test('xendomains stop ends all domains, or with XENDOMAINS_AUTO_ONLY its own', a
 	assert.deepEqual([all.status, all.out.split('\n').sort()], [0, ['', 'Domain other terminated', 'Domain web terminated']])
 })
 
+test('with XENDOMAINS_SAVE and XENDOMAINS_RESTORE domains are saved at stop, and come back at start', async () => {
+	await using auto = await withAuto({ web: KERNEL, db: KERNEL })
+	await auto.run(['start'])
+	const [db, web] = auto.xend.xen.live
+	const directory = join(auto.xend.directory, 'save')
+	const env = { XENDOMAINS_SAVE: directory, XENDOMAINS_RESTORE: 'true' }
+	await auto.xend.client.pause('db')
+	const stopped = await auto.run(['stop'], env, async () => {
+		await until('db is asked', () => db?.requests.length === 1)
+		db?.end('poweroff')
+	})
+	assert.deepEqual([stopped.status, stopped.out, web?.requests], [0, 'Domain web saved\nDomain db terminated\n', ['suspend']])
+	assert.match(stopped.err, /^Error: Domain 'db' is paused: .*: it is shut down\n$/)
+	// The hypervisor of this test has no files.
+	writeFileSync(join(directory, 'web'), '')
+	writeFileSync(join(directory, 'db-incomplete'), '')
+	assert.deepEqual(await auto.run(['start'], env), {
+		status: 0,
+		out: 'Restored domain web (id=3)\nStarted domain db (id=4)\nweb runs already\n',
+		err: '',
+	})
+	assert.deepEqual(readdirSync(directory), ['db-incomplete'])
+	assert.match(
+		(await auto.run(['stop'], { XENDOMAINS_SAVE: 'here' })).err,
+		/XENDOMAINS_SAVE = 'here' is not valid: it must be an absolute path/,
+	)
+})
+
 test('xendomains stop waits no longer than XENDOMAINS_CMD_MAXWAIT', async () => {
 	await using auto = await withAuto({ web: KERNEL })
 	await auto.run(['start'])
@@ -78,7 +106,7 @@ test('xendomains restart ends and starts its domains, and other words get the us
 	assert.equal((await auto.run(['frob'])).status, 1)
 	assert.equal((await auto.run(['--help'])).status, 0)
 	assert.match(
-		(await auto.run(['status'], { XENDOMAINS_SAVE: '/var' })).err,
-		/^Warning: XENDOMAINS_SAVE has no effect: a domain cannot be saved yet/,
+		(await auto.run(['status'], { XENDOMAINS_MIGRATE: 'other' })).err,
+		/^Warning: XENDOMAINS_MIGRATE has no effect: a domain cannot be moved to another host yet/,
 	)
 })

@@ -1,19 +1,21 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { configDirectories } from '../daemon/xend_config.ts'
+import { INCOMPLETE } from '../platform/node/output_file.ts'
 import type { XendClient } from '../sdk/client.ts'
 import type { DomainInfo } from '../toolstack/domain_record.ts'
 import type { CommandContext } from './command.ts'
 import { loadConfiguration } from './create.ts'
 import { domainNews, type WatchedDomain } from './domain_news.ts'
+import { NO_MIGRATION } from './refusals.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 const USAGE = `Usage: xendomains start|stop|restart|status
 
-  start     Create a domain of every configuration file in the auto directory that does not run yet.
-  stop      Ask every domain to shut down, and wait until all have ended.
+  start     Bring back what was saved, and create a domain of every configuration file in the auto directory that does not run yet.
+  stop      Save every domain, or ask it to shut down, and wait until all have ended.
   restart   Both, in turn.
   status    Say which of the auto directory's domains run; the status is 3 when one does not.
 
@@ -21,6 +23,8 @@ In the environment, as in /etc/default/xendomains:
 
   XENDOMAINS_AUTO          The directory; without it, auto beside xend-config.sxp.
   XENDOMAINS_AUTO_ONLY     true: stop only the auto directory's domains.
+  XENDOMAINS_SAVE          A directory: stop saves domains to it; one that can't be saved is shut down.
+  XENDOMAINS_RESTORE       true: start brings them back from there.
   XENDOMAINS_CMD_MAXWAIT   How many seconds to wait for domains to end; 300.
 `
 
@@ -36,9 +40,7 @@ export async function runXendomains(words: readonly string[], context: CommandCo
 		return ['help', '--help', '-h'].includes(words.join(' ')) ? 0 : 1
 	}
 	try {
-		for (const name of ['XENDOMAINS_SAVE', 'XENDOMAINS_MIGRATE']) {
-			if (env[name]) context.complain(`Warning: ${name} has no effect: a domain cannot be saved yet`)
-		}
+		if (env.XENDOMAINS_MIGRATE) context.complain(`Warning: XENDOMAINS_MIGRATE has no effect: ${NO_MIGRATION}`)
 		return await task(context, env)
 	} catch (error) {
 		if (!(error instanceof UserError)) throw error
@@ -49,8 +51,8 @@ export async function runXendomains(words: readonly string[], context: CommandCo
 
 async function start(context: CommandContext, env: Environment): Promise<number> {
 	const client = await context.connect()
+	let failures = env.XENDOMAINS_RESTORE === 'true' ? await restoreAll(context, client, savedFiles(env)) : 0
 	const running = await runningNames(client)
-	let failures = 0
 	for (const path of autoFiles(env)) {
 		try {
 			const { config, values } = read(context, path)
@@ -70,18 +72,59 @@ async function start(context: CommandContext, env: Environment): Promise<number>
 	return failures === 0 ? 0 : 1
 }
 
+/** Brings domains back from their files, which go then. How many could not be. */
+async function restoreAll(context: CommandContext, client: XendClient, paths: readonly string[]): Promise<number> {
+	let failures = 0
+	for (const path of paths) {
+		try {
+			const { domain } = await client.restore({ path })
+			rmSync(path)
+			context.print(`Restored domain ${domain.name} (id=${domain.domid})`)
+		} catch (error) {
+			if (!(error instanceof UserError)) throw error
+			context.complain(`Error: ${error.message}`)
+			failures++
+		}
+	}
+	return failures
+}
+
+/** Saves domains to a directory, under their names. Those that could not be. */
+async function saveAll<D extends { readonly name: string }>(
+	context: CommandContext,
+	client: XendClient,
+	directory: string,
+	domains: readonly D[],
+): Promise<D[]> {
+	const left: D[] = []
+	for (const domain of domains) {
+		try {
+			await client.save(domain.name, { path: join(directory, domain.name) })
+			context.print(`Domain ${domain.name} saved`)
+		} catch (error) {
+			if (!(error instanceof UserError)) throw error
+			context.complain(`Error: ${error.message}: it is shut down`)
+			left.push(domain)
+		}
+	}
+	return left
+}
+
 async function stop(context: CommandContext, env: Environment): Promise<number> {
 	const client = await context.connectRunning()
 	if (client === undefined) return 0
 	const wait_s = maxWait_s(env)
 	const own = env.XENDOMAINS_AUTO_ONLY === 'true' ? new Set(autoFiles(env).flatMap((path) => nameOf(context, path) ?? [])) : undefined
-	const domains = (await client.list()).filter((domain): domain is DomainInfo & { domid: number } => (domain.domid ?? 0) > 0)
+	const running = (await client.list()).filter((domain): domain is DomainInfo & { domid: number } => (domain.domid ?? 0) > 0)
+	const directory = saveDirectory(env)
+	const ours = running.filter(({ name }) => own?.has(name) ?? true)
+	const domains = directory === undefined ? ours : await saveAll(context, client, directory, ours)
 	const waiting = new Set<WatchedDomain>()
 	await using news = await domainNews(context, client)
 	const timer = setTimeout(() => void news[Symbol.asyncDispose](), wait_s * 1000)
 	try {
 		let failures = 0
-		for (const domain of domains.filter(({ name }) => own?.has(name) ?? true)) {
+		for (const domain of domains) {
 			try {
 				await client.shutdown(domain.name, 'poweroff')
 				waiting.add(domain)
@@ -130,6 +173,22 @@ function autoFiles(env: Environment): string[] {
 	const files = readdirSync(directory, { withFileTypes: true }).filter((entry) => !entry.isDirectory())
 	const names = files.map(({ name }) => name).filter((name) => !/^\.|~$|\.(rpmnew|rpmsave|rpmorig|dpkg-\w+)$/.test(name))
 	return names.sort().map((name) => join(directory, name))
+}
+
+/** Undefined when domains are not to be saved. Throws UserError when it is no directory. */
+function saveDirectory({ XENDOMAINS_SAVE: directory }: Environment): string | undefined {
+	if (!directory) return undefined
+	if (!isAbsolute(directory)) throw new UserError(`XENDOMAINS_SAVE = '${directory}' is not valid: it must be an absolute path`)
+	mkdirSync(directory, { recursive: true, mode: 0o700 })
+	return directory
+}
+
+/** Of domains that were saved, by name. */
+function savedFiles(env: Environment): string[] {
+	const directory = saveDirectory(env)
+	if (directory === undefined) return []
+	const files = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isFile() && !entry.name.endsWith(INCOMPLETE))
+	return files.map(({ name }) => join(directory, name)).sort()
 }
 
 function read(context: CommandContext, path: string): ReturnType<typeof loadConfiguration> {

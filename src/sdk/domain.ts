@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { DomainDetail } from '../daemon/api.ts'
 import type { DomainEvent, XendClient } from './client.ts'
@@ -74,6 +75,13 @@ export class Domain implements AsyncDisposable {
 	async rename(name: string): Promise<void> {
 		await this.client.rename(this.name, name)
 		this.currentName = name
+	}
+
+	/** Saves it to a file; it goes then, unless it is to run on or to be left paused. Xen.restore() brings it back. */
+	async save(path: string, { afterwards = 'destroy' }: { readonly afterwards?: 'destroy' | 'run' | 'pause' } = {}): Promise<void> {
+		await this.client.save(this.name, { path: resolve(path), afterwards })
+		// What is restored from the file has its name and its uuid, and is another's.
+		if (afterwards === 'destroy') this.owned = false
 	}
 
 	/** Asks the guest to end; with `wait` resolves with how it has. Rejects with code 'timeout' when it takes too long. */

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hostClock } from '../base/clock.ts'
 import { Daemon } from '../daemon/daemon.ts'
+import { openFile } from '../platform/node/input_file.ts'
 import { loadCore } from '../platform/node/load_core.ts'
+import { createFile } from '../platform/node/output_file.ts'
 import { readImage } from '../platform/node/read_image.ts'
 import { regionCacheDirectory } from '../platform/node/region_cache.ts'
 import { nodeVcpuThreads } from '../platform/node/vcpu_thread.ts'
@@ -39,7 +41,7 @@ export class EmbeddedXen extends Xen implements AsyncDisposable {
 	static async start({ log = () => {}, onHypervisorLog = () => {} }: EmbeddedOptions = {}): Promise<EmbeddedXen> {
 		const threads = nodeVcpuThreads(await loadCore(), performance.timeOrigin, { regionCache: regionCacheDirectory() })
 		const hypervisor = new Hypervisor({ clock: hostClock(performance.timeOrigin), threads, onLog: (_, line) => onHypervisorLog(line) })
-		const host = embeddedHost(hypervisor, readImage)
+		const host = embeddedHost(hypervisor, readImage, { createFile, openFile })
 		const directory = mkdtempSync(join(tmpdir(), 'xenotype-'))
 		const client = new XendClient(join(directory, 'xend.sock'))
 		const daemon = new Daemon({

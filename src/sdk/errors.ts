@@ -6,7 +6,9 @@ export { UserError as XenError } from '../base/errors.ts'
 /** The codes that a program may want to tell apart. There are more: a code says nothing of how a call failed that this list does not. */
 export type ErrorCode =
 	| 'bad-request'
+	| 'bad-stream'
 	| 'busy'
+	| 'cannot-save'
 	| 'config'
 	| 'console-ended'
 	| 'hypervisor-gone'

@@ -60,6 +60,21 @@ test('create() resolves paths against the working directory', async () => {
 	assert.equal(xend.xen.last.spec.kernel, `${process.cwd()}/vmlinuz`)
 })
 
+test('save() puts a domain into a file, and restore() brings it back as another object', async () => {
+	await using xend = await TestDaemon.start()
+	const xen = new Xen(xend.client)
+	{
+		await using domain = await xen.create(web)
+		await domain.save('web.save', { afterwards: 'run' })
+		assert.equal(await domain.domid(), 1)
+		await domain.save('web.save')
+		const restored = (await xen.restore('web.save', { paused: true })).detach()
+		assert.deepEqual([restored.uuid, (await restored.info()).state], [domain.uuid, '--p---'])
+		assert.deepEqual([...xend.xen.files.keys()], [`${process.cwd()}/web.save`])
+	}
+	assert.deepEqual([xend.xen.domainsMade.length, xend.xen.last.destroyed], [2, false])
+})
+
 test('a domain is paused, unpaused, renamed and rebooted', async () => {
 	await using xend = await TestDaemon.start()
 	await using domain = await new Xen(xend.client).create(web, { paused: true })

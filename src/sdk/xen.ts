@@ -63,6 +63,12 @@ export class Xen {
 		return new Domain(this.client, domain, true, warnings)
 	}
 
+	/** Brings back a domain that was saved to a file, which stays; it runs unless `paused`. */
+	async restore(path: string, { paused = false }: { readonly paused?: boolean } = {}): Promise<Domain> {
+		const { domain, warnings } = await this.client.restore({ path: resolve(path), paused })
+		return new Domain(this.client, domain, true, warnings)
+	}
+
 	/** One that there is, by name or number. It outlives the object. */
 	async domain(reference: string | number): Promise<Domain> {
 		return new Domain(this.client, await this.client.domain(String(reference)), false)

@@ -88,7 +88,7 @@ declareXl(
 	'any',
 	'max_grant_frames max_maptrack_frames max_grant_version max_event_channels',
 )
-declareXl('ignored', 'a domain cannot be saved or moved yet', 'any', 'nomigrate')
+declareXl('ignored', 'a domain cannot be moved to another host yet', 'any', 'nomigrate')
 declareXl('ignored', 'every backend runs in domain 0', 'any', 'driver_domain')
 declareXl('ignored', 'there are no physical devices to pass through', 'any', 'passthrough gfx_passthru rdm_mem_boundary e820_host')
 declareXl('ignored', 'it belongs to ARM guests', 'any', 'arm_sci device_tree gic_version llc_colors nr_spis sve tee vuart')

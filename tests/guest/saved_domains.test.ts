@@ -8,7 +8,7 @@ import { arch_shared_info, cpu_user_regs, shared_info, vcpu_guest_context } from
 import { hostClock } from '../../src/base/clock.ts'
 import { UserError } from '../../src/base/errors.ts'
 import * as R from '../../src/migration/records.ts'
-import { Cpu } from '../../src/x86/cpu.ts'
+import { Cpu, RDX } from '../../src/x86/cpu.ts'
 import { Domain } from '../../src/xen/domain.ts'
 import { Hypervisor } from '../../src/xen/hypervisor.ts'
 import { DomainCrashed, VcpuContext } from '../../src/xen/vcpu.ts'
@@ -98,6 +98,50 @@ test('a suspended domain goes on where it was: in place as if cancelled, restore
 		assert.deepEqual([(await end).domid, (await end).end.reason], [domid, 'reboot'], 'its hypercall returns 1')
 		assert.equal(await xen.resumeDomain(domid), false)
 		await assert.rejects(xen.saveDomain(domid, '/f', '{}'), /domain 1 is not suspended/)
+	} finally {
+		await xen.close()
+	}
+})
+
+test('a guest that leaves what a file cannot say is not saved, and goes on', async () => {
+	const files = new Map<string, Uint8Array>()
+	const xen = xenOf(await testHypervisor(), files)
+	try {
+		const { domid, storeMfn } = await suspended(xen)
+		const { machine, layout } = xen.control(domid)!.domain
+		const arch = machine.frameAddress(layout.sharedInfoMfn) + shared_info.at.arch
+		const m2p = machine.frameAddress(layout.m2pMfn)
+		const rdx = machine.vcpuState(0) + RDX * 8
+		const l1 = new DataView(machine.memory.buffer, machine.frameAddress(storeMfn - 1)).getBigUint64(start_info.at.pt_base, true)
+		const hostile: readonly (readonly [address: number, value: bigint, why: RegExp])[] = [
+			[arch + arch_shared_info.at.p2m_cr3, 0n, /does not tell where its table of frames is/],
+			[
+				arch + arch_shared_info.at.p2m_cr3,
+				0x123_4567_8000n,
+				/a page table of its table of frames is frame 0x12345678, which is not its own/,
+			],
+			[arch + arch_shared_info.at.max_pfn, 2n ** 40n, /its table of frames is of 1099511627776 pages/],
+			[arch + arch_shared_info.at.max_pfn, 0n, /its table of frames is of 0 pages/],
+			[arch + arch_shared_info.at.p2m_vaddr, 2n ** 62n, /its table of frames is at no address/],
+			[arch + arch_shared_info.at.p2m_vaddr, 0x7f00_0000_0000n, /its table of frames is not mapped/],
+			[rdx, 0xffff_ffff_ffffn, /the start_info that it has named is frame 0xffffffff/],
+			[m2p + 8 * 5, 6n, /two of its frames are its page 0x6/],
+			[m2p + 8 * 5, 0x400n, /is its page 0x400, beyond its memory/],
+			[
+				machine.frameAddress(Number(l1 >> 12n) + 3) + 8 * 300,
+				(BigInt(layout.sharedInfoMfn) << 12n) | 5n,
+				/what entry 300 of a page table of level 1 maps/,
+			],
+		]
+		for (const [address, value, why] of hostile) {
+			const kept = machine.u64[address / 8] as bigint
+			machine.u64[address / 8] = value
+			await assert.rejects(xen.saveDomain(domid, '/f', '{}'), why)
+			machine.u64[address / 8] = kept
+			assert.deepEqual([...files], [])
+		}
+		await xen.saveDomain(domid, '/f', '{}')
+		assert.equal(await xen.resumeDomain(domid), true)
 	} finally {
 		await xen.close()
 	}
