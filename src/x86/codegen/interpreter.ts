@@ -1,4 +1,4 @@
-import { ALU, FORMS, SHIFTS } from '../opcodes/fast.ts'
+import { ALU, FORMS, fused, fusedPairs, PLAIN, plain, SHIFTS } from '../opcodes/fast.ts'
 
 // Writes the interpreter's main loop, in AssemblyScript: one function, one switch, flags and the record pointer in locals.
 //
@@ -17,6 +17,8 @@ const register = (field: string, size: number) => `load<u${size}>(r + load<u8>(i
 
 const EA =
 	'(load<u64>(r + load<u8>(ip, L.REC_BASE)) + (load<u64>(r + load<u8>(ip, L.REC_INDEX)) << load<u8>(ip, L.REC_SCALE)) + load<u64>(r + load<u8>(ip, L.REC_SEG)) + <u64>load<i32>(ip, L.REC_DISP))'
+/** The same of a base and a displacement only. */
+const PLAIN_EA = '(load<u64>(r + load<u8>(ip, L.REC_BASE)) + <u64>load<i32>(ip, L.REC_DISP))'
 const page = (size: number) => (size === 8 ? '(va & PAGE)' : `((va + ${size / 8 - 1}) & PAGE)`)
 const read = (size: number, address = EA) => `va = ${address};
         slot = tR + (<usize>(va >> 8) & TLB_MASK);
@@ -79,14 +81,18 @@ function movCases(): string {
 	const out: string[] = []
 	for (const size of [8, 16, 32, 64]) {
 		const t = unsigned(size)
-		const body: Record<string, string> = {
+		const body = (address = EA): Record<string, string> => ({
 			RR: `${setRegister('L.REC_RM', size, register('L.REC_REG', size))} ${NEXT}`,
 			RI: `${setRegister('L.REC_RM', size, `load<${t}>(ip, L.REC_IMM)`)} ${NEXT}`,
-			RM: `${read(size)} ${setRegister('L.REC_REG', size, `load<${t}>(h)`)} ${NEXT}`,
-			MR: `${write(size)} store<${t}>(h, ${register('L.REC_REG', size)}); ${COMMIT} ${NEXT}`,
-			MI: `${write(size)} store<${t}>(h, load<${t}>(ip, L.REC_IMM)); ${COMMIT} ${NEXT}`,
+			RM: `${read(size, address)} ${setRegister('L.REC_REG', size, `load<${t}>(h)`)} ${NEXT}`,
+			MR: `${write(size, address)} store<${t}>(h, ${register('L.REC_REG', size)}); ${COMMIT} ${NEXT}`,
+			MI: `${write(size, address)} store<${t}>(h, load<${t}>(ip, L.REC_IMM)); ${COMMIT} ${NEXT}`,
+		})
+		for (const form of FORMS) {
+			const name = `F_MOV_${form}${size}`
+			out.push(`      case OP_${name}: { ${body()[form]} }`)
+			if (PLAIN.includes(name)) out.push(`      case OP_${plain(name)}: { ${body(PLAIN_EA)[form]} }`)
 		}
-		for (const form of FORMS) out.push(`      case OP_F_MOV_${form}${size}: { ${body[form]} }`)
 	}
 	for (const [name, from] of [
 		['MOVZX_B', 'u8'],
@@ -96,10 +102,14 @@ function movCases(): string {
 	] as const) {
 		for (const size of [32, 64]) {
 			const cast = from.startsWith('i') ? (size === 32 ? '<u64><u32><i32>' : '<u64><i64>') : '<u64>'
+			const load = (address: string) =>
+				`${read(Number(from.slice(1)), address)} store<u64>(r + load<u8>(ip, L.REC_REG), ${cast}load<${from}>(h)); ${NEXT}`
+			const memory = `F_${name}_M${size}`
 			out.push(
 				`      case OP_F_${name}_R${size}: { store<u64>(r + load<u8>(ip, L.REC_REG), ${cast}load<${from}>(r + load<u8>(ip, L.REC_RM))); ${NEXT} }`,
-				`      case OP_F_${name}_M${size}: { ${read(Number(from.slice(1)))} store<u64>(r + load<u8>(ip, L.REC_REG), ${cast}load<${from}>(h)); ${NEXT} }`,
+				`      case OP_${memory}: { ${load(EA)} }`,
 			)
+			if (PLAIN.includes(memory)) out.push(`      case OP_${plain(memory)}: { ${load(PLAIN_EA)} }`)
 		}
 	}
 	return out.join('\n')
@@ -213,6 +223,7 @@ function miscCases(): string {
 		`      case OP_F_MOVSXD_M: { ${read(32)} store<u64>(r + load<u8>(ip, L.REC_REG), <u64><i64>load<i32>(h)); ${NEXT} }`,
 		`      case OP_F_LEA32: { store<u64>(r + load<u8>(ip, L.REC_REG), <u64><u32>${EA}); ${NEXT} }`,
 		`      case OP_F_LEA64: { store<u64>(r + load<u8>(ip, L.REC_REG), ${EA}); ${NEXT} }`,
+		`      case OP_${plain('F_LEA64')}: { store<u64>(r + load<u8>(ip, L.REC_REG), ${PLAIN_EA}); ${NEXT} }`,
 		`      case OP_F_BT_I32: { ${bt(32, 'load<u32>(ip, L.REC_IMM)')} }`,
 		`      case OP_F_BT_I64: { ${bt(64, 'load<u64>(ip, L.REC_IMM)')} }`,
 		`      case OP_F_BT_R32: { ${bt(32, `(${register('L.REC_REG', 32)} & 31)`)} }`,
@@ -259,6 +270,47 @@ const PUSH = (value: string) =>
 /** A near branch to a non-canonical address faults at the branch, before anything changes. */
 const CHECK = 'if (<u64>(<i64>(t << 16) >> 16) != t) { raise(13, 0); break; }'
 const RETURN_ADDRESS = 'load<u64>(r + L.SLOT_PAGE) + <u64>load<u16>(ip, L.REC_OFF) + <u64>load<u8>(ip, L.REC_LEN)'
+
+/** Of x and y, by condition code. */
+const COMPARED: Readonly<Record<number, (signed: string) => string>> = {
+	2: () => 'x < y',
+	3: () => 'x >= y',
+	4: () => 'x == y',
+	5: () => 'x != y',
+	6: () => 'x <= y',
+	7: () => 'x > y',
+	12: (signed) => `<${signed}>x < <${signed}>y`,
+	13: (signed) => `<${signed}>x >= <${signed}>y`,
+	14: (signed) => `<${signed}>x <= <${signed}>y`,
+	15: (signed) => `<${signed}>x > <${signed}>y`,
+}
+/** Of z, the result of a TEST. */
+const TESTED: Readonly<Record<number, (signed: string) => string>> = {
+	4: () => 'z == 0',
+	5: () => 'z != 0',
+	8: (signed) => `<${signed}>z < 0`,
+	9: (signed) => `<${signed}>z >= 0`,
+	14: (signed) => `<${signed}>z <= 0`,
+	15: (signed) => `<${signed}>z > 0`,
+}
+
+/** A comparison with the JCC behind it, which has a record of its own: from there on things are as if it had been come to by itself. */
+function fusedCases(): string {
+	return fusedPairs
+		.map(([comparison, condition]) => {
+			const [, name, form, bits] = /^F_(CMP|TEST)_(..)(\d+)$/.exec(comparison)!
+			const size = Number(bits)
+			const t = unsigned(size)
+			const x = form === 'RR' || form === 'RI' ? register('L.REC_RM', size) : form === 'RM' ? register('L.REC_REG', size) : `load<${t}>(h)`
+			const y = form!.endsWith('I') ? `load<${t}>(ip, L.REC_IMM)` : form === 'RM' ? `load<${t}>(h)` : register('L.REC_REG', size)
+			const isTest = name === 'TEST'
+			const flags = isTest ? `const z = <${t}>(x & y); ${setFlags('CC_RES', size, 'z', '0')}` : setFlags('CC_SUB', size, 'x', 'y')
+			const test = (isTest ? TESTED : COMPARED)[condition]!(`i${size}`)
+			return `      case OP_${fused(comparison, condition)}: { ${form!.includes('M') ? read(size) : ''} const x: ${t} = ${x}; const y: ${t} = ${y}; ${flags}
+        ip += L.REC_SIZE; if (!(${test})) { ${NEXT} } ${BRANCH} }`
+		})
+		.join('\n')
+}
 
 function branchCases(): string {
 	const sub: Record<number, string> = {
@@ -399,6 +451,8 @@ ${shiftCases()}
 ${multiplyCases()}
 ${miscCases()}
 ${branchCases()}
+${fusedCases()}
+      case 0:
       default: {
         setLazy(kind, a, b);
         const outcome = execute(ip);

@@ -2,8 +2,8 @@
 
 import * as L from "./layout";
 
-import { mainTable, groupTable, descriptorTable } from "./generated/tables";
-import { OP_EA, OP_EA32, OP_INVALID, OP_LEA, OP_NOP, OP_POP, OP_XCHG_A, OP_PAUSE, OP_JCC, OP_SETCC, OP_CMOVCC } from "./generated/ops";
+import { mainTable, groupTable, descriptorTable, plainTable } from "./generated/tables";
+import { OP_EA, OP_EA32, OP_INVALID, OP_LEA, OP_NOP, OP_POP, OP_XCHG_A, OP_PAUSE, OP_JCC, OP_SETCC, OP_CMOVCC, OP_F_JMP } from "./generated/ops";
 import { specialize } from "./specialize";
 
 // Flags, size kinds, immediates and forms of a descriptor: src/x86/opcodes/table.ts.
@@ -292,8 +292,18 @@ export function decode(at: usize, available: u32, rec: usize, off: u32, code64: 
     store<i32>(rec, 0, L.REC_DISP);
     used = 2;
   }
-  if (fast) specialize(rec, finalOp, <u32>load<u8>(descriptor, 6), code64);
+  if (fast) {
+    specialize(rec, finalOp, <u32>load<u8>(descriptor, 6), code64);
+    if (memory && index == <u8>L.SLOT_ZERO && seg == <u8>L.SLOT_ZERO) takePlainForm(rec);
+  }
   return used;
+}
+
+/** The form of a specialised operation for a memory operand that has only a base and a displacement, if there is one. */
+function takePlainForm(rec: usize): void {
+  const op = <u32>load<u16>(rec, L.REC_OP);
+  const plain = op < <u32>OP_F_JMP ? load<u16>(plainTable + (op << 1)) : 0;
+  if (plain) store<u16>(rec, plain, L.REC_OP);
 }
 
 @inline

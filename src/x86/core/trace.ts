@@ -9,8 +9,9 @@ import {
 } from "./cache";
 import {
   OP_LINK, OP_CROSS, OP_STEP_END, OP_INVALID, OP_JMP, OP_JMP_E, OP_CALL, OP_CALL_E, OP_RET, OP_RET_I, OP_RETF, OP_RETF_I, OP_IRET, OP_SYSCALL, OP_INT, OP_INT3, OP_F_JMP,
-  OP_UD2, OP_JMP_FAR_E, OP_CALL_FAR_E, OP_JMP_FAR_I, OP_CALL_FAR_I, OP_HLT,
+  OP_F_J0, OP_UD2, OP_JMP_FAR_E, OP_CALL_FAR_E, OP_JMP_FAR_I, OP_CALL_FAR_I, OP_HLT,
 } from "./generated/ops";
+import { fusedTable } from "./generated/tables";
 
 /** Instructions in a trace at most. */
 const MAX_TRACE: u32 = 96;
@@ -60,6 +61,15 @@ function linkOp(code64: bool): i32 {
   return code64 ? OP_F_JMP : OP_LINK;
 }
 
+/** Makes one operation of a comparison and the JCC behind it, whose record stays what it is: the first goes by what it says. */
+function fuse(rec: usize): void {
+  const condition = <u32>load<u16>(rec, L.REC_OP) - <u32>OP_F_J0;
+  const comparison = <u32>load<u16>(rec - L.REC_SIZE, L.REC_OP);
+  if (condition >= 16 || comparison >= <u32>OP_F_J0) return;
+  const fused = load<u16>(fusedTable + ((comparison << 4 | condition) << 1));
+  if (fused) store<u16>(rec - L.REC_SIZE, fused, L.REC_OP);
+}
+
 /** Decodes from `off` of frame `mfn` on; returns the first record. */
 function decodeTrace(mfn: u32, off: u32, code64: bool): usize {
   if (entriesFull()) emptyAll();
@@ -91,6 +101,7 @@ function decodeTrace(mfn: u32, off: u32, code64: bool): usize {
       at = 4096;
       break;
     }
+    if (count) fuse(rec);
     rec += used * L.REC_SIZE;
     at += decodedLength;
     count += 1;
