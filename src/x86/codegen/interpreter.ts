@@ -307,7 +307,7 @@ function fusedCases(): string {
 			const flags = isTest ? `const z = <${t}>(x & y); ${setFlags('CC_RES', size, 'z', '0')}` : setFlags('CC_SUB', size, 'x', 'y')
 			const test = (isTest ? TESTED : COMPARED)[condition]!(`i${size}`)
 			return `      case OP_${fused(comparison, condition)}: { ${form!.includes('M') ? read(size) : ''} const x: ${t} = ${x}; const y: ${t} = ${y}; ${flags}
-        ip += L.REC_SIZE; if (!(${test})) { ${NEXT} } ${BRANCH} }`
+        ip += L.REC_SIZE; if (!(${test})) { ${NEXT} } ${JUMP} }`
 		})
 		.join('\n')
 }
