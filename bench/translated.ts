@@ -13,7 +13,8 @@ const { values, positionals } = parseArgs({
 	options: { ms: { type: 'string', default: '1000' }, rounds: { type: 'string', default: '3' } },
 	allowPositionals: true,
 })
-setFlagsFromString('--experimental-wasm-branch-hinting')
+// What regions are compiled with in a domain (src/platform/node/v8_wasm.ts, vcpu_worker.ts).
+for (const flag of ['--experimental-wasm-branch-hinting', '--no-wasm-stack-checks']) setFlagsFromString(flag)
 const built = buildPrograms(
 	PROGRAMS.filter((program) => runsWithoutKernel(program) && (positionals.length === 0 || positionals.includes(program.name))),
 )

@@ -2,10 +2,15 @@
 // default. Written for V8 13.6 (Node 24).
 import { setFlagsFromString } from 'node:v8'
 
+/**
+ * No look at the stack's limit at each entry and in each round of a loop, a twentieth of short ones. It is what stops endless recursion and endless loops: a region
+ * calls nothing but the core, which is compiled with it, and comes back to the core when its budget is spent.
+ */
+const UNCHECKED = '--no-wasm-stack-checks'
 /** The optimising compiler at once, for the whole module. */
-const OPTIMISED = ['--no-liftoff', '--no-wasm-lazy-compilation']
+const OPTIMISED = ['--no-liftoff', '--no-wasm-lazy-compilation', UNCHECKED]
 /** The quick compiler only: without counting, and without compiling again by itself. */
-const BASELINE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up', '--no-wasm-lazy-compilation']
+const BASELINE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up', '--no-wasm-lazy-compilation', UNCHECKED]
 /** Needed whenever such a function is called, not only when it is made: V8 forgets the bytecode of functions that rest, and parses them again. */
 const NATIVES = ['--allow-natives-syntax']
 
