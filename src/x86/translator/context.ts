@@ -11,6 +11,8 @@ export interface RegisterUse {
 	readonly xmmWritten: Set<number>
 	/** Where in the state block pages are kept that are carried through loops (pages.ts). */
 	readonly carried: Set<number>
+	/** Which of the places that were looked up others are near (pages.ts). */
+	readonly placesUsed: Set<number>
 	/** What blocks, by their start, do first with the flags that they find: set all of them, or need them. The others leave them alone. */
 	readonly flagsFirst: Map<number, 'set' | 'read'>
 	/** Starts of blocks where nobody needs the flags. */

@@ -5,13 +5,14 @@ import type { RegionContext } from './context.ts'
 import type { Exits } from './exits.ts'
 import { type LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
-import { type CarriedPage, type FoundPage, Pages, type Place } from './pages.ts'
+import { type CarriedPage, type FoundPlace, Pages, type Place } from './pages.ts'
 import type { GeneralRegisters } from './registers.ts'
 import { TLB_READ, TLB_WRITE } from './residence.ts'
 import type { Strides } from './strides.ts'
 
 const LOADS: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.load8_u', 2: 'i32.load16_u', 4: 'i32.load', 8: 'i64.load' }
 const STORES: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.store8', 2: 'i32.store16', 4: 'i32.store', 8: 'i64.store' }
+const PAGE_SIZE = 0x1000
 const PAGE_MASK = ~0xfffn
 
 /** One access to memory. */
@@ -24,6 +25,7 @@ interface Access {
 	readonly write: boolean
 	/** Where it is not the instruction's memory operand. */
 	readonly place?: Place | undefined
+	readonly pushAddress?: (() => void) | undefined
 }
 
 /** A region's accesses to the guest's memory, through the TLBs. */
@@ -37,10 +39,9 @@ export class Memory {
 	private readonly pages: Pages
 	private readonly va: number
 	private readonly slot: number
-	/** Locals: what was looked up last and isn't remembered. */
-	private readonly found: FoundPage
-	/** Local: the tag that was compared last. */
-	private tag = 0
+	/** Locals: the page that was compared last, and what is to be added to a linear address in it to have the host's. */
+	private readonly tag: number
+	private readonly addend: number
 	private readonly tlbRead: number
 	private readonly tlbWrite: number
 	private readonly tlbMask: number
@@ -55,7 +56,8 @@ export class Memory {
 		this.tlbMask = (tlbEntries - 1) << 4
 		this.va = code.local(I64)
 		this.slot = code.local(I32)
-		this.found = { tag: code.local(I64), addend: code.local(I32) }
+		this.tag = code.local(I64)
+		this.addend = code.local(I32)
 		this.host = code.local(I32)
 		this.tlbRead = code.local(I32)
 		this.tlbWrite = code.local(I32)
@@ -104,53 +106,87 @@ export class Memory {
 		}
 	}
 
-	/** Pops a linear address; leaves the host address of `size` readable bytes in `host`. */
+	/** Leaves the host address of `size` readable bytes in `host`. */
 	hostForRead(instruction: Instruction, size: number, aligned: boolean): void {
 		this.findHost({ instruction, size, aligned, write: false }, this.context.core.readSlow)
 	}
 
-	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`. After the store: finish(). */
-	hostForWrite(instruction: Instruction, size: number, aligned: boolean): void {
-		this.findHost({ instruction, size, aligned, write: true }, this.context.core.writeSlow)
+	/** Leaves the host address to store `size` bytes at in `host`. After the store: finish(). */
+	hostForWrite(instruction: Instruction, size: number, aligned: boolean, pushAddress?: () => void): void {
+		this.findHost({ instruction, size, aligned, write: true, pushAddress }, this.context.core.writeSlow)
 	}
 
 	private findHost(access: Access, slow: number): void {
 		this.reach(
 			access,
 			I32,
-			() => {},
+			(offset) => this.pushSum(offset),
 			() => this.pushSlow(access, slow),
 		)
 		this.context.code.set(this.host)
 	}
 
-	/** Pops a linear address, pushes the value of `size` bytes there. */
-	read(instruction: Instruction, size: number, place?: Place): void {
-		this.readWith(instruction, size, size === 8 ? I64 : I32, () => this.context.code.memory(LOADS[size]!), false, place)
+	/** Pushes the value of the memory operand's `size` bytes, or those at another address. */
+	read(instruction: Instruction, size: number, pushAddress?: () => void): void {
+		this.load({ instruction, size, aligned: false, write: false, pushAddress })
+	}
+
+	/** Pushes the 8 bytes that a register points to. */
+	readAt(instruction: Instruction, slot: number): void {
+		const pushAddress = () => this.registers.get(slot, 8)
+		this.load({ instruction, size: 8, aligned: false, write: false, place: this.placeAt(slot, 0), pushAddress })
+	}
+
+	private load(access: Access): void {
+		const { size } = access
+		this.reach(
+			access,
+			size === 8 ? I64 : I32,
+			(offset) => this.context.code.memory(LOADS[size]!, offset),
+			() => {
+				this.pushSlow(access, this.context.core.readSlow)
+				this.context.code.memory(LOADS[size]!)
+			},
+		)
 	}
 
 	/**
-	 * Pops a linear address, pushes what `load` makes of `size` bytes there: it pops their host address and pushes a value of `type`. It is written for each way
+	 * Pushes what `load` makes of the memory operand's `size` bytes: it pops their host address and pushes a value of `type`. It is written for each way
 	 * to the address, so that the value and not its address is what they meet with.
 	 */
-	readWith(instruction: Instruction, size: number, type: ValueType, load: () => void, aligned = false, place?: Place): void {
-		const access = { instruction, size, aligned, write: false, place }
-		this.reach(access, type, load, () => {
+	readWith(instruction: Instruction, size: number, type: ValueType, load: () => void, aligned: boolean): void {
+		const access = { instruction, size, aligned, write: false }
+		const loadAt = (offset: number) => {
+			this.pushSum(offset)
+			load()
+		}
+		this.reach(access, type, loadAt, () => {
 			this.pushSlow(access, this.context.core.readSlow)
 			load()
 		})
 	}
 
 	/**
-	 * Pops a linear address, stores the value in local `value` there, then does `finish` (register and flag changes). A store that drops decoded code leaves the
+	 * Stores the value in local `value` at the memory operand, then does `finish` (register and flag changes). A store that drops decoded code leaves the
 	 * region for offset `next` after it.
 	 */
-	write(instruction: Instruction, size: number, value: number, finish: () => void, next: number, place?: Place): void {
+	write(instruction: Instruction, size: number, value: number, finish: () => void, next: number): void {
+		this.keep({ instruction, size, aligned: false, write: true }, value, finish, next)
+	}
+
+	/** The same of 8 bytes at the address in local `address`. */
+	writeAt(instruction: Instruction, place: Place, address: number, value: number, finish: () => void, next: number): void {
+		const pushAddress = () => void this.context.code.get(address)
+		this.keep({ instruction, size: 8, aligned: false, write: true, place, pushAddress }, value, finish, next)
+	}
+
+	private keep(access: Access, value: number, finish: () => void, next: number): void {
 		const { code, core } = this.context
+		const { instruction, size } = access
 		this.reach(
-			{ instruction, size, aligned: false, write: true, place },
+			access,
 			VOID,
-			() => code.get(value).memory(STORES[size]!),
+			(offset) => code.get(value).memory(STORES[size]!, offset),
 			() => {
 				code.get(this.va).get(value)
 				widen(code, size)
@@ -161,67 +197,99 @@ export class Memory {
 		finish()
 	}
 
+	/** Pops an address, pushes one `offset` bytes behind it. */
+	private pushSum(offset: number): void {
+		if (offset !== 0) this.context.code.i32(offset).op('i32.add')
+	}
+
 	/**
-	 * Pops a linear address into `va`. Where its page is known or in the TLB does `hit` with the host address on the stack, otherwise `miss`; both leave a value of
-	 * `type`. An address that is no multiple of the size is never in a page that is known, and when it must be one not in the TLB either.
+	 * Where the access is near a place that is known, or its page is carried or in the TLB, does `hit` with a host address on the stack that it is `offset` bytes
+	 * behind, otherwise `miss` with its linear address in `va`; both leave a value of `type`. An address that is no multiple of the size is never in a page that is
+	 * carried, and when it must be one nowhere.
 	 */
-	private reach(access: Access, type: ValueType | typeof VOID, hit: () => void, miss: () => void): void {
-		const { instruction, size, write, place = this.pages.placeOf(instruction) } = access
-		this.context.code.set(this.va)
-		const known = this.pages.find(place, size, write)
-		if (known !== undefined) return this.reachKnown(access, known, type, hit, miss)
+	private reach(access: Access, type: ValueType | typeof VOID, hit: (offset: number) => void, miss: () => void): void {
+		const { instruction, size, aligned, write, place = this.pages.placeOf(instruction) } = access
+		const known = this.pages.find(place, size, aligned, write)
+		if (known !== undefined) return this.reachKnown(access, known, place.offset - known.offset, type, hit, miss)
+		this.setAddress(access)
+		const found = this.pages.remember(place, write)
 		const carried = this.pages.steady(instruction, access.place, size, write)
-		if (carried !== undefined) return this.reachCarried(access, carried, type, hit, miss)
-		this.reachByTable(access, this.pages.remember(place, write), type, hit, () => {
+		if (carried !== undefined) return this.reachCarried(access, carried, found, type, hit, miss)
+		this.reachByTable(access, found, type, hit, () => {
 			this.useTag()
 			miss()
 		})
 	}
 
-	private reachKnown(access: Access, known: FoundPage, type: ValueType | typeof VOID, hit: () => void, miss: () => void): void {
+	private setAddress({ instruction, pushAddress }: Access): void {
+		if (pushAddress === undefined) this.pushEffectiveAddress(instruction)
+		else pushAddress()
+		this.context.code.set(this.va)
+	}
+
+	/** `apart`: bytes from the place that is known. */
+	private reachKnown(
+		access: Access,
+		known: FoundPlace,
+		apart: number,
+		type: ValueType | typeof VOID,
+		hit: (offset: number) => void,
+		miss: () => void,
+	): void {
 		const { code } = this.context
-		code.get(known.tag)
-		this.pushMatch(access.size, true)
+		const { size, aligned } = access
+		code.get(known.distance)
+		if (aligned || apart < 0) this.pushSum(apart)
+		if (aligned) code.i32(~(PAGE_SIZE - 1) | (size - 1)).op('i32.and', 'i32.eqz')
+		else code.i32(PAGE_SIZE - size - Math.max(apart, 0)).op('i32.le_u')
 		code.if(type, true)
-		this.pushHost(known.addend)
-		hit()
+		code.get(known.host)
+		this.pushSum(Math.min(apart, 0))
+		hit(Math.max(apart, 0))
 		code.else()
-		this.reachByTable(access, this.found, type, hit, miss)
+		this.setAddress(access)
+		this.reachByTable(access, undefined, type, hit, miss)
 		code.end()
 	}
 
-	private reachCarried(access: Access, { at }: CarriedPage, type: ValueType | typeof VOID, hit: () => void, miss: () => void): void {
+	private reachCarried(
+		access: Access,
+		{ at }: CarriedPage,
+		found: FoundPlace | undefined,
+		type: ValueType | typeof VOID,
+		hit: (offset: number) => void,
+		miss: () => void,
+	): void {
 		const { code, state } = this.context
-		const { found } = this
-		code.i32(state).memory('i64.load', at).tee(found.tag)
-		this.tag = found.tag
+		const { tag, addend } = this
+		code.i32(state).memory('i64.load', at).tee(tag)
 		this.pushMatch(access.size, true)
 		code.if(type, true)
 		code
 			.i32(state)
 			.memory('i32.load', at + 8)
-			.set(found.addend)
-		this.pushHost(found.addend)
-		hit()
+			.set(addend)
+		this.pushHost(found)
+		hit(0)
 		code.else()
 		this.useTag()
 		const keep = () => {
-			code.i32(state).get(found.tag).memory('i64.store', at)
+			code.i32(state).get(tag).memory('i64.store', at)
 			code
 				.i32(state)
-				.get(found.addend)
+				.get(addend)
 				.memory('i32.store', at + 8)
 		}
 		this.reachByTable(access, found, type, hit, miss, keep)
 		code.end()
 	}
 
-	/** By the TLB, whose entry is left in `page`. */
+	/** By the TLB; where that is is left in `found`. */
 	private reachByTable(
 		access: Access,
-		page: FoundPage,
+		found: FoundPlace | undefined,
 		type: ValueType | typeof VOID,
-		hit: () => void,
+		hit: (offset: number) => void,
 		miss: () => void,
 		keep = () => {},
 	): void {
@@ -234,24 +302,24 @@ export class Memory {
 			.get(access.write ? this.tlbWrite : this.tlbRead)
 			.op('i32.add')
 			.tee(this.slot)
-		code.memory('i64.load').set(page.tag).get(this.slot).memory('i32.load', 8).set(page.addend)
-		this.tag = page.tag
-		code.get(page.tag)
+		code.memory('i64.load').set(this.tag).get(this.slot).memory('i32.load', 8).set(this.addend)
+		code.get(this.tag)
 		this.pushMatch(access.size, access.aligned)
 		code.if(type, true)
 		keep()
-		this.pushHost(page.addend)
-		hit()
+		this.pushHost(found)
+		hit(0)
 		code.else()
+		if (found !== undefined) this.pages.lose(found)
 		miss()
 		code.end()
 	}
 
 	/** What a look-up reads and writes: where it fails nothing that another look-up doesn't, but for the fault. */
-	private outline({ instruction }: Access, type: ValueType | typeof VOID, hit: () => void): void {
+	private outline({ instruction }: Access, type: ValueType | typeof VOID, hit: (offset: number) => void): void {
 		const { code } = this.context
 		code.if(type)
-		hit()
+		hit(0)
 		code.else()
 		this.exits.fault(instruction)
 		code.end()
@@ -266,9 +334,18 @@ export class Memory {
 		code.i64(aligned ? PAGE_MASK | BigInt(size - 1) : PAGE_MASK).op('i64.and', 'i64.eq')
 	}
 
-	/** Pushes the host address of `va`, which is in the page. */
-	private pushHost(addend: number): void {
-		this.context.code.get(this.va).op('i32.wrap_i64').get(addend).op('i32.add')
+	/** Pushes the host address of `va`, which is in the page that was compared last, and leaves it in `found`. */
+	private pushHost(found: FoundPlace | undefined): void {
+		const { code } = this.context
+		code.get(this.va).op('i32.wrap_i64').get(this.addend).op('i32.add')
+		if (found === undefined) return
+		code.tee(found.host)
+		code
+			.get(this.va)
+			.op('i32.wrap_i64')
+			.i32(PAGE_SIZE - 1)
+			.op('i32.and')
+			.set(found.distance)
 	}
 
 	/**
@@ -302,7 +379,7 @@ export class Memory {
 	}
 
 	/** Pushes the value of `size` bytes at `host`. */
-	load(size: number): void {
+	loadHost(size: number): void {
 		this.context.code.get(this.host).memory(LOADS[size]!)
 	}
 

@@ -1,4 +1,4 @@
-import { I32, I64 } from '../../wasm/module.ts'
+import { I32 } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import type { RegionContext } from './context.ts'
 import type { Instruction } from './instruction.ts'
@@ -13,14 +13,21 @@ const REMEMBERED = 4
 const CARRIED = [7, 5] as const
 /** A tag that no address has: neither with its lowest 12 bits cut off, nor with some of the lowest four kept. */
 const NO_PAGE = 0x800
+/** The distance that a place has from the start of its page when the page is not known: too far, also for what is NEAR. */
+const NO_DISTANCE = 0x4000_0000
 
-/** A page that was looked up, in locals. */
-export interface FoundPage {
-	/** i64: the page's linear address, or what no page has. */
-	readonly tag: number
-	/** i32: what is to be added to a linear address in it to have the host's. */
-	readonly addend: number
+/** A place whose page was looked up, in locals. */
+export interface FoundPlace {
+	/** i32: bytes from the page's start, or NO_DISTANCE. */
+	readonly distance: number
+	/** i32: host address. */
+	readonly host: number
+	/** Bytes from the registers' sum. */
+	readonly offset: number
 }
+
+/** Operations whose address is not their memory operand's alone. */
+const FAR_BITS: ReadonlySet<string> = new Set(['BT', 'BTS', 'BTR', 'BTC'])
 
 /** Where an access is, as far as can be told when code is written. */
 export interface Place {
@@ -40,17 +47,19 @@ export interface CarriedPage {
 	readonly disp: number
 }
 
-interface Remembered extends FoundPage {
+interface Remembered extends FoundPlace {
 	name: string
 	offset: number
 	scope: number
 	age: number
+	/** Of all that were remembered, which one; the first pass tells for which there is use. */
+	number: number
 }
 
 /**
- * Which pages a look-up has found shortly before, so that an access that is likely to be in one of them need only be compared with it: fields of a structure, a
- * stack frame, pushes in a row. That it is likely is a guess; that a page and its addend belong together is not: they are what a TLB entry held when all that
- * was executed since has left mappings alone.
+ * Which places a look-up has found shortly before, so that an access near one of them, by the same registers, need only be asked whether it is in the page too: fields
+ * of a structure, a stack frame, pushes in a row. How far the two are apart is known when code is written, so names of places must be exact; that a place and its host
+ * address belong together is what a TLB entry said when all that was executed since has left mappings alone.
  */
 export class Pages {
 	private readonly context: RegionContext
@@ -59,6 +68,7 @@ export class Pages {
 	private readonly strides: Strides
 	private readonly carried: readonly [read: CarriedPage[], write: CarriedPage[]] = [[], []]
 	private clock = 0
+	private count = 0
 
 	constructor(context: RegionContext, registers: GeneralRegisters, strides: Strides) {
 		this.context = context
@@ -78,7 +88,9 @@ export class Pages {
 	}
 
 	/** The place of an instruction's memory operand. */
-	placeOf({ base, index, scale, seg, disp }: Instruction): Place {
+	placeOf({ op, base, index, scale, seg, disp }: Instruction): Place {
+		// The number of a bit takes them anywhere.
+		if (FAR_BITS.has(op)) return { name: `${op} ${++this.count}`, offset: 0 }
 		const parts: string[] = [seg === L.SLOT_ZERO ? '' : String(seg)]
 		let offset = disp
 		if (base === L.SLOT_PAGE || base === L.SLOT_ZERO) parts.push(String(base))
@@ -101,15 +113,17 @@ export class Pages {
 		return { name: ` ${value.name}`, offset: value.offset + offset, slot }
 	}
 
-	/** A page that the access is likely to be in, looked up for writing, or for either when the access reads. One of two that are odd from each other isn't aligned, as it must be. */
-	find(place: Place, size: number, write: boolean): FoundPage | undefined {
-		const { code } = this.context
+	/** A place near this one, looked up for writing, or for either when the access reads. Of two that must be aligned and are odd from each other one is not. */
+	find(place: Place, size: number, aligned: boolean, write: boolean): FoundPlace | undefined {
+		const { code, use } = this.context
 		const near = (page: Remembered) => {
-			const distance = page.offset - place.offset
-			return page.name === place.name && Math.abs(distance) < NEAR && distance % size === 0 && code.dominates(page.scope)
+			const apart = place.offset - page.offset
+			return page.name === place.name && Math.abs(apart) < NEAR && !(aligned && apart % size !== 0) && code.dominates(page.scope)
 		}
 		const found = this.pools[1].find(near) ?? (write ? undefined : this.pools[0].find(near))
-		if (found !== undefined) found.age = this.clock++
+		if (found === undefined) return undefined
+		found.age = this.clock++
+		use.placesUsed.add(found.number)
 		return found
 	}
 
@@ -141,20 +155,31 @@ export class Pages {
 		return page
 	}
 
-	/** Locals for the page of a look-up that is written now. */
-	remember(place: Place, write: boolean): FoundPage {
-		const { code } = this.context
+	/** Locals for the place of a look-up that is written now; undefined where there is no use for it. */
+	remember(place: Place, write: boolean): FoundPlace | undefined {
+		const { code, use } = this.context
+		const number = ++this.count
+		if (use.residence.plan !== undefined && !use.placesUsed.has(number)) return undefined
 		const pool = this.pools[write ? 1 : 0]
 		let page = pool.reduce<Remembered | undefined>(
 			(oldest, other) => (oldest === undefined || other.age < oldest.age ? other : oldest),
 			undefined,
 		)
 		if (page === undefined || pool.length < REMEMBERED) {
-			page = { tag: code.local(I64), addend: code.local(I32), name: '', offset: 0, scope: 0, age: 0 }
+			page = { distance: code.local(I32), host: code.local(I32), name: '', offset: 0, scope: 0, age: 0, number }
 			pool.push(page)
 		}
-		Object.assign(page, place, { scope: code.scope, age: this.clock++ })
+		page.name = place.name
+		page.offset = place.offset
+		page.scope = code.scope
+		page.age = this.clock++
+		page.number = number
 		return page
+	}
+
+	/** Where the look-up has found nothing. */
+	lose({ distance, host }: FoundPlace): void {
+		this.context.code.i32(NO_DISTANCE).set(distance).i32(0).set(host)
 	}
 
 	/** Mappings may have changed in the code just written: no page is known any more. */
@@ -167,7 +192,7 @@ export class Pages {
 	forgetHere(): void {
 		const { code } = this.context
 		for (const pool of this.pools)
-			for (const { name, scope, tag } of pool) if (name !== '' && code.dominates(scope)) code.i64(NO_PAGE).set(tag)
+			for (const { name, scope, distance } of pool) if (name !== '' && code.dominates(scope)) code.i32(NO_DISTANCE).set(distance)
 		this.forgetCarried()
 	}
 }

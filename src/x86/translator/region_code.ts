@@ -139,8 +139,10 @@ export class RegionCode {
 
 	// ---- blocks -----------------------------------------------------------------------------------------------------------
 
-	beginBlock(start: number): void {
+	/** `isMet`: several ways lead there. */
+	beginBlock(start: number, isMet: boolean): void {
 		this.residence.beginBlock(start)
+		if (isMet) this.registers.forget()
 	}
 
 	/** Where the block's ways to others begin. */
@@ -152,7 +154,7 @@ export class RegionCode {
 	onOneWay(body: () => void): void {
 		const { flags } = this
 		const before = this.residence.snapshot()
-		body()
+		this.registers.onOneWay(body)
 		this.residence.restore(before)
 		this.flags = flags
 	}
@@ -300,30 +302,30 @@ export class RegionCode {
 		this.memory.pushEffectiveAddress(instruction)
 	}
 
-	/** Pops a linear address; leaves the host address of `size` readable bytes in `host`. `aligned`: a multiple of the size, else #GP. */
+	/** Leaves the host address of the memory operand's `size` readable bytes in `host`. `aligned`: a multiple of the size, else #GP. */
 	hostForRead(instruction: Instruction, size: number, aligned = false): void {
 		this.memory.hostForRead(instruction, size, aligned)
 	}
 
-	/** Pops a linear address; leaves the host address to store `size` bytes at in `host`, as hostForRead(). The store is made by store() or storeXmm(). */
-	hostForWrite(instruction: Instruction, size: number, aligned = false): void {
-		this.memory.hostForWrite(instruction, size, aligned)
+	/** The same to store `size` bytes there, by store() or storeXmm(). `pushAddress` as for read(). */
+	hostForWrite(instruction: Instruction, size: number, aligned = false, pushAddress?: () => void): void {
+		this.memory.hostForWrite(instruction, size, aligned, pushAddress)
 	}
 
-	/** Pops a linear address, pushes the value of `size` bytes there. */
-	read(instruction: Instruction, size: number): void {
-		this.memory.read(instruction, size)
+	/** Pushes the value of the memory operand's `size` bytes. `pushAddress`: where they are, if not where the operand says. */
+	read(instruction: Instruction, size: number, pushAddress?: () => void): void {
+		this.memory.read(instruction, size, pushAddress)
 	}
 
 	/** Pushes the 8 bytes that a register points to. */
 	readAt(instruction: Instruction, slot: number): void {
-		this.getRegister(slot, 8)
-		this.memory.read(instruction, 8, this.memory.placeAt(slot, 0))
+		this.memory.readAt(instruction, slot)
 	}
 
-	/** Pops a linear address `offset` bytes from what a register holds; otherwise as write(), of 8 bytes. */
-	writeAt(instruction: Instruction, slot: number, offset: number, value: number, finish: () => void, next?: number): void {
-		this.memory.write(instruction, 8, value, finish, next ?? instruction.off + instruction.length, this.memory.placeAt(slot, offset))
+	/** The same as write(), of 8 bytes at the address in local `address`, `offset` bytes from what a register holds. */
+	writeAt(instruction: Instruction, slot: number, offset: number, address: number, value: number, finish: () => void, next?: number): void {
+		const place = this.memory.placeAt(slot, offset)
+		this.memory.writeAt(instruction, place, address, value, finish, next ?? instruction.off + instruction.length)
 	}
 
 	/** Pops the new value of a register, 8 bytes: the old one and `bytes`. */
@@ -331,19 +333,19 @@ export class RegionCode {
 		this.registers.setMoved(slot, bytes)
 	}
 
-	/** The same with a load of one's own, which pops a host address and pushes a value of `type`; it is written twice. `aligned` as above. */
+	/** As read() with a load of one's own, which pops a host address and pushes a value of `type`; it is written more than once. `aligned` as above. */
 	readWith(instruction: Instruction, size: number, type: ValueType, load: () => void, aligned = false): void {
 		this.memory.readWith(instruction, size, type, load, aligned)
 	}
 
-	/** Pops a linear address, stores the value in local `value` there, then does `finish`; see store(). */
+	/** Stores the value in local `value` at the memory operand, then does `finish` (register and flag changes); see store(). */
 	write(instruction: Instruction, size: number, value: number, finish: () => void, next = instruction.off + instruction.length): void {
 		this.memory.write(instruction, size, value, finish, next)
 	}
 
 	/** Pushes the value of `size` bytes at `host`. */
 	load(size: number): void {
-		this.memory.load(size)
+		this.memory.loadHost(size)
 	}
 
 	/**

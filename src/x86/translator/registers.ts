@@ -5,9 +5,10 @@ import type { RegionContext } from './context.ts'
 export class GeneralRegisters {
 	private readonly context: RegionContext
 	private readonly locals: readonly number[]
-	/** What was last said of each register's value: a number that changes with it, and what has been added since. */
+	/** What was last said of each register's value: a number that no other value has had, and what has been added since. */
 	private versions = new Array<number>(16).fill(0)
 	private offsets = new Array<number>(16).fill(0)
+	private clock = 0
 
 	constructor(context: RegionContext) {
 		this.context = context
@@ -30,7 +31,7 @@ export class GeneralRegisters {
 		const { code, use, residence } = this.context
 		const number = slot >> 3
 		const local = this.locals[number]!
-		this.versions[number]!++
+		this.versions[number] = ++this.clock
 		this.offsets[number] = 0
 		use.written.add(number)
 		if (size === 8) {
@@ -67,12 +68,17 @@ export class GeneralRegisters {
 		return { name: `${number}.${this.versions[number]}`, offset: this.offsets[number]! }
 	}
 
-	/** Runs `body`, which writes code that control does not come back from: what is known of values stays. */
+	/** Runs `body`, which writes code that control does not come back from. */
 	aside(body: () => void): void {
+		this.onOneWay(() => this.context.residence.runAside(body))
+	}
+
+	/** Runs `body`; what is known of values stays. */
+	onOneWay(body: () => void): void {
 		const { versions, offsets } = this
 		this.versions = versions.slice()
 		this.offsets = offsets.slice()
-		this.context.residence.runAside(body)
+		body()
 		this.versions = versions
 		this.offsets = offsets
 	}
@@ -119,15 +125,15 @@ export class GeneralRegisters {
 		this.load(mask)
 		for (let n = 0; n < 16; n++) {
 			if (!(mask & (1 << n))) continue
-			this.versions[n]!++
+			this.versions[n] = ++this.clock
 			use.written.add(n)
 			residence.write(n)
 		}
 	}
 
-	/** The core may have changed all of them. */
+	/** Nothing is known of any value: the core may have changed it, or ways meet. */
 	forget(): void {
-		for (let n = 0; n < 16; n++) this.versions[n]!++
+		for (let n = 0; n < 16; n++) this.versions[n] = ++this.clock
 	}
 
 	/** Pushes a register, 8 bytes. */

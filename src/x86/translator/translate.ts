@@ -45,6 +45,7 @@ export function translate(region: Region, target: Target, dispatchAt = 0, shape 
 		xmmUsed: new Set(),
 		xmmWritten: new Set(),
 		carried: new Set(),
+		placesUsed: new Set(),
 		flagsFirst: new Map(),
 		flagsDead: new Set(),
 	}
@@ -178,7 +179,7 @@ class RegionWriter {
 		const { r } = this
 		const { code } = r
 		const last = block.instructions.at(-1)
-		r.beginBlock(block.start)
+		r.beginBlock(block.start, this.shape.isMerge(block.start) || this.shape.isHeader(block))
 		r.xmm.beginBlock(this.lanes.blocks.get(block.start)!)
 		r.xmm.accumulators = this.lanes.accumulators.get(block.start) ?? 0
 		for (let n = 0; n < block.instructions.length; ) {

@@ -7,17 +7,17 @@ import { constant, type Emitter, hasImmediate, isLocked, op, trim, x, y, z } fro
 /** Pops a linear address; leaves the host address of the operand there in `host`, to be changed atomically. One that isn't naturally aligned is left to the core. */
 export function findAligned(r: RegionCode, i: Instruction): void {
 	const { code } = r
+	const va = r.temporary(I64)
+	code.set(va)
 	if (i.size > 1) {
-		const va = r.temporary(I64)
 		code
-			.tee(va)
+			.get(va)
 			.op('i32.wrap_i64')
 			.i32(i.size - 1)
 			.op('i32.and')
 		r.rarely(i)
-		code.get(va)
 	}
-	r.hostForWrite(i, i.size)
+	r.hostForWrite(i, i.size, false, () => code.get(va))
 }
 
 /** The same of the instruction's memory operand. */
@@ -122,7 +122,6 @@ const compareExchangeWide: Emitter = (r, i) => {
 	const { code } = r
 	const high = r.temporary(I64)
 	const equal = r.temporary(I32)
-	r.pushEffectiveAddress(i)
 	r.hostForWrite(i, 16, true)
 	code.get(r.host).memory('i64.load').tee(r.x64)
 	r.getRegister(0, 8)

@@ -32,12 +32,14 @@ const bitTest: Emitter = (r, i) => {
 	if (size < 4) return false
 	const { code } = r
 	const action = i.op.replace('_I', '')
-	if (i.memory) pushBitAddress(r, i)
+	const pushAddress = () => pushBitAddress(r, i)
 	if (!i.memory) r.getRegister(i.rm, size)
-	else if (action === 'BT') r.read(i, size)
-	else if (isLocked(i)) findAligned(r, i)
-	else {
-		r.hostForWrite(i, size)
+	else if (action === 'BT') r.read(i, size, pushAddress)
+	else if (isLocked(i)) {
+		pushAddress()
+		findAligned(r, i)
+	} else {
+		r.hostForWrite(i, size, false, pushAddress)
 		r.load(size)
 	}
 	const isAtomic = i.memory && isLocked(i)

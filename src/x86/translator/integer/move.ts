@@ -17,7 +17,6 @@ const move: Emitter = (r, i) => {
 		return true
 	}
 	code.set(z(r, size))
-	r.pushEffectiveAddress(i)
 	r.write(i, size, z(r, size), () => {})
 	return true
 }
@@ -60,7 +59,6 @@ const setcc: Emitter = (r, i) => {
 		return true
 	}
 	r.code.set(r.z32)
-	r.pushEffectiveAddress(i)
 	r.write(i, 1, r.z32, () => {})
 	return true
 }
@@ -102,7 +100,6 @@ const fromSegment: Emitter = (r, i) => {
 	code.i32(r.state).memory('i32.load16_u', L.CPU_SELECTORS + number * 2)
 	if (i.memory) {
 		code.set(r.z32)
-		r.pushEffectiveAddress(i)
 		r.write(i, 2, r.z32, () => {})
 		return true
 	}

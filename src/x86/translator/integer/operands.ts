@@ -28,14 +28,12 @@ export function trim(r: RegionCode, size: number): void {
 /** Pushes the ModRM.rm operand. */
 export function pushRm(r: RegionCode, i: Instruction, size = i.size): void {
 	if (!i.memory) return r.getRegister(i.rm, size)
-	r.pushEffectiveAddress(i)
 	r.read(i, size)
 }
 
 /** Leaves the ModRM.rm operand in local x, ready to be written back. */
 export function beginRmw(r: RegionCode, i: Instruction): void {
 	if (i.memory) {
-		r.pushEffectiveAddress(i)
 		r.hostForWrite(i, i.size)
 		r.load(i.size)
 	} else r.getRegister(i.rm, i.size)

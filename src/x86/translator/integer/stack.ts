@@ -14,13 +14,13 @@ export function push(r: RegionCode, i: Instruction, after = () => {}, next?: num
 	const { code } = r
 	const sp = r.temporary(I64)
 	r.getRegister(RSP, 8)
-	code.i64(8).op('i64.sub').tee(sp)
+	code.i64(8).op('i64.sub').set(sp)
 	const finish = () => {
 		code.get(sp)
 		r.moveRegister(RSP, -8)
 		after()
 	}
-	r.writeAt(i, RSP, -8, r.z64, finish, next)
+	r.writeAt(i, RSP, -8, sp, r.z64, finish, next)
 }
 
 /** Pushes the 64-bit value at the stack pointer. */

@@ -9,7 +9,6 @@ import { ifImmoderate } from './number_tests.ts'
 /** Pushes the integer of the ModRM.rm operand. */
 function pushInteger(r: RegionCode, i: Instruction, size: number): void {
 	if (!i.memory) return r.getRegister(i.rm, size)
-	r.pushEffectiveAddress(i)
 	r.hostForRead(i, size)
 	r.load(size)
 }
@@ -110,7 +109,6 @@ export const doubleToSingle: Emitter = (r, i) => {
 export const integersToDoubles: Emitter = (r, i) => {
 	r.xmm.require(i)
 	if (i.memory) {
-		r.pushEffectiveAddress(i)
 		r.hostForRead(i, 8)
 		r.code.get(r.host).v128('load64_zero')
 	} else pushOperand(r, i)

@@ -37,7 +37,6 @@ export const extract =
 			return true
 		}
 		r.code.set(temporary(r, size))
-		r.pushEffectiveAddress(i)
 		r.write(i, size, temporary(r, size), () => {})
 		return true
 	}
@@ -59,7 +58,6 @@ export const insert =
 		const size = typeof sizeOf === 'number' ? sizeOf : sizeOf(i)
 		r.xmm.require(i)
 		if (i.memory) {
-			r.pushEffectiveAddress(i)
 			r.read(i, size)
 		} else r.getRegister(i.rm, size === 8 ? 8 : 4)
 		r.code.set(temporary(r, size))
@@ -77,7 +75,6 @@ export const extended =
 		const { code, xmm } = r
 		xmm.require(i)
 		if (i.memory) {
-			r.pushEffectiveAddress(i)
 			r.readWith(i, size, V128, () => {
 				if (size === 2) code.memory('i32.load16_u').simd('i32x4.splat')
 				else code.v128(size === 8 ? 'load64_zero' : 'load32_zero')

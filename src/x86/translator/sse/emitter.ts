@@ -8,7 +8,6 @@ export type Emitter = (r: RegionCode, i: Instruction) => boolean
 /** Pushes the 16 bytes of the ModRM.rm operand, in memory aligned to 16 bytes or the core raises #GP. */
 export function pushOperand(r: RegionCode, i: Instruction): void {
 	if (!i.memory) return r.xmm.get(i.rm)
-	r.pushEffectiveAddress(i)
 	r.readWith(i, 16, V128, () => r.code.v128('load'), true)
 }
 
@@ -16,7 +15,6 @@ export function pushOperand(r: RegionCode, i: Instruction): void {
 export function pushScalar(r: RegionCode, i: Instruction, size: 4 | 8): void {
 	const { code } = r
 	if (i.memory) {
-		r.pushEffectiveAddress(i)
 		r.read(i, size)
 		r.widen(size)
 	} else {
@@ -52,7 +50,6 @@ export type Format = keyof typeof FORMATS
 export function pushNumber(r: RegionCode, i: Instruction, format: Format): void {
 	const { size, type } = FORMATS[format]
 	if (i.memory) {
-		r.pushEffectiveAddress(i)
 		r.readWith(i, size, type, () => r.code.memory(`${format}.load`))
 	} else pushLowest(r, i.rm, format)
 }

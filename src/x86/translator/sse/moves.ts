@@ -9,7 +9,6 @@ export const moveLoad =
 	(r, i) => {
 		r.xmm.require(i)
 		if (i.memory && !check) {
-			r.pushEffectiveAddress(i)
 			r.hostForRead(i, 16)
 			r.code.get(r.host).v128('load')
 		} else if (i.memory) pushOperand(r, i)
@@ -26,7 +25,6 @@ export const moveStore =
 	(r, i) => {
 		r.xmm.require(i)
 		if (i.memory) {
-			r.pushEffectiveAddress(i)
 			r.hostForWrite(i, 16, check)
 			r.storeXmm(i, i.reg)
 		} else r.xmm.copy(i.reg, i.rm)
@@ -40,7 +38,6 @@ export const doubleLoad =
 		const { code, xmm } = r
 		xmm.require(i)
 		if (i.memory && clears && !xmm.isSplit(i.reg)) {
-			r.pushEffectiveAddress(i)
 			r.readWith(i, 8, V128, () => code.v128('load64_zero'))
 			xmm.set(i.reg)
 			return true
@@ -56,7 +53,6 @@ export const singleLoad: Emitter = (r, i) => {
 	const { code, xmm } = r
 	xmm.require(i)
 	if (i.memory) {
-		r.pushEffectiveAddress(i)
 		r.readWith(i, 4, V128, () => code.v128('load32_zero'))
 	} else {
 		xmm.get(i.reg)
@@ -88,7 +84,6 @@ export const scalarStore =
 		r.xmm.require(i)
 		pushStored(r, i.reg, size, lane)
 		r.code.set(temporary)
-		r.pushEffectiveAddress(i)
 		r.write(i, size, temporary, () => {})
 		return true
 	}
@@ -158,7 +153,6 @@ export const moveToXmm: Emitter = (r, i) => {
 	const size = i.flags & L.RF_REXW ? 8 : 4
 	xmm.require(i)
 	if (i.memory) {
-		r.pushEffectiveAddress(i)
 		r.readWith(i, size, V128, () => code.v128(size === 8 ? 'load64_zero' : 'load32_zero'))
 		xmm.set(i.reg)
 	} else {
