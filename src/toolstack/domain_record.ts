@@ -15,7 +15,7 @@ export type NamedConfig = DomainConfig & { readonly uuid: string }
  *                anew; what else has begun is taken back, to being suspended if that was a `resume`. `from` is the file of a saved domain
  *  - live        running, or paused as the record says
  *  - saving      passing. Its guest has been asked to suspend, or is suspended, and its file may be there, whole or in part. It is made to
- *                run on
+ *                run on; if its hypervisor is gone, it is suspended when `kept` says that the file is one of SavedFiles and it is whole
  *  - preserved   its guest has ended, and it is kept
  *  - restarting  passing. Its guest has ended; when it is gone, the next one is built
  *  - renaming    passing. Its guest has ended; it is to be preserved under the uuid `away`, then the next one is built
@@ -32,7 +32,7 @@ export type Phase =
 			readonly from?: string
 	  }
 	| { readonly is: 'live'; readonly domid: number; readonly paused: boolean; readonly shutdown?: RequestedShutdown }
-	| { readonly is: 'saving'; readonly domid: number }
+	| { readonly is: 'saving'; readonly domid: number; readonly kept: boolean }
 	| { readonly is: 'preserved'; readonly domid: number; readonly end: DomainEnd }
 	| { readonly is: 'restarting'; readonly domid: number; readonly end: DomainEnd }
 	| { readonly is: 'renaming'; readonly domid: number; readonly end: DomainEnd; readonly away: string }

@@ -7,6 +7,7 @@ import type { DomainState } from '../xenctrl/interface.ts'
 import { ensureNodes, type Host, isLost, removeDomain, sweepStore } from './domain_steps.ts'
 import type { Entry } from './domain_table.ts'
 import type { Lifecycle } from './lifecycle.ts'
+import { keepSuspended } from './save_restore.ts'
 import { writeDom0Tree } from './xenstore_tree.ts'
 
 /** Rejects when hypervisor or store are lost meanwhile: it is to be done again then. */
@@ -56,7 +57,10 @@ async function recoverDomain(lifecycle: Lifecycle, host: Host, entry: Entry, sta
 		case 'removing':
 			return lifecycle.work.continueRemoval(host, entry)
 		case 'saving':
-			if (state === undefined) return lifecycle.work.lost(entry)
+			if (state === undefined) {
+				if (!(await keepSuspended(lifecycle, host, entry))) await lifecycle.work.lost(entry)
+				return
+			}
 			lifecycle.work.say('warning', `The saving of domain ${entry.config.name} was cut off: it goes on.`, entry)
 			await ensureNodes(host, entry.config, state, startTime_s, lifecycle.options.consoleLimit_bytes)
 			await lifecycle.work.goOn(host, entry)

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { settle } from '../../tests/support/fake_domains.ts'
+import { FakeXen, settle } from '../../tests/support/fake_domains.ts'
 import { World } from '../../tests/support/mortal.ts'
+import { HypervisorGone } from '../xenctrl/interface.ts'
 import type { DomainEvent } from './lifecycle.ts'
 import { restoreDomain, saveDomain } from './save_restore.ts'
 
@@ -140,6 +141,31 @@ test('a resume that fails leaves it suspended', async () => {
 	assert.deepEqual(await states(), ['web null ---s--'])
 	world.xen.failure = undefined
 	assert.equal((await lifecycle.resume('web')).domid, 2)
+})
+
+test('a hypervisor that is lost while a domain is suspended leaves it suspended if its file is whole, else halted', async () => {
+	for (const [whole, state] of [
+		[true, 'web null ---s--'],
+		[false, 'web null '],
+	] as const) {
+		const { world, lifecycle } = await setUp()
+		await lifecycle.define(web)
+		await lifecycle.startManaged('web')
+		const { uuid } = lifecycle.find('web')
+		const second = new FakeXen('boot-2')
+		world.xen.saveDomain = async (_, path, config) => {
+			if (whole) second.files.set(path, config)
+			throw new HypervisorGone()
+		}
+		await assert.rejects(lifecycle.suspend('web'), HypervisorGone)
+		lifecycle.detach()
+		await lifecycle.attach(second.connect())
+		assert.deepEqual(
+			(await lifecycle.list()).map(({ info }) => `${info.name} ${info.domid} ${info.state}`),
+			[state],
+		)
+		if (whole) assert.equal((await lifecycle.resume('web')).uuid, uuid)
+	}
 })
 
 test('on_xend_stop = suspend suspends a managed domain with the toolstack, and on_xend_start = start resumes it', async () => {

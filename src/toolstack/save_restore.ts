@@ -40,7 +40,7 @@ export async function saveDomain(lifecycle: Lifecycle, reference: string, reques
 	const entry = lifecycle.find(reference)
 	let size_bytes = 0
 	await lifecycle.onDomain(entry, reference, async (host) => {
-		size_bytes = await save(lifecycle, host, entry, request.path)
+		size_bytes = await save(lifecycle, host, entry, { path: request.path, kept: false })
 		const { afterwards = 'destroy' } = request
 		if (afterwards === 'destroy') await lifecycle.work.remove(host, entry, { reason: 'suspend', detail: `it was saved to ${request.path}` })
 		else await lifecycle.work.goOn(host, entry, { paused: afterwards === 'pause' })
@@ -52,7 +52,10 @@ export async function saveDomain(lifecycle: Lifecycle, reference: string, reques
 export async function suspendManaged(lifecycle: Lifecycle, entry: Entry, reference: string): Promise<void> {
 	await lifecycle.onDomain(entry, reference, async (host) => {
 		const domid = liveDomid(entry)
-		await save(lifecycle, host, entry, await savedFiles(lifecycle).path(entry.uuid))
+		const files = savedFiles(lifecycle)
+		// Should the hypervisor be lost, a file that is there is this one.
+		await files.remove(entry.uuid)
+		await save(lifecycle, host, entry, { path: await files.path(entry.uuid), kept: true })
 		await lifecycle.table.save(entry, { phase: { is: 'suspended' } })
 		await removeDomain(host, entry.uuid, domid)
 		const { name } = entry.config
@@ -105,6 +108,24 @@ export async function restoreDomain(
 	return { domain, warnings }
 }
 
+/** Whether a domain that was being saved when its hypervisor was lost is in the file that is kept of it. It is suspended then. */
+export async function keepSuspended(lifecycle: Lifecycle, host: Host, entry: Entry): Promise<boolean> {
+	const { phase } = entry.record
+	const { savedFiles } = lifecycle.options
+	if (phase.is !== 'saving' || !phase.kept || savedFiles === undefined) return false
+	try {
+		await host.xen.savedConfig(await savedFiles.path(entry.uuid))
+	} catch (error) {
+		if (isLost(error)) throw error
+		return false
+	}
+	await lifecycle.table.save(entry, { phase: { is: 'suspended' } })
+	const { name } = entry.config
+	lifecycle.work.say('warning', `The hypervisor was lost, but domain ${name} (${phase.domid}) had been suspended.`, entry)
+	lifecycle.emit({ type: 'ended', name, domid: phase.domid, reason: 'suspend', preserved: false, restarting: false })
+	return true
+}
+
 /** What a suspended managed domain was goes for good: it is halted. */
 export async function discardSuspended(lifecycle: Lifecycle, entry: Entry): Promise<DomainInfo['name']> {
 	await lifecycle.table.save(entry, { phase: { is: 'halted' } })
@@ -113,11 +134,16 @@ export async function discardSuspended(lifecycle: Lifecycle, entry: Entry): Prom
 }
 
 /** From `live` to `saving`, with the domain suspended and its file whole; or the domain runs on, and the error says why. */
-async function save(lifecycle: Lifecycle, host: Host, entry: Entry, path: string): Promise<number> {
+async function save(
+	lifecycle: Lifecycle,
+	host: Host,
+	entry: Entry,
+	{ path, kept }: { readonly path: string; readonly kept: boolean },
+): Promise<number> {
 	const domid = liveDomid(entry)
 	const { name } = entry.config
 	lifecycle.work.disarmShutdown(entry)
-	await lifecycle.table.save(entry, { phase: { is: 'saving', domid } })
+	await lifecycle.table.save(entry, { phase: { is: 'saving', domid, kept } })
 	lifecycle.work.say('info', `Saving domain ${name} (${domid}) to ${path}.`, entry)
 	try {
 		await suspendGuest(host, entry, domid, lifecycle.options.suspendTimeout_s ?? SUSPEND_TIMEOUT_S)

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { isAlive } from '../../src/daemon/process_state.ts'
 import { kill, reconnect } from '../support/processes.ts'
 import { delay, guests, inShell, PATIENCE_MS, PrivateXend, type XmProcess } from '../support/xend.ts'
 
@@ -103,8 +104,21 @@ test('a managed domain is suspended and resumed, and killing xend meanwhile lose
 			assert.equal((await inShell(console, 'echo $KEPT')).output, 'in-memory\n')
 		}
 	}
-	assert.equal((await xend.xm('shutdown', '-w', 'guest')).status, 0)
 	assert.deepEqual(readdirSync(join(xend.rundir.state, 'saved')), [])
+
+	// It outlives every process of ours; the next hypervisor's clock begins anew, and its own goes on.
+	const { hypervisorPid } = await xend.client.daemon()
+	const before = await facts(console)
+	await succeeds(xend, 'suspend', 'guest')
+	await xend.client.stop()
+	while (isAlive(hypervisorPid)) await delay(20)
+	await succeeds(xend, 'resume', 'guest')
+	console = await reattach(xend)
+	const after = await facts(console)
+	assert.ok(after.count > before.count)
+	assert.ok(after.uptime_s > before.uptime_s && after.uptime_s < before.uptime_s + 60, `up ${before.uptime_s} s, then ${after.uptime_s} s`)
+	assert.doesNotMatch((await inShell(console, 'sleep 1; dmesg | tail -60')).output, TROUBLE)
+	assert.equal((await xend.xm('shutdown', '-w', 'guest')).status, 0)
 })
 
 async function start(xend: PrivateXend, command: 'create' | 'start', domain: string): Promise<XmProcess> {
