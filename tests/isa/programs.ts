@@ -39,7 +39,9 @@ export interface Difference {
 
 export interface ProgramsRun {
 	readonly seed: number
-	readonly seconds: number
+	/** Undefined: as long as it takes. */
+	readonly seconds?: number
+	/** Undefined: as many as the time allows. */
 	readonly programs?: number
 	readonly engines?: readonly Engine[]
 	/** Undefined: half of them. */
@@ -102,7 +104,7 @@ const scratch = new Uint8Array(map.DATA_SIZE)
 
 /** Generates programs until the time is over or enough of them differ. */
 export async function runPrograms(options: ProgramsRun): Promise<ProgramsReport> {
-	const { seed, seconds, engines = ENGINES, native, selfModifying } = options
+	const { seed, seconds = Number.POSITIVE_INFINITY, engines = ENGINES, native, selfModifying } = options
 	const core = await loadCore()
 	const pool = makePool(core, 1500)
 	const judged = engines.filter((engine) => native || engine !== 'step')
