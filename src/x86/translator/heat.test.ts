@@ -27,6 +27,15 @@ test('what is postponed is due when it has been met that often', () => {
 	assert.equal(heat.isDue(0x1000), true)
 })
 
+test('how large a region would be is remembered with its address', () => {
+	const heat = new Heat()
+	heat.add(0x1000, false)
+	const guess = heat.instructionsAt(0x1000)
+	heat.found(0x1000, 90)
+	heat.found(0x2000, 80)
+	assert.deepEqual([heat.instructionsAt(0x1000), heat.instructionsAt(0x2000)], [90, guess])
+})
+
 test('with too many addresses what was met once is forgotten, and the rest counts half', () => {
 	const heat = new Heat()
 	for (let n = 0; n < 8; n++) heat.add(0x1000, false)

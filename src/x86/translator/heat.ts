@@ -33,6 +33,8 @@ interface Spot {
 	samples: number
 	/** Samples at which it is looked at. */
 	due: number
+	/** Of its region, when it was looked at last; until then what one sample pays for. */
+	instructions: number
 }
 
 /** What translating may cost the vCPU's thread, and what regions must be worth, as things are. */
@@ -75,7 +77,7 @@ export class Heat {
 		const spot = this.spots.get(physical)
 		if (spot !== undefined) return ++spot.samples
 		if (this.spots.size >= MAX_ADDRESSES) this.decay()
-		this.spots.set(physical, { samples: 1, due: isInside ? HOT_INSIDE : HOT })
+		this.spots.set(physical, { samples: 1, due: isInside ? HOT_INSIDE : HOT, instructions: BUILT_BY_A_SAMPLE })
 		return 1
 	}
 
@@ -88,6 +90,17 @@ export class Heat {
 	postpone(physical: number, samples: number): void {
 		const spot = this.spots.get(physical)
 		if (spot !== undefined) spot.due = samples
+	}
+
+	/** How large its region was when it was looked at last, and a guess before that. */
+	instructionsAt(physical: number): number {
+		return this.spots.get(physical)?.instructions ?? BUILT_BY_A_SAMPLE
+	}
+
+	/** It has been looked at. */
+	found(physical: number, instructions: number): void {
+		const spot = this.spots.get(physical)
+		if (spot !== undefined) spot.instructions = instructions
 	}
 
 	/** A dispatcher goes there now. */

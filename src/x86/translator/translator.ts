@@ -215,8 +215,9 @@ export class Translator {
 		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
 	}
 
-	/** Has the code looked at. What is too large for its heat waits. */
+	/** Has the code looked at, unless it was too large for this heat before. What is too large waits. */
 	private isWorthIt(physical: number, code: LiveCode, heat: number): boolean {
+		if (!this.isHotEnough(physical, heat, this.cold.instructionsAt(physical))) return false
 		const started = performance.now()
 		const instructions = this.look(physical, code, OPTIONS)
 		this.economy.looked(performance.now() - started)
@@ -224,6 +225,11 @@ export class Translator {
 			this.refuse(physical)
 			return false
 		}
+		this.cold.found(physical, instructions)
+		return this.isHotEnough(physical, heat, instructions)
+	}
+
+	private isHotEnough(physical: number, heat: number, instructions: number): boolean {
 		const worth = this.economy.worthBuilding(instructions, this.pending.size)
 		if (heat < worth) this.cold.postpone(physical, worth)
 		return heat >= worth
