@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { SaveRequest } from '../daemon/api.ts'
+import type { XendClient } from '../sdk/client.ts'
 import type { Command, CommandContext } from './command.ts'
 import { type ParsedArguments, UsageError } from './options.ts'
 import { whileWaiting } from './progress.ts'
@@ -67,6 +68,24 @@ export const XL_RESTORE: Command = {
 			throw new UserError('a configuration file cannot act: a domain is restored with the one in its own file')
 		return restore(context, args, args.positional[0] as string)
 	},
+}
+
+export const XL_SUSPEND = inMemory('suspend', 'Suspend a domain, which keeps its memory.', (client, domain) => client.hold(domain))
+export const XL_RESUME = inMemory('resume', 'Let a suspended domain go on.', (client, domain) => client.release(domain))
+
+function inMemory(name: string, help: string, act: (client: XendClient, domain: string) => Promise<void>): Command {
+	return {
+		name,
+		args: '<Domain>',
+		help,
+		options: [],
+		operands: [1, 1],
+		usageOnFault: false,
+		async run(context, args) {
+			await act(await context.connect(), args.positional[0] as string)
+			return 0
+		},
+	}
 }
 
 async function save(context: CommandContext, args: ParsedArguments, afterwards: NonNullable<SaveRequest['afterwards']>): Promise<number> {

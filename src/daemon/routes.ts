@@ -3,7 +3,7 @@ import { UserError } from '../base/errors.ts'
 import { isAtRest } from '../toolstack/domain_record.ts'
 import { dumpCore, sendSysrq, sendTrigger, setMaxMemory, setMemory } from '../toolstack/guest_requests.ts'
 import type { Lifecycle } from '../toolstack/lifecycle.ts'
-import { restoreDomain, saveDomain } from '../toolstack/save_restore.ts'
+import { restoreDomain, resumeInMemory, saveDomain, suspendInMemory } from '../toolstack/save_restore.ts'
 import * as api from './api.ts'
 import type { ApiHost } from './api_host.ts'
 import { domainDetail, domainDetails, domainVcpus, statistics } from './domain_listing.ts'
@@ -225,10 +225,12 @@ export const ROUTES: readonly Route[] = [
 	act('destroy', 'Ends it at once.', (lifecycle, domain) => lifecycle.destroy(domain)),
 	act('reset', 'Ends the guest at once and builds the domain anew.', (lifecycle, domain) => lifecycle.reset(domain)),
 	act('delete', 'Removes a managed domain that is halted.', (lifecycle, domain) => lifecycle.undefine(domain)),
-	act('suspend', 'Suspends a managed domain.', (lifecycle, domain) => lifecycle.suspend(domain)),
+	act('suspend', 'Suspends a managed domain to its file.', (lifecycle, domain) => lifecycle.suspend(domain)),
+	act('hold', 'Has its guest suspend itself and stay so, in memory.', suspendInMemory),
+	act('release', 'Lets a domain go on that is suspended in memory.', resumeInMemory),
 	call('POST', '/domains/{domain}/resume', {
 		name: 'resumeDomain',
-		summary: 'Resumes a suspended domain.',
+		summary: 'Resumes a managed domain from its file.',
 		body: api.START_REQUEST,
 		reply: api.CREATE_REPLY,
 		handle: async ({ lifecycle }, { domain, body }) => ({ domain: await lifecycle.resume(domain, body), warnings: [] }),

@@ -132,6 +132,14 @@ export class XendClient {
 	resume(reference: string, request: StartRequest = {}): Promise<CreateReply> {
 		return this.call('POST', domainPath(reference, 'resume'), request)
 	}
+	/** Has its guest suspend itself and stay so, in memory. */
+	hold(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'hold'))
+	}
+	/** Lets a domain go on that is suspended in memory. */
+	release(reference: string): Promise<void> {
+		return this.call('POST', domainPath(reference, 'release'))
+	}
 	/** Resolves when the file is whole. */
 	save(reference: string, request: SaveRequest): Promise<SaveReply> {
 		return this.call('POST', domainPath(reference, 'save'), request)

@@ -13,7 +13,7 @@ export type NamedConfig = DomainConfig & { readonly uuid: string }
  *  - suspended   managed, and not running: what it was is in its file (SavedFiles), whole
  *  - building    passing. There may be a domain of the record's uuid in the hypervisor, in any state of being built. A `restart` is begun
  *                anew; what else has begun is taken back, to being suspended if that was a `resume`. `from` is the file of a saved domain
- *  - live        running, or paused as the record says
+ *  - live        running, or paused or suspended as the record says
  *  - saving      passing. Its guest has been asked to suspend, or is suspended, and its file may be there, whole or in part. It is made to
  *                run on; if its hypervisor is gone, it is suspended when `kept` says that the file is one of SavedFiles and it is whole
  *  - preserved   its guest has ended, and it is kept
@@ -31,7 +31,14 @@ export type Phase =
 			readonly previous?: number
 			readonly from?: string
 	  }
-	| { readonly is: 'live'; readonly domid: number; readonly paused: boolean; readonly shutdown?: RequestedShutdown }
+	| {
+			readonly is: 'live'
+			readonly domid: number
+			readonly paused: boolean
+			readonly shutdown?: RequestedShutdown
+			/** Its guest has suspended itself and stays so, in memory, until it is resumed. */
+			readonly suspended?: true
+	  }
 	| { readonly is: 'saving'; readonly domid: number; readonly kept: boolean }
 	| { readonly is: 'preserved'; readonly domid: number; readonly end: DomainEnd }
 	| { readonly is: 'restarting'; readonly domid: number; readonly end: DomainEnd }

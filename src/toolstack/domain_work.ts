@@ -72,8 +72,9 @@ export class DomainWork {
 		if (domid === undefined) throw notRunning(entry)
 		await withdrawSuspend(host, domid)
 		if (options.paused) await host.xen.pause(domid)
-		const wasSuspended = await resumeDomain(host, domid)
 		const { phase } = entry.record
+		if (phase.is === 'live' && phase.suspended) await this.table.save(entry, { phase: { is: 'live', domid, paused: phase.paused } })
+		const wasSuspended = await resumeDomain(host, domid)
 		if (phase.is === 'saving') await this.table.save(entry, { phase: { is: 'live', domid, paused: options.paused === true } })
 		if (wasSuspended) this.say('info', `Domain ${entry.config.name} (${domid}) goes on.`, entry)
 	}

@@ -33,7 +33,7 @@ export class ExitActions {
 		const { phase } = entry.record
 		if (entry.gone || phase.is !== 'live' || phase.domid !== domid) return
 		// Who has asked for it holds the lane until it is dealt with; so this one was not asked for, or not any more.
-		if (end.reason === 'suspend') return this.work.goOn(host, entry)
+		if (end.reason === 'suspend') return phase.suspended ? undefined : this.work.goOn(host, entry)
 		this.work.disarmShutdown(entry)
 		const { name } = entry.config
 		const detail = end.detail === undefined ? '' : ` ${end.detail}`

@@ -239,7 +239,7 @@ export class Lifecycle {
 		const entry = this.find(reference)
 		await this.onDomain(entry, reference, async (host) => {
 			const { phase } = entry.record
-			if (phase.is !== 'live') throw notRunning(entry)
+			if (phase.is !== 'live' || phase.suspended) throw notRunning(entry)
 			this.work.say('info', `Domain ${entry.config.name} (${phase.domid}) asked to ${request}.`, entry)
 			await this.table.save(entry, { phase: { ...phase, shutdown: { request, since_s: this.options.now_s() } } })
 			await requestShutdown(host, phase.domid, request)

@@ -6,7 +6,7 @@ import { HypervisorGone } from '../xenctrl/interface.ts'
 import { connectInProcess } from '../xenstore/client.ts'
 import { domidOf, isAtRest } from './domain_record.ts'
 import type { Lifecycle } from './lifecycle.ts'
-import { restoreDomain, saveDomain } from './save_restore.ts'
+import { restoreDomain, resumeInMemory, saveDomain, suspendInMemory } from './save_restore.ts'
 
 const web = { name: 'web', kernel: '/k', on_crash: 'coredump-restart' }
 const listed = async (lifecycle: Lifecycle) =>
@@ -106,6 +106,21 @@ const OPERATIONS: readonly Operation[] = [
 		prepare: create(),
 		act: (_, lifecycle) => saveDomain(lifecycle, 'web', { path: '/web.save', afterwards: 'run' }),
 		outcomes: [['web -b----']],
+	},
+	{
+		what: 'suspend in memory',
+		prepare: create(),
+		act: (_, lifecycle) => suspendInMemory(lifecycle, 'web'),
+		outcomes: [['web -b----'], ['web ---s--']],
+	},
+	{
+		what: 'resume from memory',
+		prepare: async (_, lifecycle) => {
+			await lifecycle.create(web)
+			await suspendInMemory(lifecycle, 'web')
+		},
+		act: (_, lifecycle) => resumeInMemory(lifecycle, 'web'),
+		outcomes: [['web ---s--'], ['web -b----']],
 	},
 	{
 		what: 'restore',

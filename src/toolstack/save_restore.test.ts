@@ -4,7 +4,7 @@ import { FakeXen, settle } from '../../tests/support/fake_domains.ts'
 import { World } from '../../tests/support/mortal.ts'
 import { HypervisorGone } from '../xenctrl/interface.ts'
 import type { DomainEvent } from './lifecycle.ts'
-import { restoreDomain, saveDomain } from './save_restore.ts'
+import { restoreDomain, resumeInMemory, saveDomain, suspendInMemory } from './save_restore.ts'
 
 const web = { name: 'web', kernel: '/k', ramdisk: '/r', extra: 'quiet', memory: 64, maxmem: 96, on_reboot: 'rename-restart' }
 
@@ -81,6 +81,25 @@ test('a guest that ends instead has ended', async () => {
 	await assert.rejects(saving, /Domain 'web' ended instead of being suspended: poweroff/)
 	await settle()
 	assert.deepEqual(await states(), [])
+})
+
+test('a domain can stay suspended in memory, through another toolstack, until it is let go', async () => {
+	const { world, lifecycle, states } = await setUp()
+	await lifecycle.create(web)
+	await suspendInMemory(lifecycle, 'web')
+	await settle()
+	assert.deepEqual(await states(), ['web 1 ---s--'])
+	await assert.rejects(lifecycle.shutdown('web', 'poweroff'), /Domain 'web' is not running/)
+	await assert.rejects(saveDomain(lifecycle, 'web', { path: '/f' }), /Domain 'web' is suspended: resume it first/)
+	lifecycle.detach()
+	const next = await world.toolstack()
+	assert.equal((await next.lifecycle.list())[0]?.info.state, '---s--')
+	await resumeInMemory(next.lifecycle, 'web')
+	assert.equal((await next.lifecycle.list())[0]?.info.state, '-b----')
+	await assert.rejects(resumeInMemory(next.lifecycle, 'web'), /Domain 'web' is not suspended in memory/)
+	world.xen.last.suspends = false
+	await assert.rejects(suspendInMemory(next.lifecycle, 'web'), /did not answer/)
+	assert.equal((await next.lifecycle.list())[0]?.info.state, '-b----')
 })
 
 test('a file that cannot be written leaves the domain running', async () => {

@@ -48,6 +48,30 @@ export async function saveDomain(lifecycle: Lifecycle, reference: string, reques
 	return { size_bytes }
 }
 
+/** Has a domain suspend itself, and stay so in memory: libxl's domain_suspend_only. */
+export async function suspendInMemory(lifecycle: Lifecycle, reference: string): Promise<void> {
+	if (isDomain0(reference)) throw new UserError(`Cannot suspend privileged domain ${reference}`)
+	const entry = lifecycle.find(reference)
+	await lifecycle.onDomain(entry, reference, async (host) => {
+		const domid = liveDomid(entry)
+		await suspendFor(lifecycle, host, entry, false, () =>
+			lifecycle.table.save(entry, { phase: { is: 'live', domid, paused: false, suspended: true } }),
+		)
+		lifecycle.work.say('info', `Domain ${entry.config.name} (${domid}) suspended, in memory.`, entry)
+	})
+}
+
+/** A domain that is suspended in memory goes on: libxl's domain_resume. */
+export async function resumeInMemory(lifecycle: Lifecycle, reference: string): Promise<void> {
+	const entry = lifecycle.find(reference)
+	await lifecycle.onDomain(entry, reference, async (host) => {
+		const { phase } = entry.record
+		if (phase.is !== 'live' || !phase.suspended)
+			throw new UserError(`Domain '${entry.config.name}' is not suspended in memory`, { code: 'busy' })
+		await lifecycle.work.goOn(host, entry)
+	})
+}
+
 /** Suspends a managed domain to the file that xend keeps of it. */
 export async function suspendManaged(lifecycle: Lifecycle, entry: Entry, reference: string): Promise<void> {
 	await lifecycle.onDomain(entry, reference, async (host) => {
@@ -142,12 +166,17 @@ async function save(
 ): Promise<number> {
 	const domid = liveDomid(entry)
 	const { name } = entry.config
-	lifecycle.work.disarmShutdown(entry)
-	await lifecycle.table.save(entry, { phase: { is: 'saving', domid, kept } })
 	lifecycle.work.say('info', `Saving domain ${name} (${domid}) to ${path}.`, entry)
+	return suspendFor(lifecycle, host, entry, kept, () => host.xen.saveDomain(domid, path, savedConfig(entry.config)))
+}
+
+/** From `live` to `saving`, with the domain suspended, and what is to be done then done; or the domain runs on, and the error says why. */
+async function suspendFor<T>(lifecycle: Lifecycle, host: Host, entry: Entry, kept: boolean, work: () => Promise<T>): Promise<T> {
+	const domid = liveDomid(entry)
+	await lifecycle.table.save(entry, { phase: { is: 'saving', domid, kept } })
 	try {
 		await suspendGuest(host, entry, domid, lifecycle.options.suspendTimeout_s ?? SUSPEND_TIMEOUT_S)
-		return await host.xen.saveDomain(domid, path, savedConfig(entry.config))
+		return await work()
 	} catch (error) {
 		if (isLost(error)) throw error
 		await lifecycle.work.goOn(host, entry)
@@ -161,6 +190,7 @@ function liveDomid(entry: Entry): number {
 	if (phase.is !== 'live') throw notRunning(entry)
 	if (phase.paused)
 		throw new UserError(`Domain '${name}' is paused: its guest must run to suspend itself; unpause it first`, { code: 'not-running' })
+	if (phase.suspended) throw new UserError(`Domain '${name}' is suspended: resume it first`, { code: 'not-running' })
 	if (phase.shutdown !== undefined) throw new UserError(`Domain '${name}' is shutting down`, { code: 'busy' })
 	return phase.domid
 }

@@ -1,6 +1,6 @@
 import type { Command } from '../command.ts'
 import { COMMANDS } from '../commands.ts'
-import { XL_RESTORE, XL_SAVE } from '../save.ts'
+import { XL_RESTORE, XL_RESUME, XL_SAVE, XL_SUSPEND } from '../save.ts'
 import { XL_CREATE } from './create.ts'
 import { XL_CONSOLE, XL_DESTROY, XL_DOMID, XL_DOMNAME } from './domain.ts'
 import { XL_CPUPOOL_LIST, XL_INFO, XL_SCHED_CREDIT } from './host.ts'
@@ -39,6 +39,8 @@ const OWN: ReadonlyMap<string, Command> = new Map(
 		XL_SCHED_CREDIT,
 		XL_SAVE,
 		XL_RESTORE,
+		XL_SUSPEND,
+		XL_RESUME,
 		...XL_UNBUILT,
 	].map((command) => [command.name, command] as const),
 )

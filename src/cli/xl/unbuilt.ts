@@ -34,7 +34,6 @@ const NO_USB = 'there are no physical USB devices to pass through'
 const NO_POOLS = 'all processors are in one pool, Pool-0'
 const NO_PSR = "the host's caches are not shared out between domains"
 const NO_HVM = 'it is for HVM guests, and only paravirtual guests run here'
-const NO_SUSPEND = 'a domain cannot be suspended to memory yet'
 const NO_QUOTAS = "XenStore's quotas are the same for all domains, and fixed"
 
 const DOMAIN_OPTION = option('d', 'domain', 'DOMAIN', 'The domain.')
@@ -400,10 +399,6 @@ const OTHERS: readonly (readonly [why: string, row: RefusedRow])[] = [
 /** What xl has and is not served here: each is parsed, and says in one sentence why it can't act. */
 export const XL_UNBUILT: readonly Command[] = [
 	...refusedRows(NO_MIGRATION, MIGRATION),
-	...refusedRows(NO_SUSPEND, [
-		['suspend', '<Domain>', 'Suspend a domain, which keeps its memory.', [1, 1]],
-		['resume', '<Domain>', 'Let a suspended domain go on.', [1, 1]],
-	]),
 	...refusedRows(NO_SCHEDULER, SCHEDULER),
 	...refusedRows(OTHER_SCHEDULER, OTHER_SCHEDULERS),
 	...refusedRows(ONE_VCPU, [VCPU_SET]),
