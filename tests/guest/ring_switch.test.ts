@@ -13,6 +13,7 @@ import { testDomain } from '../../src/xen/testing.ts'
 import { DomainCrashed, VcpuContext } from '../../src/xen/vcpu.ts'
 import { cpuHost } from '../../src/xen/vcpu_start.ts'
 import { loadCore } from '../isa/core.ts'
+import { Random } from '../isa/random.ts'
 
 const CASES = Number(process.env.XENOTYPE_FUZZ_CASES ?? 6000)
 const SEED = Number(process.env.XENOTYPE_FUZZ_SEED ?? 1)
@@ -49,26 +50,6 @@ const CODE_BYTES: readonly (readonly [at: number, bytes: readonly number[]])[] =
 	[BREAKPOINT, [0xcc]],
 ]
 const HLT = 0xf4
-
-class Random {
-	private state: number
-	constructor(seed: number) {
-		this.state = seed | 0 || 1
-	}
-	below(limit: number): number {
-		this.state ^= this.state << 13
-		this.state ^= this.state >>> 17
-		this.state ^= this.state << 5
-		return (this.state >>> 0) % limit
-	}
-	pick<T>(values: readonly T[]): T {
-		return values[this.below(values.length)] as T
-	}
-	/** Mostly the first of the values. */
-	mostly<T>(first: T, ...others: readonly T[]): T {
-		return this.below(4) === 0 ? this.pick(others) : first
-	}
-}
 
 /** A domain that waits for cases. `byUs`: the processor makes no ring switch itself. */
 class Subject {

@@ -9,6 +9,7 @@ import { handleSyscall } from '../../src/xen/exceptions.ts'
 import { checkMemory } from '../../src/xen/mm/mm_check.ts'
 import { DIRECT_MAP, Fixture, READ_ONLY, READ_WRITE, TABLE } from '../../src/xen/mm/mm_fixture.ts'
 import { TYPE_L1 } from '../../src/xen/mm/page_info.ts'
+import { Random } from '../isa/random.ts'
 
 const CASES = Number(process.env.XENOTYPE_FUZZ_CASES ?? 12_000)
 const SEED = Number(process.env.XENOTYPE_FUZZ_SEED ?? 1)
@@ -32,26 +33,6 @@ const MAPPED = DIRECT_MAP + 100 * 2 ** 21
 const va = (mfn: number) => DIRECT_MAP + mfn * 4096
 
 type Registers = Readonly<Record<number, number | readonly [lo: number, hi: number]>>
-
-class Random {
-	private state: number
-	constructor(seed: number) {
-		this.state = seed | 0 || 1
-	}
-	below(limit: number): number {
-		this.state ^= this.state << 13
-		this.state ^= this.state >>> 17
-		this.state ^= this.state << 5
-		return (this.state >>> 0) % limit
-	}
-	pick<T>(values: readonly T[]): T {
-		return values[this.below(values.length)] as T
-	}
-	/** Mostly the first. */
-	mostly<T>(first: T, ...others: readonly T[]): T {
-		return this.below(6) === 0 ? this.pick(others) : first
-	}
-}
 
 class Subject extends Fixture {
 	/** Updates that the hypervisor has served. */

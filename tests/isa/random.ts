@@ -36,6 +36,11 @@ export class Random {
 		return choices[this.below(choices.length)] as T
 	}
 
+	/** Mostly the first; one of the others once in five times. */
+	mostly<T>(first: T, ...others: readonly T[]): T {
+		return this.oneIn(5) ? this.pick(others) : first
+	}
+
 	bytes(length: number): Uint8Array {
 		const out = new Uint8Array(length)
 		for (let i = 0; i < length; i++) out[i] = this.u32() >>> 11
