@@ -9,8 +9,10 @@ import { setFlagsFromString } from 'node:v8'
 const UNCHECKED = '--no-wasm-stack-checks'
 /** The optimising compiler at once, for the whole module. */
 const OPTIMISED = ['--no-liftoff', '--no-wasm-lazy-compilation', UNCHECKED]
+/** Notes no calls for the optimising compiler, which would cost every entry of a function. */
+const WITHOUT_FEEDBACK = '--no-wasm-inlining'
 /** The quick compiler only: without counting, and without compiling again by itself. */
-const BASELINE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up', '--no-wasm-lazy-compilation', UNCHECKED]
+const BASELINE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up', '--no-wasm-lazy-compilation', WITHOUT_FEEDBACK, UNCHECKED]
 /** Needed whenever such a function is called, not only when it is made: V8 forgets the bytecode of functions that rest, and parses them again. */
 const NATIVES = ['--allow-natives-syntax']
 
