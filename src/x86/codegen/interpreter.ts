@@ -401,11 +401,11 @@ export function interpreterSource(fast: readonly string[]): string {
 import * as L from "../layout";
 import * as K from "../flag_kinds";
 import * as S from "../state";
-import { setExit, raise, frameBase } from "../state";
+import { exitReason, setExit, raise, frameBase } from "../state";
 import { readSlow, writeSlow, commitWrite, FAULT } from "../mmu";
 import { enter } from "../trace";
 import { addJump, arenaEpoch, isJump, jumpSlot, JUMP_RECORD } from "../cache";
-import { execute, refineNonCanonical, NEXT, LEAVE, JUMP, AGAIN, MOVED } from "../execute";
+import { execute, refineNonCanonical, refinePageFault, NEXT, LEAVE, JUMP, AGAIN, MOVED } from "../execute";
 import { productOverflows } from "../product";
 import { ccKind, ccA, ccB, keepFlags, setLazy, settleKept, statusFlags, condition, CC_FLAGS, CC_SUB, CC_ADD, CC_RES, CF, OF } from "../flags";
 import { ${fast.map((name) => `OP_${name}`).join(', ')} } from "./ops";
@@ -471,6 +471,7 @@ ${fusedCases()}
   if (!leave) store<u64>(r + L.CPU_RIP, load<u64>(r + L.SLOT_PAGE) + <u64>load<u16>(ip, L.REC_OFF));
   store<u32>(r + L.CPU_INSN_LENGTH, <u32>load<u8>(ip, L.REC_LEN));
   if (S.nonCanonical) refineNonCanonical(ip);
+  else if (exitReason == L.EXIT_EXCEPTION && !leave) refinePageFault(ip);
 }
 `
 }

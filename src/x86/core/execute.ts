@@ -97,6 +97,14 @@ function isBitTest(op: i32): bool {
   return op == OP_BT || op == OP_BTS || op == OP_BTR || op == OP_BTC;
 }
 
+/** A #PF is #GP where the offset is not canonical before the base of FS or GS makes the sum so. */
+export function refinePageFault(rec: usize): void {
+  const seg = load<u8>(rec, L.REC_SEG);
+  if (load<u32>(cpu + L.CPU_EXC_VECTOR) != 14 || seg == <u8>L.SLOT_ZERO || !(load<u8>(rec, L.REC_FLAGS) & L.RF_MEM)) return;
+  const offset = load<u64>(cpu + load<u8>(rec, L.REC_BASE)) + (load<u64>(cpu + load<u8>(rec, L.REC_INDEX)) << load<u8>(rec, L.REC_SCALE)) + <u64>load<i32>(rec, L.REC_DISP);
+  if (<u64>(<i64>(offset << 16) >> 16) != offset) raise(13, 0);
+}
+
 /** A #GP for a non-canonical address is #SS when the access is relative to the stack. */
 export function refineNonCanonical(rec: usize): void {
   S.clearNonCanonical();
