@@ -22,6 +22,7 @@ interface Made {
 
 /** Builds regions at once, and remembers them. */
 class RecordingCompiler implements RegionCompiler {
+	readonly hasCache = false
 	readonly made: Made[] = []
 	private readonly room: BuildingRoom
 	private readonly replies: CompileReply[] = []
@@ -48,7 +49,10 @@ class RecordingCompiler implements RegionCompiler {
 	improve(): void {}
 
 	cancel(): void {}
-	cachedPages(): undefined {}
+
+	cachedIn(): [] {
+		return []
+	}
 
 	receive(): CompileReply | undefined {
 		return this.replies.shift()

@@ -240,6 +240,7 @@ export interface RegionExports {
 	decodeRecord(at: number, available: number, record: number, off: number, code64: number): number
 	codeAddressPhysical(): number
 	enterHere(): number
+	enterAt(physical: number): void
 	installRegion(physical: number, index: number, region: number): number
 	regionAt(physical: number): number
 	isEntry(physical: number): number

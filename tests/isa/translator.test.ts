@@ -21,6 +21,7 @@ before(async () => {
 })
 
 class LateCompiler implements RegionCompiler {
+	readonly hasCache = false
 	readonly requests: CompileRequest[] = []
 	readonly hotter = () => {}
 	readonly improve = () => {}
@@ -34,7 +35,9 @@ class LateCompiler implements RegionCompiler {
 	request(request: CompileRequest): void {
 		this.requests.push(request)
 	}
-	cachedPages(): undefined {}
+	cachedIn(): [] {
+		return []
+	}
 	receive(): CompileReply | undefined {
 		return this.arrived.shift()
 	}

@@ -56,8 +56,11 @@ test('the compile worker answers with a region, makes it better when it is met a
 	const cached = await next(other)
 	assert.ok(cached.type === 'region' && cached.region !== undefined)
 	assert.deepEqual([cached.region.isCached, cached.region.isOptimised], [true, true])
-	assert.deepEqual(other.cachedPages(snapshot(LOOP).pages.get(0)!.bytes, 0x20), [0])
-	assert.equal(other.cachedPages(snapshot(LOOP).pages.get(0)!.bytes, 0x24), undefined)
+	assert.deepEqual(
+		other.cachedIn(snapshot(LOOP).pages.get(0)!.bytes).map(({ offset, pages }) => ({ offset, pages })),
+		[{ offset: 0x20, pages: [0] }],
+	)
+	assert.deepEqual(other.cachedIn(new Uint8Array(4096)), [])
 	again.release()
 	await thread.close()
 	rmSync(cacheDirectory, { recursive: true })

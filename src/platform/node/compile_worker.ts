@@ -6,10 +6,11 @@ import type { RegionExports } from '../../x86/cpu.ts'
 import { CompileQueue } from '../../x86/translator/compile_queue.ts'
 import type { CompiledRegion, CompileRequest } from '../../x86/translator/compiler.ts'
 import { buildRegion, ROOM_BYTES } from '../../x86/translator/region_builder.ts'
-import { regionKey } from '../../x86/translator/region_key.ts'
+import { type RegionKey, regionKey } from '../../x86/translator/region_key.ts'
 import { collectGarbageSoon } from './collect_garbage.ts'
 import { type CachedRegion, RegionCache } from './region_cache.ts'
 import type { CompilerAnswer, CompilerMessage } from './region_compiler.ts'
+import type { PackedRegion } from './region_pack.ts'
 import { regionVersion } from './region_version.ts'
 import { compileBaseline, compileOptimised, machineCodeOf, moduleOf } from './v8_wasm.ts'
 
@@ -33,18 +34,18 @@ interface Draft {
 	/** What compiling it better is worth (heat.ts), and when the vCPU said so. */
 	heat: number
 	asked_ms: number
-	readonly key: number
+	readonly key: RegionKey
 	/** Undefined when it is to be read from the cache again. */
 	readonly region: CachedRegion | undefined
-	/** Its name in the cache, if it is there. */
-	readonly name?: string | undefined
+	/** Where it is in the cache, if it is there. */
+	readonly kept?: PackedRegion | undefined
 }
 
 /** A region that a request waits for: it has no loops, and is compiled well at once. */
 interface Awaited {
 	readonly id: number
 	readonly heat: number
-	readonly key: number
+	readonly key: RegionKey
 	readonly region: CachedRegion
 	/** What building it took. */
 	readonly time_ms: number
@@ -103,6 +104,8 @@ class Client {
 /** Drafts of a vCPU, and what of them is kept in memory. */
 const MAX_DRAFTS = 4000
 const MAX_DRAFT_BYTES = 4 << 20
+/** Requests to the cache alone that are answered before anything else is looked at. */
+const RECOGNISED_AT_ONCE = 8
 /** When there has been nothing to do for so long, garbage is collected, if there is enough of it: after so many pieces of work. */
 const REST_MS = 250
 const WORTH_COLLECTING = 32
@@ -119,6 +122,8 @@ const PAGE = 0x1_0000
 class Compiler {
 	private readonly room: { readonly core: RegionExports; readonly memory: WebAssembly.Memory; readonly at: number }
 	private readonly cache: RegionCache | undefined
+	/** To be answered from the cache or not at all, which is quickly done: they go first. */
+	private readonly recognised = new CompileQueue<Client, CompileRequest>()
 	private readonly requests = new CompileQueue<Client, CompileRequest>()
 	private readonly awaited = new CompileQueue<Client, Awaited>()
 	/** Regions to be made better: before new ones, after them, and when there is nothing else to do. */
@@ -149,7 +154,7 @@ class Compiler {
 
 	connect(port: MessagePort, posted: Int32Array<SharedArrayBuffer>, isCached: boolean): void {
 		const client = new Client(port, posted, isCached ? this.cache : undefined)
-		if (client.cache !== undefined) client.post({ type: 'cached', pages: client.cache.pages() })
+		if (client.cache !== undefined) client.post({ type: 'cached', regions: client.cache.known() })
 		port.on('message', (message: CompilerMessage) => {
 			this.receive(client, message)
 			this.wake()
@@ -161,7 +166,7 @@ class Compiler {
 	private receive(client: Client, message: CompilerMessage): void {
 		switch (message.type) {
 			case 'request':
-				return this.requests.push(client, message.request)
+				return (message.request.cachedOnly ? this.recognised : this.requests).push(client, message.request)
 			case 'hotter':
 				for (const queue of [this.requests, this.awaited]) queue.hotter(client, message.id, message.heat)
 				return
@@ -182,10 +187,10 @@ class Compiler {
 	private disconnect(client: Client): void {
 		if (!this.clients.delete(client)) return
 		client.close()
-		for (const queue of [this.requests, this.awaited]) queue.drop(client)
+		for (const queue of [this.recognised, this.requests, this.awaited]) queue.drop(client)
 		for (const queue of [this.urgent, this.improvements, this.spare]) queue.drop(client)
 		// Not hot, but met again when the same guest boots again.
-		for (const draft of client.drafts.values()) if (draft.name === undefined) this.keep(client, draft)
+		for (const draft of client.drafts.values()) if (draft.kept === undefined) this.keep(client, draft)
 		client.drafts.clear()
 		this.wake()
 	}
@@ -211,6 +216,7 @@ class Compiler {
 	private work(): void {
 		this.isUrgentsTurn = !this.isUrgentsTurn
 		this.isBusy =
+			this.recognise() ||
 			(this.isUrgentsTurn && this.improve(this.urgent)) ||
 			this.answer() ||
 			this.improve(this.urgent) ||
@@ -222,13 +228,29 @@ class Compiler {
 		if (this.isBusy) {
 			this.uncollected++
 			setImmediate(() => this.work())
-		} else if (this.isEnding) parentPort?.close()
+		} else if (this.isEnding) this.close()
 		else if (this.uncollected >= WORTH_COLLECTING) this.rest = setTimeout(() => this.collect(), REST_MS).unref()
+	}
+
+	private close(): void {
+		this.cache?.close()
+		parentPort?.close()
 	}
 
 	private collect(): void {
 		this.uncollected = 0
 		collectGarbageSoon()
+	}
+
+	/** A few at a time. */
+	private recognise(): boolean {
+		let next = this.recognised.take()
+		if (next === undefined) return false
+		for (let n = 1; next !== undefined; next = n++ < RECOGNISED_AT_ONCE ? this.recognised.take() : undefined) {
+			const { client, request } = next
+			client.post({ type: 'region', id: request.id, region: this.find(client, request) })
+		}
+		return true
 	}
 
 	private answer(): boolean {
@@ -245,11 +267,11 @@ class Compiler {
 		const started = performance.now()
 		const found = client.cache?.find(snapshot, target)
 		if (found === undefined) return undefined
-		const { name, region } = found
+		const { kept, region } = found
 		const { wasm, ...rest } = region.built
 		const optimised = region.machineCode && moduleOf(region.machineCode, wasm)
 		const module = optimised ?? compileBaseline(wasm)
-		if (optimised === undefined) client.keepDraft({ ...COLD, id, key: keyOf(snapshot), region, name })
+		if (optimised === undefined) client.keepDraft({ ...COLD, id, key: keyOf(snapshot), region, kept })
 		const time_ms = performance.now() - started
 		return { ...rest, module, wasmBytes: wasm.length, isOptimised: optimised !== undefined, isCached: true, time_ms }
 	}
@@ -301,7 +323,7 @@ class Compiler {
 	/** Nothing is done for what has been made better, or was given up, meanwhile. */
 	private makeBetter(client: Client, request: Draft): void {
 		const draft = client.dropDraft(request.id)
-		const region = draft?.region ?? (draft?.name === undefined ? undefined : client.cache?.get(draft.name))
+		const region = draft?.region ?? (draft?.kept === undefined ? undefined : client.cache?.get(draft.kept))
 		if (draft === undefined || region === undefined) return
 		const started = performance.now()
 		const module = compileOptimised(region.built.wasm)
@@ -314,8 +336,8 @@ class Compiler {
 		for (const client of this.clients) {
 			const draft = client.takeSurplus()
 			if (draft === undefined) continue
-			const name = draft.name ?? client.cache?.add(draft.key, draft.region!)
-			if (name !== undefined) client.keepDraft({ ...draft, region: undefined, name })
+			const kept = draft.kept ?? client.cache?.add(draft.key, draft.region!)
+			if (kept !== undefined) client.keepDraft({ ...draft, region: undefined, kept })
 			return true
 		}
 		return false
@@ -328,7 +350,7 @@ class Compiler {
 	private write(): boolean {
 		const next = this.unwritten.shift()
 		if (next === undefined) return false
-		if (next.region !== undefined) this.cache!.add(next.key, next.region, next.name)
+		if (next.region !== undefined) this.cache!.add(next.key, next.region, next.kept)
 		return true
 	}
 }
@@ -337,7 +359,7 @@ function bytesOf({ region }: Draft): number {
 	return region === undefined ? 0 : region.built.wasm.length + region.built.data.length
 }
 
-function keyOf({ pages, entry }: CompileRequest['snapshot']): number {
+function keyOf({ pages, entry }: CompileRequest['snapshot']): RegionKey {
 	return regionKey(pages.get(0)!.bytes, entry)
 }
 

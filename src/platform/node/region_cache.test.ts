@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { CodeSnapshot } from '../../x86/translator/code_snapshot.ts'
 import { regionKey } from '../../x86/translator/region_key.ts'
 import { type CachedRegion, RegionCache, regionCacheDirectory } from './region_cache.ts'
+import { RegionPack } from './region_pack.ts'
 
 const VERSION = '0123456789abcdef'
 const TARGET = { memoryPages: 17, state: 0x10_0000, tlbEntries: 2048 }
@@ -16,8 +17,15 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-const open = (limitBytes?: number, version = VERSION) =>
-	RegionCache.open({ directory, version, ...(limitBytes === undefined ? {} : { limitBytes }) })!
+const open = (limits: { readonly limitBytes?: number; readonly packBytes?: number } = {}, version = VERSION) =>
+	RegionCache.open({ directory, version, ...limits })!
+const flip = (path: string, at: number) => {
+	const bytes = readFileSync(path)
+	bytes[at]! ^= 1
+	writeFileSync(path, bytes)
+}
+/** Of the first record of a pack. */
+const lengthOfFirst = (path: string) => readFileSync(path).readUInt32LE(4)
 const files = () => readdirSync(join(directory, VERSION)).map((name) => join(directory, VERSION, name))
 
 function page(fill: number): Uint8Array {
@@ -51,7 +59,10 @@ test('what was added is found by its code when the cache is opened again', () =>
 	add(open(), snapshot)
 	const again = open()
 	assert.deepEqual(again.find(snapshot, TARGET)?.region, regionOf(snapshot))
-	assert.deepEqual([...again.pages().values()], [[0, -2]])
+	assert.deepEqual(
+		again.known().map(({ offset, pages }) => ({ offset, pages })),
+		[{ offset: 0x40, pages: [0, -2] }],
+	)
 })
 
 test('what is found of a region keeps nothing of the file in memory but what it is compiled from', () => {
@@ -88,34 +99,80 @@ test('of several that fit the largest is taken, and one that replaces another ta
 	const cache = open()
 	add(cache, snapshot, regionOf(snapshot, 5))
 	add(cache, snapshot, regionOf(snapshot, 7))
-	const { name, region } = cache.find(snapshot, TARGET)!
+	const { kept, region } = cache.find(snapshot, TARGET)!
 	assert.equal(region.built.instructions, 7)
-	cache.add(regionKey(page(1), 0x40), { ...region, machineCode: Uint8Array.of(7) }, name)
-	assert.deepEqual(cache.find(snapshot, TARGET)?.region.machineCode, Uint8Array.of(7))
-	assert.equal(files().length, 2)
+	cache.add(regionKey(page(1), 0x40), { ...region, machineCode: Uint8Array.of(7) }, kept)
+	for (const one of [cache, open()]) assert.deepEqual(one.find(snapshot, TARGET)?.region.machineCode, Uint8Array.of(7))
 })
 
-test('files that are truncated, changed or none of ours are as good as none', () => {
-	const snapshot = snapshotOf([[0, page(1)]])
+test('what is damaged in a pack is as good as none, and what is before it is there', () => {
+	const snapshots = [1, 2].map((fill) => snapshotOf([[0, page(fill)]]))
 	const damage: ((path: string) => void)[] = [
-		(path) => truncateSync(path, 100),
-		(path) => truncateSync(path, 0),
-		(path) => {
-			const bytes = readFileSync(path)
-			bytes[bytes.length - 1]! ^= 1
-			writeFileSync(path, bytes)
-		},
+		(path) => truncateSync(path, statSync(path).size - 1),
+		(path) => truncateSync(path, statSync(path).size - 200),
+		(path) => flip(path, statSync(path).size - 1),
+		(path) => flip(path, lengthOfFirst(path)),
+		(path) => flip(path, lengthOfFirst(path) + 7),
+		(path) => flip(path, lengthOfFirst(path) + 31),
+		(path) => flip(path, lengthOfFirst(path) + 40),
 	]
 	for (const harm of damage) {
-		add(open(), snapshot)
+		const writer = open()
+		for (const snapshot of snapshots) add(writer, snapshot)
+		writer.close()
 		harm(files()[0]!)
 		writeFileSync(join(directory, VERSION, 'notes.txt'), 'not a region')
+		writeFileSync(join(directory, VERSION, '1-0123456789abcdef.regions'), 'not a pack')
 		const cache = open()
-		assert.equal(cache.find(snapshot, TARGET), undefined)
-		add(cache, snapshot)
-		assert.notEqual(cache.find(snapshot, TARGET), undefined)
+		assert.notEqual(cache.find(snapshots[0]!, TARGET), undefined)
+		assert.equal(cache.find(snapshots[1]!, TARGET), undefined)
+		add(cache, snapshots[1]!)
+		assert.notEqual(cache.find(snapshots[1]!, TARGET), undefined)
 		rmSync(join(directory, VERSION), { recursive: true })
 	}
+})
+
+test('a record that is whole but none of ours is not used', () => {
+	const snapshot = snapshotOf([[0, page(1)]])
+	const cache = open()
+	cache.close()
+	const pack = RegionPack.create(join(directory, VERSION, '1-0123456789abcdef.regions'))
+	const label = { ...regionKey(page(1), 0x40), pages: [0], instructions: 3, hasMachineCode: false }
+	pack.add(label, Uint8Array.of(1, 2, 3))
+	pack.close()
+	assert.equal(open().known().length, 1)
+	assert.equal(open().find(snapshot, TARGET), undefined)
+})
+
+test('several processes may write to one directory', () => {
+	const snapshots = [1, 2].map((fill) => snapshotOf([[0, page(fill)]]))
+	const writers = [open(), open()]
+	for (const [n, writer] of writers.entries()) add(writer, snapshots[n]!)
+	for (const writer of writers) writer.close()
+	for (const snapshot of snapshots) assert.notEqual(open().find(snapshot, TARGET), undefined)
+})
+
+test('a pack that another removes can still be read by who has it open', () => {
+	const snapshot = snapshotOf([[0, page(1)]])
+	const cache = open()
+	add(cache, snapshot)
+	for (const path of files()) rmSync(path)
+	assert.notEqual(cache.find(snapshot, TARGET), undefined)
+})
+
+test('many small packs become one, of the better ones of what they hold', () => {
+	const snapshots = Array.from({ length: 40 }, (_, n) => snapshotOf([[0, page(n)]]))
+	const region = regionOf(snapshots[0]!)
+	for (const snapshot of snapshots) {
+		const cache = open()
+		if (snapshot === snapshots[39]) add(cache, snapshots[0]!, { ...region, machineCode: Uint8Array.of(7) })
+		add(cache, snapshot)
+		cache.close()
+	}
+	assert.ok(files().length < 40)
+	const cache = open()
+	for (const snapshot of snapshots) assert.deepEqual(cache.find(snapshot, TARGET)?.region.built, regionOf(snapshot).built)
+	assert.deepEqual(cache.find(snapshots[0]!, TARGET)?.region.machineCode, Uint8Array.of(7))
 })
 
 test('another version sees nothing of it, and only the youngest versions are kept', () => {
@@ -131,14 +188,25 @@ test('another version sees nothing of it, and only the youngest versions are kep
 	assert.equal(readdirSync(directory).length, 4)
 })
 
-test('the files that were not used for longest go when there is too much', () => {
+test('the packs of which nothing was used for longest go when there is too much', () => {
 	const snapshots = [1, 2, 3, 4].map((fill) => snapshotOf([[0, page(fill)]]))
-	for (const snapshot of snapshots) add(open(), { ...snapshot }, { ...regionOf(snapshot), machineCode: new Uint8Array(1000) })
+	for (const snapshot of snapshots) {
+		const cache = open()
+		add(cache, snapshot, { ...regionOf(snapshot), machineCode: new Uint8Array(1000) })
+		cache.close()
+	}
 	for (const path of files()) utimesSync(path, 1000, 1000)
 	assert.notEqual(open().find(snapshots[2]!, TARGET), undefined)
-	const cache = open(3000)
+	const cache = open({ limitBytes: 4000 })
 	assert.notEqual(cache.find(snapshots[2]!, TARGET), undefined)
 	assert.ok(files().length < 4)
+})
+
+test('what one process adds stays within the limit', () => {
+	const cache = open({ limitBytes: 10_000, packBytes: 2000 })
+	for (let fill = 0; fill < 60; fill++) add(cache, snapshotOf([[0, page(fill)]]))
+	const bytes = files().reduce((sum, path) => sum + statSync(path).size, 0)
+	assert.ok(bytes <= 10_000 + 3000)
 })
 
 test('a directory that cannot be made, or that others may write to, is no cache', () => {

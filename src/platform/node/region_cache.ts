@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import type { CodeSnapshot } from '../../x86/translator/code_snapshot.ts'
 import type { BuiltRegion } from '../../x86/translator/region_builder.ts'
-import { regionKey } from '../../x86/translator/region_key.ts'
+import { type KnownRegion, type RegionKey, regionKey } from '../../x86/translator/region_key.ts'
 import type { Target } from '../../x86/translator/translate.ts'
 import { cacheDirectory } from './cache_directory.ts'
+import { type PackedRegion, RegionPack } from './region_pack.ts'
 
 /** A region as it is kept. */
 export interface CachedRegion {
@@ -23,7 +24,10 @@ export interface RegionCacheOptions {
 	readonly directory: string
 	/** What made the regions: one that another version made is never used. */
 	readonly version: string
+	/** Of all packs. */
 	readonly limitBytes?: number
+	/** Of a pack, beyond which another is begun. */
+	readonly packBytes?: number
 }
 
 /** Where the cache is: `regions` of the user's cache directory; undefined where XENOTYPE_CACHE is `off`. */
@@ -32,46 +36,54 @@ export function regionCacheDirectory(env: NodeJS.ProcessEnv = process.env): stri
 }
 
 const LIMIT_BYTES = 128 << 20
+const PACK_BYTES = 8 << 20
 /** What eviction leaves of the limit. */
 const KEPT = 0.75
+/** Packs that are left as they are; what is more is put together when the cache is closed. */
+const MAX_PACKS = 32
 /** Caches of other versions that are kept, the youngest. */
 const OTHER_VERSIONS = 3
-/** A file that was used is marked as young when it is older than that. */
+/** A pack that was used is marked as young when it is older than that. */
 const YOUNG_ms = 3600_000
-const DIGEST_BYTES = 32
-const NAME = /^([0-9a-f]{8})_(-?\d+(?:,-?\d+)*)_(\d+)(m?)_[0-9a-f]{16}$/
+/** Begins with the PID of the process that writes it. */
+const PACK_NAME = /^(\d+)-[0-9a-f]{16}\.regions$/
+const TEMPORARY = '.new'
 
 /**
- * Regions on disk, found by their code: `directory/version/KEY_PAGES_INSTRUCTIONS_DIGEST`, one file each. KEY is regionKey() in hexadecimal, PAGES the numbers of
- * the pages that the region lies in; an `m` behind its number of instructions says that there is machine code. A file is a SHA-256 digest and what it is of, a
- * V8-serialised CachedRegion.
- *
- * Files are written whole under another name and renamed, so several processes may use a directory. A file that cannot be read or is not what its digest says is
- * as good as none, and a directory that cannot be written stays as it is. What was not used for longest goes when there is too much.
+ * Regions on disk, found by their code: packs (region_pack.ts) of V8-serialised CachedRegions in `directory/version`. A process adds to a pack of its own, begun when
+ * it first has something to add, and reads all that were there when it opened the cache; so several processes may use a directory. What cannot be read or is not what
+ * its digest says is as good as not there, and a directory that cannot be written stays as it is. When there is too much, the packs go of which nothing was used for
+ * longest; whoever has them open may still read them.
  */
 export class RegionCache {
 	private readonly directory: string
 	private readonly limitBytes: number
-	/** Names of files by key. */
-	private readonly names = new Map<number, string[]>()
-	private bytes = 0
+	private readonly packBytes: number
+	private readonly byHash = new Map<number, PackedRegion[]>()
+	private readonly packs = new Set<RegionPack>()
+	private readonly young = new Set<RegionPack>()
+	/** Where regions are added. */
+	private own: RegionPack | undefined
+	private isFull = false
 
-	private constructor(directory: string, limitBytes: number) {
+	private constructor(directory: string, { limitBytes = LIMIT_BYTES, packBytes = PACK_BYTES }: RegionCacheOptions) {
 		this.directory = directory
 		this.limitBytes = limitBytes
+		this.packBytes = packBytes
 	}
 
 	/** Undefined where there is no place for it. */
-	static open({ directory, version, limitBytes = LIMIT_BYTES }: RegionCacheOptions): RegionCache | undefined {
+	static open(options: RegionCacheOptions): RegionCache | undefined {
+		const { directory, version } = options
 		const own = join(directory, version)
 		try {
 			mkdirSync(own, { recursive: true, mode: 0o700 })
 			const { uid, mode } = statSync(own)
 			// Machine code is run as it is: nobody else may have put it there.
 			if (uid !== process.getuid?.() || (mode & 0o022) !== 0) return undefined
-			const cache = new RegionCache(own, limitBytes)
-			for (const name of readdirSync(own)) cache.register(name)
+			const cache = new RegionCache(own, options)
 			cache.trim()
+			for (const { path } of cache.files()) cache.load(path)
 			dropOthers(directory, version)
 			return cache
 		} catch {
@@ -79,117 +91,167 @@ export class RegionCache {
 		}
 	}
 
-	get size(): number {
-		return this.names.size
+	/** All entry points, with the pages of their regions. */
+	known(): KnownRegion[] {
+		const known: KnownRegion[] = []
+		for (const regions of this.byHash.values()) {
+			const { offset, head, hash } = regions[0]!
+			known.push({ offset, head, hash, pages: [...new Set(regions.flatMap(({ pages }) => pages))] })
+		}
+		return known
 	}
 
-	/** Keys that there are regions for, and the pages that those lie in. */
-	pages(): Map<number, readonly number[]> {
-		const pages = new Map<number, readonly number[]>()
-		for (const [key, names] of this.names) pages.set(key, [...new Set(names.flatMap(pagesOf))])
-		return pages
-	}
-
-	/** The region that fits the code, and its name in the cache: the largest, and rather one with its machine code. */
-	find(snapshot: CodeSnapshot, target: Target): { readonly name: string; readonly region: CachedRegion } | undefined {
-		const names = this.names.get(regionKey(snapshot.pages.get(0)!.bytes, snapshot.entry)) ?? []
-		for (const name of names.toSorted((a, b) => worth(b) - worth(a))) {
-			if (!pagesOf(name).every((page) => snapshot.pages.has(page))) continue
-			const region = this.read(name)
+	/** The region that fits the code, and where it is kept: the largest, and rather one with its machine code. */
+	find(snapshot: CodeSnapshot, target: Target): { readonly kept: PackedRegion; readonly region: CachedRegion } | undefined {
+		const { hash } = regionKey(snapshot.pages.get(0)!.bytes, snapshot.entry)
+		for (const kept of (this.byHash.get(hash) ?? []).toSorted((a, b) => worth(b) - worth(a))) {
+			if (!kept.pages.every((page) => snapshot.pages.has(page))) continue
+			const region = this.get(kept)
 			if (region === undefined || !fits(region, snapshot, target)) continue
-			this.markYoung(name)
-			return { name, region }
+			this.markYoung(kept.pack)
+			return { kept, region }
 		}
 		return undefined
 	}
 
-	/** The region of a name, if it is still there. */
-	get(name: string): CachedRegion | undefined {
-		return this.read(name)
+	/** What is kept there, if it is still whole. */
+	get(kept: PackedRegion): CachedRegion | undefined {
+		try {
+			const content = kept.pack.read(kept)
+			if (content !== undefined) return withOwnData(deserialize(content) as CachedRegion)
+		} catch {
+			// Not ours.
+		}
+		this.forget(kept)
+		return undefined
 	}
 
-	/** Keeps a region, in the place of the one that is named; `key` is the regionKey() of its entry point. Its name, undefined when it could not be kept. */
-	add(key: number, region: CachedRegion, instead?: string): string | undefined {
-		const content = serialize(region)
-		const digest = createHash('sha256').update(content).digest()
+	/** Keeps a region, and not the one that it replaces; `key` is of its entry point. Where it is; undefined when it could not be kept. */
+	add(key: RegionKey, region: CachedRegion, instead?: PackedRegion): PackedRegion | undefined {
 		const { pages, instructions } = region.built
-		const worth = `${instructions}${region.machineCode === undefined ? '' : 'm'}`
-		const name = `${key.toString(16).padStart(8, '0')}_${pages.join(',')}_${worth}_${digest.toString('hex', 0, 8)}`
-		const path = join(this.directory, name)
-		const temporary = `${path}.${process.pid}`
-		try {
-			writeFileSync(temporary, Buffer.concat([digest, content]), { mode: 0o600 })
-			renameSync(temporary, path)
-		} catch {
-			// No room, or no right to write: the region is made anew next time.
-			rmSync(temporary, { force: true })
+		const label = { ...key, pages, instructions, hasMachineCode: region.machineCode !== undefined }
+		const kept = this.packWithRoom()?.add(label, serialize(region))
+		if (kept === undefined) {
+			// No room, or no right to write: regions are made anew next time.
+			this.isFull = true
 			return undefined
 		}
-		if (instead !== undefined && instead !== name) this.forget(instead)
-		this.register(name)
-		this.bytes += DIGEST_BYTES + content.length
-		if (this.bytes > this.limitBytes) this.trim()
-		return name
+		if (instead !== undefined) this.forget(instead)
+		this.register(kept)
+		return kept
 	}
 
-	private register(name: string): void {
-		const match = NAME.exec(name)
-		if (match === null) return
-		const key = Number.parseInt(match[1]!, 16)
-		const names = this.names.get(key)
-		if (names === undefined) this.names.set(key, [name])
-		else if (!names.includes(name)) names.push(name)
-	}
-
-	private read(name: string): CachedRegion | undefined {
+	/** Nothing is asked of it afterwards. What was added is there for the next who opens one. */
+	close(): void {
 		try {
-			const file = readFileSync(join(this.directory, name))
-			const content = file.subarray(DIGEST_BYTES)
-			if (createHash('sha256').update(content).digest().equals(file.subarray(0, DIGEST_BYTES)))
-				return withOwnData(deserialize(content) as CachedRegion)
+			if (this.packs.size > MAX_PACKS) this.putTogether()
+		} catch {
+			// No room: it stays as it is.
+		}
+		for (const pack of this.packs) pack.close()
+		this.packs.clear()
+		this.byHash.clear()
+	}
+
+	private packWithRoom(): RegionPack | undefined {
+		if (this.isFull) return undefined
+		if (this.own !== undefined && this.own.size < this.packBytes) return this.own
+		try {
+			if (this.own !== undefined) this.trim()
+			this.own = this.newPack()
+			return this.own
+		} catch {
+			return undefined
+		}
+	}
+
+	private newPack(): RegionPack {
+		const pack = RegionPack.create(join(this.directory, `${process.pid}-${randomBytes(8).toString('hex')}.regions`))
+		this.packs.add(pack)
+		return pack
+	}
+
+	private load(path: string): void {
+		try {
+			const pack = RegionPack.open(path)
+			this.packs.add(pack)
+			for (const region of pack.regions()) this.register(region)
 		} catch {
 			// Gone, or not readable.
 		}
-		this.forget(name)
-		return undefined
 	}
 
-	private forget(name: string): void {
-		const key = Number.parseInt(name.slice(0, 8), 16)
-		this.names.set(
-			key,
-			(this.names.get(key) ?? []).filter((other) => other !== name),
-		)
-		rmSync(join(this.directory, name), { force: true })
+	private register(region: PackedRegion): void {
+		const regions = this.byHash.get(region.hash)
+		if (regions === undefined) this.byHash.set(region.hash, [region])
+		else if (!regions.some(({ digest }) => digest === region.digest)) regions.push(region)
 	}
 
-	private markYoung(name: string): void {
-		const path = join(this.directory, name)
+	private forget(kept: PackedRegion): void {
+		const left = this.byHash.get(kept.hash)?.filter((other) => other !== kept) ?? []
+		if (left.length === 0) this.byHash.delete(kept.hash)
+		else this.byHash.set(kept.hash, left)
+	}
+
+	private markYoung(pack: RegionPack): void {
+		if (this.young.has(pack)) return
+		this.young.add(pack)
 		const now = Date.now()
 		try {
-			if (now - statSync(path).mtimeMs > YOUNG_ms) utimesSync(path, now / 1000, now / 1000)
+			if (now - statSync(pack.path).mtimeMs > YOUNG_ms) utimesSync(pack.path, now / 1000, now / 1000)
 		} catch {
 			// It counts as old, then.
 		}
 	}
 
-	/** Measures the directory, and removes the oldest files, and all that is none of ours, when it is too large. */
-	private trim(): void {
+	/** The packs on disk, those first of which nothing was used for longest. */
+	private files(): { readonly path: string; readonly mtimeMs: number; readonly size: number }[] {
 		const files = readdirSync(this.directory).flatMap((name) => {
+			const path = join(this.directory, name)
 			try {
-				const { mtimeMs, size } = statSync(join(this.directory, name))
-				return [{ name, mtimeMs, size }]
+				const { mtimeMs, size } = statSync(path)
+				if (name.endsWith(TEMPORARY) && mtimeMs < Date.now() - YOUNG_ms) rmSync(path, { force: true })
+				return PACK_NAME.test(name) ? [{ path, mtimeMs, size }] : []
 			} catch {
 				return []
 			}
 		})
-		this.bytes = files.reduce((sum, { size }) => sum + size, 0)
-		if (this.bytes <= this.limitBytes) return
-		for (const { name, size } of files.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
-			if (this.bytes <= this.limitBytes * KEPT) break
-			this.forget(name)
-			this.bytes -= size
+		return files.sort((a, b) => a.mtimeMs - b.mtimeMs)
+	}
+
+	/** Removes the oldest packs when there is too much. */
+	private trim(): void {
+		const files = this.files()
+		let bytes = files.reduce((sum, { size }) => sum + size, 0)
+		if (bytes <= this.limitBytes) return
+		for (const { path, size } of files) {
+			if (bytes <= this.limitBytes * KEPT) return
+			if (path === this.own?.path) continue
+			rmSync(path, { force: true })
+			bytes -= size
 		}
+	}
+
+	/** Writes what is in small packs into a new one, which counts as old as the youngest of them. */
+	private putTogether(): void {
+		const small = this.files().filter(({ path, size }) => size < this.packBytes / 2 && !isBeingWritten(path))
+		const parts = [...this.packs].filter(({ path }) => small.some((file) => file.path === path))
+		const whole = this.newPack()
+		const temporary = whole.path + TEMPORARY
+		renameSync(whole.path, temporary)
+		let isWhole = true
+		for (const regions of this.byHash.values()) {
+			for (const kept of regions) {
+				if (!parts.includes(kept.pack) || regions.some((other) => isBetter(other, kept))) continue
+				const content = kept.pack.read(kept)
+				if (content !== undefined) isWhole &&= whole.add(kept, content) !== undefined
+			}
+		}
+		if (!isWhole) return rmSync(temporary, { force: true })
+		const mtime_s = Math.max(...small.map(({ mtimeMs }) => mtimeMs)) / 1000
+		utimesSync(temporary, mtime_s, mtime_s)
+		renameSync(temporary, whole.path)
+		for (const { path } of parts) rmSync(path, { force: true })
 	}
 }
 
@@ -199,13 +261,24 @@ function withOwnData({ built, ...rest }: CachedRegion): CachedRegion {
 	return { ...rest, built: { ...built, data: built.data.slice(), code } }
 }
 
-function worth(name: string): number {
-	const [, , , instructions, hasMachineCode] = NAME.exec(name)!
-	return Number(instructions) + (hasMachineCode ? 0.5 : 0)
+function worth({ instructions, hasMachineCode }: PackedRegion): number {
+	return instructions + (hasMachineCode ? 0.5 : 0)
 }
 
-function pagesOf(name: string): number[] {
-	return NAME.exec(name)![2]!.split(',').map(Number)
+/** Whether `other` is the same region with machine code, as far as labels tell. */
+function isBetter(other: PackedRegion, kept: PackedRegion): boolean {
+	return other.hasMachineCode && !kept.hasMachineCode && other.instructions === kept.instructions && `${other.pages}` === `${kept.pages}`
+}
+
+/** By another process that runs. */
+function isBeingWritten(path: string): boolean {
+	const pid = Number(PACK_NAME.exec(basename(path))?.[1])
+	if (pid === process.pid) return false
+	try {
+		return process.kill(pid, 0)
+	} catch (error) {
+		return (error as NodeJS.ErrnoException).code === 'EPERM'
+	}
 }
 
 function fits({ entry, built, target }: CachedRegion, snapshot: CodeSnapshot, wanted: Target): boolean {
@@ -213,7 +286,7 @@ function fits({ entry, built, target }: CachedRegion, snapshot: CodeSnapshot, wa
 	if (target.state !== wanted.state || target.tlbEntries !== wanted.tlbEntries || target.memoryPages > wanted.memoryPages) return false
 	return built.code.every(({ page, from, bytes }) => {
 		const present = snapshot.pages.get(page)?.bytes
-		return present !== undefined && bytes.every((byte, n) => present[from + n] === byte)
+		return present !== undefined && Buffer.compare(bytes, present.subarray(from, from + bytes.length)) === 0
 	})
 }
 

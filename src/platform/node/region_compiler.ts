@@ -1,6 +1,6 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { CompileReply, CompileRequest, RegionCompiler } from '../../x86/translator/compiler.ts'
-import { regionKey } from '../../x86/translator/region_key.ts'
+import { type KnownRegion, KnownRegions } from '../../x86/translator/region_key.ts'
 import { collectGarbage } from './collect_garbage.ts'
 
 /** What a vCPU's thread is given to talk to the compile worker with. */
@@ -20,8 +20,8 @@ export type CompilerMessage =
 /** What comes back. */
 export type CompilerAnswer =
 	| CompileReply
-	/** First of all: what is in the cache, pages by regionKey(). */
-	| { readonly type: 'cached'; readonly pages: ReadonlyMap<number, readonly number[]> }
+	/** First of all: what is in the cache. */
+	| { readonly type: 'cached'; readonly regions: readonly KnownRegion[] }
 
 /** Answers after which garbage is collected: V8 does not see how much memory outside its heap hangs on their modules and on those they replace. */
 const ANSWERS_A_COLLECTION = 200
@@ -31,7 +31,7 @@ export class WorkerCompiler implements RegionCompiler {
 	private readonly connection: CompilerConnection
 	private received = 0
 	private uncollected = 0
-	private cached: ReadonlyMap<number, readonly number[]> = new Map()
+	private cached: KnownRegions | undefined
 
 	constructor(connection: CompilerConnection) {
 		this.connection = connection
@@ -57,8 +57,12 @@ export class WorkerCompiler implements RegionCompiler {
 		this.post({ type: 'improve', id, worth })
 	}
 
-	cachedPages(page: Uint8Array, entry: number): readonly number[] | undefined {
-		return this.cached.size === 0 ? undefined : this.cached.get(regionKey(page, entry))
+	get hasCache(): boolean {
+		return this.cached !== undefined
+	}
+
+	cachedIn(page: Uint8Array): readonly KnownRegion[] {
+		return this.cached?.inPage(page) ?? []
 	}
 
 	receive(): CompileReply | undefined {
@@ -72,7 +76,7 @@ export class WorkerCompiler implements RegionCompiler {
 				collectGarbage()
 			}
 			if (message.type !== 'cached') return message
-			this.cached = message.pages
+			this.cached = new KnownRegions(message.regions)
 		}
 		return undefined
 	}

@@ -114,6 +114,7 @@ export {
   raiseSimdUnavailable, raiseMisaligned, doubleArithmetic, singleArithmetic, packedDoubleArithmetic, packedSingleArithmetic, compareDoubles, compareSingles,
   singleToDouble, doubleToSingle, integerToDouble, integerToSingle, sseReady, sseStatus, sseQuarters,
 } from "./sse_region";
+export { enterAt } from "./trace";
 export { protectLines } from "./cache";
 export { installRegion, regionAt, verifyPage, goOn, codeFrameAt, frameVersion } from "./regions";
 

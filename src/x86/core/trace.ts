@@ -137,6 +137,11 @@ export function enter(va: u64): usize {
   return record;
 }
 
+/** Makes 64-bit code at a physical address an entry point, if it is none. Not for where a record is held. */
+export function enterAt(physical: u32): void {
+  if (!findEntry(physical, 1)) decodeTrace(physical >> 12, physical & 0xfff, true);
+}
+
 /**
  * Decodes the one instruction at `va` into the scratch area, followed by `next` (OP_STEP_END or OP_LINK). Fetches across the page's end.
  * Returns the record, or 0 with the exception raised (RIP is that of the instruction).

@@ -1,5 +1,6 @@
 import type { CodeSnapshot } from './code_snapshot.ts'
 import { type BuildingRoom, type BuiltRegion, buildRegion } from './region_builder.ts'
+import type { KnownRegion } from './region_key.ts'
 import type { Target } from './translate.ts'
 
 /** A region that can be instantiated. */
@@ -41,11 +42,10 @@ export interface RegionCompiler {
 	cancel(id: number): void
 	/** The region of a request, not optimised yet, is seen to run; `worth` as worthImproving() says. Below 1 it is compiled better only by a compiler that has nothing else to do. */
 	improve(id: number, worth: number): void
-	/**
-	 * Pages that a region for the code at an offset of a page may lie in, counted from that page, if a request for it may be answered from a cache. May be wrong
-	 * either way.
-	 */
-	cachedPages(page: Uint8Array, entry: number): readonly number[] | undefined
+	/** Whether there is a cache, and it is known what is in it. */
+	readonly hasCache: boolean
+	/** Regions that requests for code of the page may be answered with from the cache. May be wrong either way. */
+	cachedIn(page: Uint8Array): readonly KnownRegion[]
 	/** A reply that has arrived; each is returned once. Costs next to nothing while there is none. */
 	receive(): CompileReply | undefined
 }
@@ -53,6 +53,7 @@ export interface RegionCompiler {
 /** Compiles in request(). What is hot is optimised by the engine, when it likes. */
 export class LocalCompiler implements RegionCompiler {
 	private readonly room: BuildingRoom
+	readonly hasCache = false
 	private readonly replies: CompileReply[] = []
 
 	constructor(room: BuildingRoom) {
@@ -79,7 +80,9 @@ export class LocalCompiler implements RegionCompiler {
 
 	improve(): void {}
 
-	cachedPages(): undefined {}
+	cachedIn(): [] {
+		return []
+	}
 
 	receive(): CompileReply | undefined {
 		return this.replies.shift()

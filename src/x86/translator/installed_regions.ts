@@ -9,6 +9,8 @@ import type { CodeRange } from './region_builder.ts'
 const ARENA_BYTES = 0x0080_0000
 /** Part of what is there that stays when there is no room for another region. */
 const KEPT = 0.85
+/** Part of all room that is left to what is found to be hot. */
+const ROOM = 0.25
 
 export interface RegionLimits {
 	readonly regions: number
@@ -80,6 +82,11 @@ export class InstalledRegions {
 		if (first + limits.regions - 1 > L.REGION_MAX_INDEX) throw new RangeError(`${limits.regions} regions are too many for the jump cache`)
 		this.indices = Array.from({ length: limits.regions }, (_, n) => first + limits.regions - 1 - n)
 		this.data = new DataArena(dataAt, (core.regionArena.value >>> 0) + ARENA_BYTES - dataAt, L.REC_SIZE)
+	}
+
+	/** Whether there is room for what is not known yet to be hot. */
+	get hasRoom(): boolean {
+		return this.indices.length > this.limits.regions * ROOM && this.wasmBytes < this.limits.wasmBytes * (1 - ROOM)
 	}
 
 	/** The region that ran last since this was asked, which counts as seen. */

@@ -18,7 +18,7 @@ export class LiveCode implements CodePages {
 	private readonly machine: MachineMemory
 	private readonly core: RegionExports
 	/** Linear address of page 0. */
-	private readonly linear: number
+	readonly linear: number
 	/** Offsets that are entry points, of those that were asked for. */
 	private readonly entries = new Map<number, number[]>()
 

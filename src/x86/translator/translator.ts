@@ -8,6 +8,7 @@ import { Economy, Heat, worthImproving } from './heat.ts'
 import { InstalledRegions, type RegionLimits, type SeenRegion } from './installed_regions.ts'
 import { pageOf } from './instruction.ts'
 import { LiveCode } from './live_code.ts'
+import { type CodeAt, Recognition } from './recognition.ts'
 import { type BuildingRoom, ROOM_BYTES } from './region_builder.ts'
 import type { RegionTrace } from './region_trace.ts'
 import type { Target } from './translate.ts'
@@ -18,6 +19,10 @@ const HOT_REFUSED = 1000
 const MAX_DROPS = 16
 /** Requests that the compiler has not answered yet. */
 const MAX_PENDING = 64
+/** The same of requests to a cache alone. */
+const MAX_RECOGNISING = 400
+/** Pages that a sample has compared with what a cache knows. */
+const RECOGNISED_BY_A_SAMPLE = 4
 /** Addresses that are remembered for being dispatched to. */
 const MAX_ADDRESSES = 1 << 16
 const OPTIONS: DiscoverOptions = {}
@@ -98,6 +103,7 @@ export class Translator {
 	private readonly local: LocalCompiler
 	private readonly compiler: RegionCompiler
 	private readonly installed: InstalledRegions
+	private readonly recognition: Recognition
 	private readonly cold = new Heat()
 	private readonly economy = new Economy()
 	private readonly pending = new Map<number, Pending>()
@@ -108,6 +114,8 @@ export class Translator {
 	private readonly maxDrops: number
 	private readonly trace: RegionTrace | undefined
 	private nextId = 1
+	/** Of `pending`, those to a cache alone. */
+	private recognising = 0
 
 	/** Without a compiler regions are compiled here and now. */
 	constructor(cpu: Cpu, { maxDrops = MAX_DROPS, limits = LIMITS, compiler, trace }: TranslatorOptions = {}) {
@@ -120,11 +128,17 @@ export class Translator {
 		this.room = { core: this.core, memory: cpu.machine.memory, at }
 		this.local = new LocalCompiler(this.room)
 		this.compiler = compiler ?? this.local
+		this.recognition = new Recognition(this.core)
 		this.installed = new InstalledRegions(cpu, this.core, at + ROOM_BYTES, limits)
 	}
 
 	get statistics(): TranslatorStatistics {
 		return { ...this.counts, pending: this.pending.size, evictions: this.installed.evictions }
+	}
+
+	/** Requests without an answer for which something may have to be built. */
+	private get building(): number {
+		return this.pending.size - this.recognising
 	}
 
 	/** The vCPU has spent a budget at its present RIP. */
@@ -135,17 +149,16 @@ export class Translator {
 		const last = this.installed.seeLast()
 		if (last !== undefined && !last.isOptimised) this.improve(last)
 		const physical = this.core.codeAddressPhysical() >>> 0
-		if (physical === 0xffffffff || this.installed.at(physical) !== undefined) return
+		if (physical === 0xffffffff) return
+		if (this.compiler.hasCache) this.recognise(physical)
+		if (this.installed.at(physical) !== undefined) return
 		const id = this.pendingAt.get(physical)
 		if (id !== undefined) return this.heat(id)
 		const count = this.cold.add(physical, this.inside.has(physical))
-		const isHot = this.cold.isDue(physical)
-		const cachedPages = count === 1 ? this.cachedPages(physical) : undefined
-		if (cachedPages === undefined && (!isHot || !this.economy.mayLook || this.pending.size >= MAX_PENDING)) return
+		if (!this.cold.isDue(physical) || !this.economy.mayLook || this.building >= MAX_PENDING) return
 		const code = this.codeHere(physical)
-		for (const page of cachedPages ?? []) code.addressOf(page)
 		if (this.isWrittenOften(physical) || this.reinstall(physical, code)) return
-		this.request(physical, code, count, !isHot)
+		this.request(physical, code, count)
 	}
 
 	/** Translates the code at the vCPU's RIP now, whatever its heat. True when it will run translated. */
@@ -186,8 +199,27 @@ export class Translator {
 		return (this.drops.get(Math.floor(physical / PAGE_SIZE)) ?? 0) > this.maxDrops
 	}
 
-	private cachedPages(physical: number): readonly number[] | undefined {
-		return this.compiler.cachedPages(this.cpu.machine.framePage(Math.floor(physical / PAGE_SIZE)), physical % PAGE_SIZE)
+	/** Code at RIP runs: what a cache has for its page is asked for, and for pages that regions of such pages lie in. */
+	private recognise(physical: number): void {
+		this.recognition.meet(Math.floor(physical / PAGE_SIZE), this.cpu.rip - (physical % PAGE_SIZE))
+		for (let n = 0; n < RECOGNISED_BY_A_SAMPLE && this.recognising < MAX_RECOGNISING && this.installed.hasRoom; n++) {
+			const page = this.recognition.take()
+			if (page === undefined) return
+			this.recognisePage(page)
+		}
+	}
+
+	private recognisePage({ mfn, linear }: CodeAt): void {
+		const { machine } = this.cpu
+		for (const { offset, pages } of this.compiler.cachedIn(machine.framePage(mfn))) {
+			const physical = mfn * PAGE_SIZE + offset
+			if (this.pendingAt.has(physical) || this.installed.at(physical) !== undefined || this.isWrittenOften(physical)) continue
+			const code = new LiveCode(machine, this.core, linear)
+			this.core.enterAt(physical)
+			if (this.reinstall(physical, code)) continue
+			for (const page of pages) code.addressOf(page)
+			this.post(physical, code, 1, true)
+		}
 	}
 
 	private reinstall(physical: number, code: LiveCode): boolean {
@@ -198,21 +230,21 @@ export class Translator {
 		return true
 	}
 
-	private request(physical: number, code: LiveCode, heat: number, cachedOnly: boolean): void {
-		if (this.pending.size >= MAX_PENDING) return
+	private request(physical: number, code: LiveCode, heat: number): void {
 		const started = performance.now()
-		if (!cachedOnly && !this.isWorthIt(physical, code, heat)) {
-			this.counts.blocked_ms += performance.now() - started
-			return
-		}
-		const id = this.nextId++
-		this.pending.set(id, { physical, code, heat, cachedOnly })
-		this.pendingAt.set(physical, id)
-		this.counts.requests++
-		this.compiler.request({ id, snapshot: code.snapshot(physical % PAGE_SIZE, OPTIONS), target: this.target, heat, cachedOnly })
+		if (this.isWorthIt(physical, code, heat)) this.post(physical, code, heat, false)
 		this.counts.blocked_ms += performance.now() - started
 		// A compiler on this thread has the answer already.
 		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
+	}
+
+	private post(physical: number, code: LiveCode, heat: number, cachedOnly: boolean): void {
+		const id = this.nextId++
+		this.pending.set(id, { physical, code, heat, cachedOnly })
+		this.pendingAt.set(physical, id)
+		if (cachedOnly) this.recognising++
+		this.counts.requests++
+		this.compiler.request({ id, snapshot: code.snapshot(physical % PAGE_SIZE, OPTIONS), target: this.target, heat, cachedOnly })
 	}
 
 	/** Has the code looked at, unless it was too large for this heat before. What is too large waits. */
@@ -230,7 +262,7 @@ export class Translator {
 	}
 
 	private isHotEnough(physical: number, heat: number, instructions: number): boolean {
-		const worth = this.economy.worthBuilding(instructions, this.pending.size)
+		const worth = this.economy.worthBuilding(instructions, this.building)
 		if (heat < worth) this.cold.postpone(physical, worth)
 		return heat >= worth
 	}
@@ -266,6 +298,7 @@ export class Translator {
 		const { physical, code, cachedOnly } = pending
 		this.pending.delete(id)
 		this.pendingAt.delete(physical)
+		if (cachedOnly) this.recognising--
 		if (region !== undefined) {
 			this.take(physical, code, id, region)
 			this.cold.forget(physical)
@@ -297,6 +330,10 @@ export class Translator {
 		const mfn = Math.floor(physical / PAGE_SIZE)
 		const others = this.installed.count(physical)
 		const frameOf = (page: number) => code.frameOf(page)
+		if (region.isCached) {
+			this.core.enterAt(physical)
+			for (const page of region.pages) this.recognition.meet(frameOf(page), code.linear + page * PAGE_SIZE)
+		}
 		const { evictions } = this.installed
 		const addition = this.installed.add(physical, frameOf, id, region)
 		if (this.installed.evictions !== evictions) this.economy.evicted()
