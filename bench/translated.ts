@@ -13,13 +13,13 @@ const { values, positionals } = parseArgs({
 	options: { ms: { type: 'string', default: '1000' }, rounds: { type: 'string', default: '3' } },
 	allowPositionals: true,
 })
-// What regions are compiled with in a domain (src/platform/node/v8_wasm.ts, vcpu_worker.ts).
-for (const flag of ['--experimental-wasm-branch-hinting', '--no-wasm-stack-checks']) setFlagsFromString(flag)
 const built = buildPrograms(
 	PROGRAMS.filter((program) => runsWithoutKernel(program) && (positionals.length === 0 || positionals.includes(program.name))),
 )
 if (built === null) throw new Error('there is no gcc, which builds the programs')
 const core = await loadCore((line) => process.stderr.write(`${line}\n`))
+// What regions are compiled with in a domain (src/platform/node/v8_wasm.ts, vcpu_worker.ts); what may be building the core needs its stack looked at.
+for (const flag of ['--experimental-wasm-branch-hinting', '--no-wasm-stack-checks']) setFlagsFromString(flag)
 
 /** Microseconds an iteration, from a program's line "bench NAME ITERATIONS NANOSECONDS CHECKSUM ...". */
 function perIteration_us(output: string): number {
