@@ -1,5 +1,9 @@
 // V8's two compilers and its machine code, by choice. Flags are the process's, and this process is the hypervisor's own; each function leaves them as they are by
 // default. Written for V8 13.6 (Node 24).
+//
+// Rule: V8 may be compiling the core on another thread while a flag is set here, and sees it change in the middle of a function. So only flags belong here whose
+// places in a function don't depend on one another. --no-wasm-inlining is not one: Liftoff's function entry then lacks what its calls count in, and they write
+// to where something else lies (a SIGSEGV in one of six boots with a filled cache).
 import { setFlagsFromString } from 'node:v8'
 
 /**
@@ -9,10 +13,8 @@ import { setFlagsFromString } from 'node:v8'
 const UNCHECKED = '--no-wasm-stack-checks'
 /** The optimising compiler at once, for the whole module. */
 const OPTIMISED = ['--no-liftoff', '--no-wasm-lazy-compilation', UNCHECKED]
-/** Notes no calls for the optimising compiler, which would cost every entry of a function. */
-const WITHOUT_FEEDBACK = '--no-wasm-inlining'
 /** The quick compiler only: without counting, and without compiling again by itself. */
-const BASELINE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up', '--no-wasm-lazy-compilation', WITHOUT_FEEDBACK, UNCHECKED]
+const BASELINE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up', '--no-wasm-lazy-compilation', UNCHECKED]
 /** Needed whenever such a function is called, not only when it is made: V8 forgets the bytecode of functions that rest, and parses them again. */
 const NATIVES = ['--allow-natives-syntax']
 
