@@ -145,9 +145,12 @@ function startHeir(rundir: RunDir): ChildProcess {
 	return heir
 }
 
+/** How long a process may take to end on a busy host. An heir that gave up would take every client's connection with it. */
+const ENDING_MS = 30_000
+
 /** For an heir: the one before is ending, and has the lock for a moment still. */
 async function takeLockSoon(path: string): Promise<Disposable | undefined> {
-	for (let attempt = 0; attempt < 100; attempt++) {
+	for (const end_ms = performance.now() + ENDING_MS; performance.now() < end_ms; ) {
 		const lock = takeLock(path)
 		if (lock !== undefined) return lock
 		await new Promise((resolve) => setTimeout(resolve, 5))
