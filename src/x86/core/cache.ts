@@ -170,28 +170,61 @@ export function addEntry(physical: u64, code64: u32, record: usize): void {
 //
 // An entry's tag is a canonical linear address, bit 62 the other way round for compatibility code. Bits 48..61, which tell nothing of such an address, have the
 // table's index of the region that the record runs, 0 none. A record that stops running a region drops all jumps.
+//
+// Four entries that lie in one line of a processor's cache are a set, the one used last in front: what is looked at by the way is that one, and what is found
+// behind it moves there.
 
 export const JUMP_RECORD = 8;
 export const JUMP_GENERATION = 12;
+const JUMP_SIZE: usize = 16;
+const SET_SIZE: usize = 64;
 const INDEX_SHIFT: u64 = 48;
 const INDEX_MASK: u64 = <u64>L.REGION_MAX_INDEX << INDEX_SHIFT;
 
+/** The first entry of the set of a tag. */
 @inline
 export function jumpSlot(tag: u64): usize {
-  return S.jumpCache + ((<usize>(tag ^ (tag >> 12)) & (S.JUMP_ENTRIES - 1)) << 4);
+  return S.jumpCache + ((<usize>(tag ^ (tag >> 12)) & (S.JUMP_SETS - 1)) << 6);
+}
+
+@inline
+function isOf(slot: usize, tag: u64): bool {
+  return !((load<u64>(slot) ^ tag) & ~INDEX_MASK);
 }
 
 /** Whether an entry is for a canonical address or the tag of one. */
 @inline
 export function isJump(slot: usize, tag: u64): bool {
-  return !((load<u64>(slot) ^ tag) & ~INDEX_MASK) && load<u32>(slot, JUMP_GENERATION) == jumpGeneration;
+  return isOf(slot, tag) && load<u32>(slot, JUMP_GENERATION) == jumpGeneration;
+}
+
+/** Moves the entries before `slot` behind themselves, over it. */
+function makeRoom(set: usize, slot: usize): void {
+  for (let to = slot; to > set; to -= JUMP_SIZE) {
+    store<u64>(to, load<u64>(to - JUMP_SIZE));
+    store<u64>(to, load<u64>(to - JUMP_SIZE, 8), 8);
+  }
+}
+
+/** Whether an entry that is not the first of a set is for the tag; it becomes the first. */
+export function bringJump(set: usize, tag: u64): bool {
+  for (let slot = set + JUMP_SIZE; slot < set + SET_SIZE; slot += JUMP_SIZE) {
+    if (!isJump(slot, tag)) continue;
+    const key = load<u64>(slot);
+    const rest = load<u64>(slot, 8);
+    makeRoom(set, slot);
+    store<u64>(set, key);
+    store<u64>(set, rest, 8);
+    return true;
+  }
+  return false;
 }
 
 /** The record for the tag of a canonical address, or 0. */
 @inline
 export function findJump(tag: u64): usize {
   const slot = jumpSlot(tag);
-  return isJump(slot, tag) ? <usize>load<u32>(slot, JUMP_RECORD) : 0;
+  return isJump(slot, tag) || bringJump(slot, tag) ? <usize>load<u32>(slot, JUMP_RECORD) : 0;
 }
 
 /** The index of the region that an entry runs, or 0. */
@@ -201,9 +234,12 @@ export function regionOfJump(slot: usize): u32 {
 }
 
 export function addJump(tag: u64, record: usize): void {
-  const slot = jumpSlot(tag);
+  const set = jumpSlot(tag);
   const region: u64 = load<u16>(record, L.REC_OP) == <u16>OP_F_REGION ? load<u32>(record, L.REC_LINK) : 0;
-  store<u64>(slot, (tag & ~INDEX_MASK) | (region << INDEX_SHIFT));
-  store<u32>(slot, <u32>record, JUMP_RECORD);
-  store<u32>(slot, jumpGeneration, JUMP_GENERATION);
+  let old = set;
+  while (old < set + SET_SIZE - JUMP_SIZE && !isOf(old, tag)) old += JUMP_SIZE;
+  makeRoom(set, old);
+  store<u64>(set, (tag & ~INDEX_MASK) | (region << INDEX_SHIFT));
+  store<u32>(set, <u32>record, JUMP_RECORD);
+  store<u32>(set, jumpGeneration, JUMP_GENERATION);
 }

@@ -12,7 +12,7 @@ import * as L from "./layout";
 import * as S from "./state";
 import { findCodeFrame } from "./mmu";
 import { jumpGeneration } from "./state";
-import { dropJumps, findEntry, isJump, jumpSlot, regionOfJump } from "./cache";
+import { bringJump, dropJumps, findEntry, isJump, jumpSlot, regionOfJump } from "./cache";
 import { JUMP } from "./execute";
 import { OP_EA, OP_F_REGION } from "./generated/ops";
 
@@ -95,8 +95,8 @@ export function regionAt(physical: u32): u32 {
  */
 export function goOn(budget: i32, target: u64): i32 {
   const slot = jumpSlot(target);
-  const index = regionOfJump(slot);
-  if (!index || budget <= 0 || !isJump(slot, target)) {
+  const index = isJump(slot, target) || bringJump(slot, target) ? regionOfJump(slot) : 0;
+  if (!index || budget <= 0) {
     store<u64>(S.cpu + L.CPU_RIP, target);
     store<i32>(S.cpu + L.CPU_REGION_STATUS, JUMP);
     return budget;

@@ -27,9 +27,9 @@ export function codeSlot(table: usize, va: u64): usize {
   return table + (((<usize>(va >> 12) ^ <usize>(va >> 21)) & (XTLB_ENTRIES - 1)) << 4);
 }
 
-export const JUMP_ENTRIES: u32 = 16384;
-/** Jump cache entry: u64 tag (cache.ts), u32 record, u32 generation. */
-export const JUMP_SIZE: u32 = JUMP_ENTRIES * 16;
+/** Sets of four entries of the jump cache: u64 tag (cache.ts), u32 record, u32 generation. */
+export const JUMP_SETS: u32 = 4096;
+export const JUMP_SIZE: u32 = JUMP_SETS * 64;
 
 /** Entry-point table: open addressing, u64 key (physical address * 2 + code64, plus 1 << 40 so that no key is 0), u32 record, u32 pad. */
 export const HASH_BITS: u32 = 17;
