@@ -11,6 +11,11 @@ const OURS = new URL('../', import.meta.url).href
 const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'xenotype', 'stripped', process.version)
 
 registerHooks({
+	// Our imports name files: there is nothing to look for, and the files need not be looked at before they are read.
+	resolve(specifier, context, nextResolve) {
+		if (!/^\.\.?\/.*\.ts$/.test(specifier) || !context.parentURL?.startsWith(OURS)) return nextResolve(specifier, context)
+		return { format: 'module', shortCircuit: true, url: new URL(specifier, context.parentURL).href }
+	},
 	load(url, context, nextLoad) {
 		if (!url.startsWith(OURS) || !url.endsWith('.ts')) return nextLoad(url, context)
 		return { format: 'module', shortCircuit: true, source: stripped(fileURLToPath(url)) }

@@ -7,7 +7,7 @@ import { debugKey } from './debug_keys.ts'
 import { answerDebugRequest, DEBUG_CLEAR_COUNTERS, DEBUG_PROCESSOR, DEBUG_REGISTERS } from './debug_report.ts'
 import { bindVirq } from './event_channel.ts'
 import { Hypervisor } from './hypervisor.ts'
-import { testDomain, testVcpu } from './testing.ts'
+import { testDomain, testVcpu, threadsStartedBy } from './testing.ts'
 import { VS_DEBUG, vcpuWord } from './vcpu_shared.ts'
 import type { VcpuThreadEvents } from './vcpu_threads.ts'
 
@@ -17,7 +17,7 @@ const CONTEXT = { entry: 0, stackPointer: 0, startInfoVa: 0, l4Mfn: 0 }
 function setUp() {
 	const hypervisor = new Hypervisor({
 		clock: { monotonic_ns: () => 5_000_000_000, wall: () => ({ seconds: 0, nanoseconds: 0 }) },
-		threads: { start: (_, events) => ({ terminate: async () => events.ended() }) },
+		threads: threadsStartedBy((_, events) => ({ terminate: async () => events.ended() })),
 	})
 	return { hypervisor }
 }
@@ -68,12 +68,10 @@ test('debugReport() returns what the vCPU answers, and nothing for a vCPU whose 
 	let events: VcpuThreadEvents | undefined
 	const hypervisor = new Hypervisor({
 		clock: { monotonic_ns: () => 0, wall: () => ({ seconds: 0, nanoseconds: 0 }) },
-		threads: {
-			start(_, given) {
-				events = given
-				return { terminate: async () => given.ended() }
-			},
-		},
+		threads: threadsStartedBy((_, given) => {
+			events = given
+			return { terminate: async () => given.ended() }
+		}),
 	})
 	const control = await hypervisor.createDomain(CONFIG)
 	assert.deepEqual(await control.debugReport(DEBUG_PROCESSOR), [], 'not started')

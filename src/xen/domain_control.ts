@@ -30,7 +30,7 @@ import {
 	vcpuWord,
 } from './vcpu_shared.ts'
 import type { InitialContext } from './vcpu_start.ts'
-import type { VcpuThread, VcpuThreads } from './vcpu_threads.ts'
+import type { PreparedThread, VcpuThread, VcpuThreads } from './vcpu_threads.ts'
 import { wakeAllVcpus, wakeVcpu } from './wake.ts'
 
 /** How long a dying vCPU thread may take to notice before it is stopped by force. */
@@ -83,6 +83,7 @@ export class DomainControl {
 	readonly domain: Domain
 	private readonly host: DomainControlHost
 	private readonly ports: BackendPorts
+	private readonly prepared: PreparedThread
 	private readonly threads: VcpuThread[] = []
 	private readonly endings: Promise<void>[] = []
 	private readonly listeners = new Set<ShutdownListener>()
@@ -100,6 +101,7 @@ export class DomainControl {
 		this.domain = domain
 		this.ports = ports
 		this.host = host
+		this.prepared = host.threads.prepare(domain.domid, 0)
 	}
 
 	get domid(): number {
@@ -117,7 +119,7 @@ export class DomainControl {
 		)
 		const { domain, timeOffset_ns } = this
 		const request = { domain: domain.description, memory: domain.machine.memory, vcpu: 0, context, timeOffset_ns, translationCache }
-		const thread = this.host.threads.start(request, {
+		const thread = this.prepared.start(request, {
 			log: (level, message) => this.host.log(level, message),
 			emergencyConsole: (bytes) => this.host.log('debug', `(d${this.domid}) ${new TextDecoder('latin1').decode(bytes).replace(/\n$/, '')}`),
 			report: (lines) => this.report(lines),
@@ -317,6 +319,7 @@ export class DomainControl {
 	// ---- the rest -----------------------------------------------------------------------------------------------------------
 
 	private async die(): Promise<void> {
+		if (this.threads.length === 0) this.prepared.discard()
 		Atomics.store(this.words, this.control(CB_DYING), 1)
 		wakeAllVcpus(this.domain)
 		const timer = sleep(DEATH_ms)

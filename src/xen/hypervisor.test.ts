@@ -10,25 +10,33 @@ import type { VcpuStart, VcpuThreadEvents } from './vcpu_threads.ts'
 const CONTEXT = { entry: 0, stackPointer: 0, startInfoVa: 0, l4Mfn: 0 }
 const CONFIG = { uuid: '00112233-4455-6677-8899-aabbccddeeff', vcpus: 1, memory_KiB: 4096 }
 
-/** A hypervisor whose vCPU threads do nothing; what they were started with, and their way back. */
+/** A hypervisor whose vCPU threads do nothing; what they were started with, and their way back; which were prepared and discarded. */
 function setUp() {
 	const threads: { request: VcpuStart; events: VcpuThreadEvents; terminated: boolean }[] = []
+	const [prepared, discarded]: string[][] = [[], []]
 	const hypervisor = new Hypervisor({
 		clock: { monotonic_ns: () => 5_000_000_000, wall: () => ({ seconds: 1_800_000_000, nanoseconds: 250_000_000 }) },
 		threads: {
-			start(request, events) {
-				const thread = { request, events, terminated: false }
-				threads.push(thread)
+			prepare(domid, vcpu) {
+				const name = `d${domid}v${vcpu}`
+				prepared!.push(name)
 				return {
-					async terminate() {
-						thread.terminated = true
-						events.ended()
+					discard: () => void discarded!.push(name),
+					start(request, events) {
+						const thread = { request, events, terminated: false }
+						threads.push(thread)
+						return {
+							async terminate() {
+								thread.terminated = true
+								events.ended()
+							},
+						}
 					},
 				}
 			},
 		},
 	})
-	return { hypervisor, threads }
+	return { hypervisor, threads, prepared: prepared!, discarded: discarded! }
 }
 
 test('createDomain() makes a paused domain with its memory and a domid that is not used again soon', async () => {
@@ -46,6 +54,18 @@ test('createDomain() makes a paused domain with its memory and a domid that is n
 	)
 	await hypervisor.close()
 	assert.deepEqual(hypervisor.domains(), [])
+})
+
+test("a vCPU's thread is prepared with its domain, and discarded with a domain that was not started", async () => {
+	const { hypervisor, threads, prepared, discarded } = setUp()
+	const [first, second] = [await hypervisor.createDomain(CONFIG), await hypervisor.createDomain(CONFIG)]
+	assert.deepEqual(prepared, ['d1v0', 'd2v0'])
+	first.start(CONTEXT)
+	await second.destroy()
+	assert.deepEqual(discarded, ['d2v0'])
+	threads[0]?.events.ended()
+	await hypervisor.close()
+	assert.deepEqual(discarded, ['d2v0'])
 })
 
 test('the wall clock in shared_info is that of system time 0', async () => {

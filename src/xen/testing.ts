@@ -10,6 +10,7 @@ import type { DomainDescription } from './machine_layout.ts'
 import { initialisePageInfo } from './mm/page_info.ts'
 import { VcpuContext, type VcpuHost } from './vcpu.ts'
 import { VS_VCPU_INFO, vcpuWord } from './vcpu_shared.ts'
+import type { PreparedThread, VcpuThreads } from './vcpu_threads.ts'
 
 /** A domain of `frames` frames of RAM whose event channels, grants and page info are set up as the hypervisor does it. */
 export function testDomain(overrides: Partial<DomainDescription> = {}): Domain {
@@ -79,4 +80,9 @@ export function hypercallArgs(...values: number[]): Uint32Array {
 		args[n * 2 + 1] = Math.floor(value / 4294967296)
 	}
 	return args
+}
+
+/** Threads that are there once they are started. */
+export function threadsStartedBy(start: PreparedThread['start']): VcpuThreads {
+	return { prepare: () => ({ start, discard() {} }) }
 }

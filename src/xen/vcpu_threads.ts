@@ -32,7 +32,16 @@ export interface VcpuThread {
 	terminate(): Promise<void>
 }
 
+/** A thread that is to be a vCPU, and may not be there yet. */
+export interface PreparedThread {
+	/** Has it be the vCPU. Once only. */
+	start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread
+	/** It will not be started. */
+	discard(): void
+}
+
 /** Makes threads for vCPUs: Node's workers, a browser's, or the caller's own thread in tests. */
 export interface VcpuThreads {
-	start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread
+	/** Begins with it while the domain is still being built: a thread takes its time. */
+	prepare(domid: number, vcpu: number): PreparedThread
 }

@@ -13,7 +13,7 @@ import { Domain } from '../../src/xen/domain.ts'
 import { Hypervisor } from '../../src/xen/hypervisor.ts'
 import { DomainCrashed, VcpuContext } from '../../src/xen/vcpu.ts'
 import { cpuHost, startVcpu } from '../../src/xen/vcpu_start.ts'
-import type { VcpuThreads } from '../../src/xen/vcpu_threads.ts'
+import type { PreparedThread } from '../../src/xen/vcpu_threads.ts'
 import type { DomainState, XenEvent } from '../../src/xenctrl/interface.ts'
 import { LocalXen } from '../../src/xenctrl/local_xen.ts'
 import { SUSPENDER } from '../support/tiny_kernel.ts'
@@ -152,7 +152,8 @@ test('a guest that leaves what a file cannot say is not saved, and goes on', asy
 const core = await WebAssembly.compile(readFileSync(await buildCore(() => {})))
 
 /** vCPUs that take their contexts, and run no instruction. */
-const STARTERS: VcpuThreads = {
+const STARTER: PreparedThread = {
+	discard() {},
 	start(request, events) {
 		const domain = new Domain(request.domain, request.memory)
 		let vcpu: VcpuContext | undefined
@@ -247,7 +248,7 @@ async function setUp() {
 		await maker.close()
 	}
 	const good = files.get('/f')!
-	const xen = xenOf(new Hypervisor({ clock: hostClock(performance.timeOrigin), threads: STARTERS }), files)
+	const xen = xenOf(new Hypervisor({ clock: hostClock(performance.timeOrigin), threads: { prepare: () => STARTER } }), files)
 	/** Undefined when it could be restored. */
 	const restore = async (bytes: Uint8Array): Promise<string | undefined> => {
 		files.set('/f', bytes)

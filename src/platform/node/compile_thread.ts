@@ -19,7 +19,7 @@ function logFault(error: Error): void {
 }
 
 /**
- * The process's compile worker: there is one while somebody holds a lease. A fault of ours in it ends it and not the domains: who holds a lease then gets no more answers, and
+ * The process's compile worker: there is one while somebody holds it or a lease. A fault of ours in it ends it and not the domains: who holds a lease then gets no more answers, and
  * the next lease has a new worker.
  */
 export class CompileThread {
@@ -37,19 +37,22 @@ export class CompileThread {
 
 	/** `cached`: with the translation cache, if there is one. */
 	lease({ cached = true } = {}): CompilerLease {
-		this.worker ??= this.start()
-		this.leases++
+		const release = this.hold()
 		const { port1, port2 } = new MessageChannel()
 		const posted = new Int32Array(new SharedArrayBuffer(4))
-		this.worker.postMessage({ type: 'client', port: port2, posted, isCached: cached } satisfies CompileWorkerMessage, [port2])
+		this.worker?.postMessage({ type: 'client', port: port2, posted, isCached: cached } satisfies CompileWorkerMessage, [port2])
+		return { connection: { port: port1, posted }, release }
+	}
+
+	/** Has the worker started for who is going to take a lease. What it returns undoes it. */
+	hold(): () => void {
+		this.worker ??= this.start()
+		this.leases++
 		let isReleased = false
-		return {
-			connection: { port: port1, posted },
-			release: () => {
-				if (isReleased) return
-				isReleased = true
-				if (--this.leases === 0) this.stop()
-			},
+		return () => {
+			if (isReleased) return
+			isReleased = true
+			if (--this.leases === 0) this.stop()
 		}
 	}
 

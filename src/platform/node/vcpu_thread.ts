@@ -1,16 +1,20 @@
 import { Worker } from 'node:worker_threads'
 import type { LogLevel } from '../../xen/vcpu.ts'
-import type { VcpuStart, VcpuThread, VcpuThreadEvents, VcpuThreads } from '../../xen/vcpu_threads.ts'
+import type { PreparedThread, VcpuStart, VcpuThread, VcpuThreadEvents, VcpuThreads } from '../../xen/vcpu_threads.ts'
 import { besideModule } from './beside.ts'
 import { CompileThread } from './compile_thread.ts'
 import type { CompilerConnection } from './region_compiler.ts'
 
 /** What the worker is made with. */
 export interface VcpuWorkerData {
-	readonly request: VcpuStart
 	readonly core: WebAssembly.Module
 	/** See hostClock(). */
 	readonly clockOrigin_ms: number
+}
+
+/** What it is posted to be a vCPU; nothing else is. */
+export interface VcpuWorkerStart {
+	readonly request: VcpuStart
 	readonly compiler: CompilerConnection
 }
 
@@ -34,31 +38,50 @@ export interface NodeVcpuThreads extends VcpuThreads {
 /** vCPUs as worker threads of this process. `core` is the compiled processor, `clockOrigin_ms` this thread's performance.timeOrigin. */
 export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number, options: VcpuThreadOptions = {}): NodeVcpuThreads {
 	const compilers = new CompileThread({ core, cacheDirectory: options.regionCache })
-	return {
-		close: () => compilers.close(),
-		start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread {
-			const compiler = compilers.lease({ cached: request.translationCache })
-			const workerData: VcpuWorkerData = { request, core, clockOrigin_ms, compiler: compiler.connection }
-			const worker = new Worker(besideModule('vcpu_worker', import.meta.url), {
-				workerData,
-				transferList: [compiler.connection.port],
-				name: `d${request.domain.domid}v${request.vcpu}`,
-			})
-			let failure: Error | undefined
-			worker.on('message', (message: VcpuWorkerMessage) => receive(message, events))
-			worker.on('error', (error) => {
-				failure = error instanceof Error ? error : new Error(String(error))
-			})
-			worker.on('exit', () => {
-				compiler.release()
-				events.ended(failure)
-			})
-			return {
-				async terminate() {
-					await worker.terminate()
-				},
-			}
-		},
+	const workerData: VcpuWorkerData = { core, clockOrigin_ms }
+	return { close: () => compilers.close(), prepare: (domid, vcpu) => new PreparedWorker(compilers, workerData, `d${domid}v${vcpu}`) }
+}
+
+class PreparedWorker implements PreparedThread {
+	private readonly compilers: CompileThread
+	private readonly letGo: () => void
+	private readonly worker: Worker
+	/** With what has ended it, if it was a fault. */
+	private readonly ended: Promise<Error | undefined>
+
+	constructor(compilers: CompileThread, workerData: VcpuWorkerData, name: string) {
+		this.compilers = compilers
+		this.letGo = compilers.hold()
+		this.worker = new Worker(besideModule('vcpu_worker', import.meta.url), { workerData, name })
+		let failure: Error | undefined
+		this.worker.on('error', (error) => {
+			failure = error instanceof Error ? error : new Error(String(error))
+		})
+		this.ended = new Promise((resolve) => this.worker.once('exit', () => resolve(failure)))
+		this.worker.unref()
+	}
+
+	start(request: VcpuStart, events: VcpuThreadEvents): VcpuThread {
+		const { worker } = this
+		const compiler = this.compilers.lease({ cached: request.translationCache })
+		this.letGo()
+		worker.ref()
+		worker.on('message', (message: VcpuWorkerMessage) => receive(message, events))
+		worker.postMessage({ request, compiler: compiler.connection } satisfies VcpuWorkerStart, [compiler.connection.port])
+		void this.ended.then((failure) => {
+			compiler.release()
+			events.ended(failure)
+		})
+		return {
+			async terminate() {
+				await worker.terminate()
+			},
+		}
+	}
+
+	discard(): void {
+		this.letGo()
+		void this.worker.terminate()
 	}
 }
 

@@ -6,12 +6,12 @@ import type { RegionTrace } from '../../x86/translator/region_trace.ts'
 import { vcpuThread } from '../../xen/vcpu_thread_body.ts'
 import { WorkerCompiler } from './region_compiler.ts'
 import { openRegionTrace } from './region_trace_file.ts'
-import type { VcpuWorkerData, VcpuWorkerMessage } from './vcpu_thread.ts'
+import type { VcpuWorkerData, VcpuWorkerMessage, VcpuWorkerStart } from './vcpu_thread.ts'
 
 // On the main thread it is only imported (daemon/start_over.ts).
-if (!isMainThread) runVcpu(workerData as VcpuWorkerData)
+if (!isMainThread) parentPort?.once('message', (start: VcpuWorkerStart) => runVcpu(workerData as VcpuWorkerData, start))
 
-function runVcpu({ request, core, clockOrigin_ms, compiler }: VcpuWorkerData): void {
+function runVcpu({ core, clockOrigin_ms }: VcpuWorkerData, { request, compiler }: VcpuWorkerStart): void {
 	// Translated regions say which of their branches are slow paths; V8 13.6 reads that only when told to. The flag is the process's: this one is the hypervisor's.
 	setFlagsFromString('--experimental-wasm-branch-hinting')
 	const post = (message: VcpuWorkerMessage) => parentPort?.postMessage(message)
