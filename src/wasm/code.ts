@@ -447,8 +447,24 @@ export class Code {
 	block(result: ValueType | typeof VOID = VOID): number {
 		return this.open(0x02, result)
 	}
+	/** The same, of no result; what is written in it first is always executed, so it is no scope of its own. */
+	plainBlock(): number {
+		if (!this.isOutline) {
+			this.out.u8(0x02)
+			this.out.u8(VOID)
+		}
+		this.constructs.push(this.scope)
+		return this.depth++
+	}
 	loop(): number {
 		return this.open(LOOP, VOID)
+	}
+	/** Opens a scope that is no construct. */
+	enter(): void {
+		this.constructs.push(++this.scopes)
+	}
+	leave(): void {
+		this.constructs.pop()
 	}
 	/** `likely` goes into the module's branch hints. */
 	if(result: ValueType | typeof VOID = VOID, likely?: boolean): number {

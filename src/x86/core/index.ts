@@ -106,7 +106,7 @@ export function decodeRecord(at: usize, available: u32, rec: usize, off: u32, co
 
 export { ccKind, ccA, ccB, settle, settleKept, flagsKept, conditionKept, carryKept } from "./flags";
 export { jumpGeneration, frameBase, regionArena } from "./state";
-export { readSlow, writeSlow, commitWrite } from "./mmu";
+export { readSlow, writeSlow, commitWrite, findSpan } from "./mmu";
 export { storeSlow } from "./mem";
 export { execute } from "./execute";
 export { timestamp } from "./system";

@@ -208,6 +208,13 @@ export function framePointer(va: u64, write: u32): usize {
   return frameBase + (<usize>mfn << 12) + (<usize>va & 0xfff);
 }
 
+/** Host address of `bytes` bytes that a translated region may read, or write, where they lie; FAULT for all else. Raises nothing. */
+export function findSpan(va: u64, bytes: u32, write: u32): usize {
+  if ((<u32>va & 0xfff) + bytes > 4096) return FAULT;
+  const host = framePointer(va, write);
+  return host ? host : FAULT;
+}
+
 @inline
 function misaligned(va: u64, size: u32): bool {
   return alignmentCheck && size <= 8 && (<u32>va & (size - 1)) != 0;
@@ -311,7 +318,7 @@ function hookedWrite(maddr: u32, from: usize, size: u32): bool {
 
 /**
  * Carries out the store that was made in the bounce buffer. 0: it is refused, with #PF raised. 1: done. 2: done, and decoded code was dropped: whoever runs
- * translated code must leave it after this instruction.
+ * translated code must leave it after this instruction. 3: done, by the host or as it would be: mappings may have changed.
  */
 export function commitWrite(): i32 {
   const buffer = cpu + L.CPU_SPLIT_BUFFER;
@@ -327,7 +334,8 @@ export function commitWrite(): i32 {
     S.raisePageFault(pendingVa, PF_P | PF_W | PF_U);
     return 0;
   }
-  return pendingDrops ? 2 : 1;
+  if (pendingDrops) return 2;
+  return pendingHookA || (pendingFirst < pendingSize && pendingHookB) ? 3 : 1;
 }
 
 // ---- code ------------------------------------------------------------------------------------------------------------

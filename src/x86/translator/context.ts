@@ -1,6 +1,7 @@
 import type { Code } from '../../wasm/code.ts'
 import type { CoreImports } from './core_imports.ts'
 import type { Residence, ResidenceFound } from './residence.ts'
+import type { Span } from './spans.ts'
 
 /** Registers that a region reads or writes; found by a first pass over it. */
 export interface RegisterUse {
@@ -13,6 +14,8 @@ export interface RegisterUse {
 	readonly carried: Set<number>
 	/** Which of the places that were looked up others are near (pages.ts). */
 	readonly placesUsed: Set<number>
+	/** Which accesses are made together (spans.ts), by number. */
+	readonly spans: Map<number, Span>
 	/** What blocks, by their start, do first with the flags that they find: set all of them, or need them. The others leave them alone. */
 	readonly flagsFirst: Map<number, 'set' | 'read'>
 	/** Starts of blocks where nobody needs the flags. */

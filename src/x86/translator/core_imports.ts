@@ -5,6 +5,7 @@ import { F64, I32, I64, type ModuleBuilder, V128, type ValueType } from '../../w
 export interface CoreImports {
 	readonly readSlow: number
 	readonly writeSlow: number
+	readonly findSpan: number
 	readonly commitWrite: number
 	readonly execute: number
 	readonly storeSlow: number
@@ -58,6 +59,7 @@ const KEPT: readonly ValueType[] = [I32, I64, I64, I64, I64]
 const IMPORTERS: Readonly<Record<keyof CoreImports, Importer>> = {
 	readSlow: f([I64, I32], [I32]),
 	writeSlow: f([I64, I32], [I32]),
+	findSpan: f([I64, I32, I32], [I32]),
 	commitWrite: f([], [I32]),
 	execute: f([I32], [I32]),
 	storeSlow: f([I64, I64, I32], [I32]),

@@ -8,6 +8,7 @@ import type { Instruction } from './instruction.ts'
 import { type CarriedPage, type FoundPlace, Pages, type Place } from './pages.ts'
 import type { GeneralRegisters } from './registers.ts'
 import { TLB_READ, TLB_WRITE } from './residence.ts'
+import { type FoundSpan, Spans } from './spans.ts'
 import type { Strides } from './strides.ts'
 
 const LOADS: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.load8_u', 2: 'i32.load16_u', 4: 'i32.load', 8: 'i64.load' }
@@ -37,6 +38,10 @@ export class Memory {
 	private readonly flags: LazyFlags
 	private readonly exits: Exits
 	private readonly pages: Pages
+	private readonly spans: Spans
+	private readonly strides: Strides
+	/** What is at `host` may be written in place. */
+	private isDirect = false
 	private readonly va: number
 	private readonly slot: number
 	/** Locals: the page that was compared last, and what is to be added to a linear address in it to have the host's. */
@@ -53,6 +58,8 @@ export class Memory {
 		this.flags = flags
 		this.exits = exits
 		this.pages = new Pages(context, registers, strides)
+		this.spans = new Spans(context)
+		this.strides = strides
 		this.tlbMask = (tlbEntries - 1) << 4
 		this.va = code.local(I64)
 		this.slot = code.local(I32)
@@ -64,8 +71,28 @@ export class Memory {
 	}
 
 	/** At the region's entry. */
-	begin(): void {
+	beginRegion(): void {
 		this.pages.begin()
+	}
+
+	/** Where ways meet, but for the heads of loops. */
+	begin(block: number): void {
+		this.spans.begin(block)
+	}
+
+	/** Control goes from here to where ways meet. */
+	meet(target: number): void {
+		this.spans.meet(target)
+	}
+
+	/** Runs `body`, which writes one of several ways. */
+	onOneWay(body: () => void): void {
+		this.spans.onOneWay(body)
+	}
+
+	/** Runs `body`, which writes code that control does not come back from. */
+	aside(body: () => void): void {
+		this.spans.onOneWay(() => this.pages.aside(body))
 	}
 
 	/** Loads the tables in use, those of a mask of TLB_READ and TLB_WRITE. */
@@ -75,10 +102,11 @@ export class Memory {
 		if (mask & (1 << TLB_WRITE)) code.i32(state).memory('i32.load', L.CPU_TLB_WRITE).set(this.tlbWrite)
 	}
 
-	/** Pushes the effective linear address. */
-	pushEffectiveAddress(instruction: Instruction): void {
+	/** Pushes the effective linear address, and what is `further` bytes from it. */
+	pushEffectiveAddress(instruction: Instruction, further = 0): void {
 		const { code, state } = this.context
-		const { base, index, scale, seg, disp } = instruction
+		const { base, index, scale, seg } = instruction
+		const disp = instruction.disp + further
 		let pushed = false
 		const add = () => {
 			if (pushed) code.op('i64.add')
@@ -117,7 +145,7 @@ export class Memory {
 	}
 
 	private findHost(access: Access, slow: number): void {
-		this.reach(
+		this.isDirect = this.reach(
 			access,
 			I32,
 			(offset) => this.pushSum(offset),
@@ -203,16 +231,72 @@ export class Memory {
 	}
 
 	/**
-	 * Where the access is near a place that is known, or its page is carried or in the TLB, does `hit` with a host address on the stack that it is `offset` bytes
-	 * behind, otherwise `miss` with its linear address in `va`; both leave a value of `type`. An address that is no multiple of the size is never in a page that is
-	 * carried, and when it must be one nowhere.
+	 * Where the access is in a span or near a place that is known, or its page is carried or in the TLB, does `hit` with a host address on the stack that it is
+	 * `offset` bytes behind, otherwise `miss` with its linear address in `va`; both leave a value of `type`. An address that is no multiple of the size is never in a
+	 * page that is carried, and when it must be one nowhere. Returns whether only `hit` was written.
 	 */
-	private reach(access: Access, type: ValueType | typeof VOID, hit: (offset: number) => void, miss: () => void): void {
-		const { instruction, size, aligned, write, place = this.pages.placeOf(instruction) } = access
-		const known = this.pages.find(place, size, aligned, write)
+	private reach(access: Access, type: ValueType | typeof VOID, hit: (offset: number) => void, miss: () => void): boolean {
+		const { instruction, size, write, place = this.pages.placeOf(instruction) } = access
+		const span = this.spans.of(place, size, write, this.strides.repeats(instruction))
+		if (span !== undefined) {
+			this.reachSpan(access, span, place.offset, hit)
+			return true
+		}
+		this.reachAlone(access, place, type, hit, miss)
+		return false
+	}
+
+	/** `offset`: bytes from the span's registers. */
+	private reachSpan(access: Access, found: FoundSpan, offset: number, hit: (offset: number) => void): void {
+		const { code } = this.context
+		const { instruction, size, aligned } = access
+		const { span, host, isAnchor } = found
+		if (isAnchor) this.findSpan(access, found, span.low - offset)
+		const apart = offset - span.low
+		if (aligned) {
+			code.get(host)
+			this.pushSum(apart)
+			code.i32(size - 1).op('i32.and')
+			code.if(VOID, false)
+			this.exits.execute(instruction)
+			code.end()
+		}
+		code.get(host)
+		hit(apart)
+	}
+
+	/** Leaves the host address of a span that begins `further` bytes from the access. Without one the core executes the instruction, and the region is left. */
+	private findSpan(access: Access, { span, host }: FoundSpan, further: number): void {
+		const { code, core } = this.context
+		const bytes = span.high - span.low
+		this.setAddress(access, further)
+		this.needTable(access.write)
+		this.pushEntry(access.write)
+		this.pushMatch(bytes, false)
+		code.if(I32, true)
+		this.pushHost(undefined)
+		code.else()
+		this.useTag()
+		code
+			.get(this.va)
+			.i32(bytes)
+			.i32(access.write ? 1 : 0)
+		code.call(core.findSpan).tee(host).i32(-1).op('i32.eq')
+		code.if()
+		this.exits.execute(access.instruction)
+		code.end()
+		code.get(host)
+		code.end()
+		code.set(host)
+	}
+
+	private reachAlone(access: Access, place: Place, type: ValueType | typeof VOID, hit: (offset: number) => void, miss: () => void): void {
+		const { instruction, size, aligned, write } = access
+		const isRepeated = this.strides.repeats(instruction)
+		const known = isRepeated ? this.pages.find(place, size, aligned, write) : undefined
 		if (known !== undefined) return this.reachKnown(access, known, place.offset - known.offset, type, hit, miss)
 		this.setAddress(access)
-		const found = this.pages.remember(place, write)
+		const found = isRepeated ? this.pages.remember(place, write) : undefined
 		const carried = this.pages.steady(instruction, access.place, size, write)
 		if (carried !== undefined) return this.reachCarried(access, carried, found, type, hit, miss)
 		this.reachByTable(access, found, type, hit, () => {
@@ -221,10 +305,14 @@ export class Memory {
 		})
 	}
 
-	private setAddress({ instruction, pushAddress }: Access): void {
-		if (pushAddress === undefined) this.pushEffectiveAddress(instruction)
-		else pushAddress()
-		this.context.code.set(this.va)
+	private setAddress({ instruction, pushAddress }: Access, further = 0): void {
+		const { code } = this.context
+		if (pushAddress === undefined) this.pushEffectiveAddress(instruction, further)
+		else {
+			pushAddress()
+			if (further !== 0) code.i64(further).op('i64.add')
+		}
+		code.set(this.va)
 	}
 
 	/** `apart`: bytes from the place that is known. */
@@ -293,17 +381,10 @@ export class Memory {
 		miss: () => void,
 		keep = () => {},
 	): void {
-		const { code, residence } = this.context
-		const table = access.write ? TLB_WRITE : TLB_READ
-		if (residence.need(table)) this.loadTables(1 << table)
+		const { code } = this.context
+		this.needTable(access.write)
 		if (code.isOutline) return this.outline(access, type, hit)
-		code.get(this.va).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(this.tlbMask).op('i32.and')
-		code
-			.get(access.write ? this.tlbWrite : this.tlbRead)
-			.op('i32.add')
-			.tee(this.slot)
-		code.memory('i64.load').set(this.tag).get(this.slot).memory('i32.load', 8).set(this.addend)
-		code.get(this.tag)
+		this.pushEntry(access.write)
 		this.pushMatch(access.size, access.aligned)
 		code.if(type, true)
 		keep()
@@ -313,6 +394,23 @@ export class Memory {
 		if (found !== undefined) this.pages.lose(found)
 		miss()
 		code.end()
+	}
+
+	private needTable(write: boolean): void {
+		const table = write ? TLB_WRITE : TLB_READ
+		if (this.context.residence.need(table)) this.loadTables(1 << table)
+	}
+
+	/** Pushes the page that the TLB has in the slot of `va`, and leaves it in `tag`, with its `addend`. */
+	private pushEntry(write: boolean): void {
+		const { code } = this.context
+		code.get(this.va).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(this.tlbMask).op('i32.and')
+		code
+			.get(write ? this.tlbWrite : this.tlbRead)
+			.op('i32.add')
+			.tee(this.slot)
+		code.memory('i64.load').set(this.tag).get(this.slot).memory('i32.load', 8).set(this.addend)
+		code.get(this.tag)
 	}
 
 	/** What a look-up reads and writes: where it fails nothing that another look-up doesn't, but for the fault. */
@@ -392,6 +490,7 @@ export class Memory {
 
 	/** After a store at `host`: the core completes one that was made in the bounce buffer. */
 	complete(instruction: Instruction, finish: () => void, next: number): void {
+		if (this.isDirect) return
 		const { code, core, state } = this.context
 		code
 			.get(this.host)
@@ -403,10 +502,16 @@ export class Memory {
 		code.end()
 	}
 
-	/** Pops the outcome of commitWrite() or storeSlow(). */
+	/**
+	 * Pops the outcome of commitWrite() or storeSlow(): 0 faults, 1 goes on; 2, decoded code was dropped, leaves; 3, mappings may have changed, leaves where a span is
+	 * used after it, and forgets pages otherwise.
+	 */
 	private afterSlowStore(instruction: Instruction, finish: () => void, next: number): void {
 		const { code } = this.context
-		code.tee(this.slot).i32(1).op('i32.ne')
+		const mustLeave = this.spans.areUsedLater
+		code.tee(this.slot).i32(1)
+		if (mustLeave) code.op('i32.ne')
+		else code.op('i32.and', 'i32.eqz')
 		code.if()
 		code.get(this.slot).op('i32.eqz')
 		code.if()
@@ -420,7 +525,11 @@ export class Memory {
 		})
 		this.flags.known = before
 		code.end()
+		if (mustLeave || !this.pages.areKnown) return
+		code.get(this.slot).i32(3).op('i32.eq')
+		code.if()
 		this.pages.forgetHere()
+		code.end()
 	}
 
 	/** The place of what a register points to, for read() and write(). */
@@ -431,5 +540,6 @@ export class Memory {
 	/** Mappings may have changed in the code just written. */
 	forgetPages(): void {
 		this.pages.forget()
+		this.spans.forget()
 	}
 }

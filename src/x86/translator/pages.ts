@@ -57,7 +57,7 @@ interface Remembered extends FoundPlace {
 }
 
 /**
- * Which places a look-up has found shortly before, so that an access near one of them, by the same registers, need only be asked whether it is in the page too: fields
+ * In loops (for the rest: spans.ts), which places a look-up has found shortly before, so that an access near one of them, by the same registers, need only be asked whether it is in the page too: fields
  * of a structure, a stack frame, pushes in a row. How far the two are apart is known when code is written, so names of places must be exact; that a place and its host
  * address belong together is what a TLB entry said when all that was executed since has left mappings alone.
  */
@@ -186,6 +186,19 @@ export class Pages {
 	forget(): void {
 		for (const pool of this.pools) for (const page of pool) page.name = ''
 		this.forgetCarried()
+	}
+
+	/** Runs `body`, which writes code that control does not come back from. */
+	aside(body: () => void): void {
+		const before = this.pools.map((pool) => pool.map((page) => ({ page, name: page.name })))
+		body()
+		for (const pool of before) for (const { page, name } of pool) page.name = name
+	}
+
+	/** Whether there is something to forget. */
+	get areKnown(): boolean {
+		const { code, use } = this.context
+		return use.carried.size > 0 || this.pools.some((pool) => pool.some(({ name, scope }) => name !== '' && code.dominates(scope)))
 	}
 
 	/** The same in a rare arm of it: pages are not found there, but remain known. */

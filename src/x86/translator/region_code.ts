@@ -94,7 +94,7 @@ export class RegionCode {
 		const { code, use } = this
 		this.xmm.begin()
 		this.exits.begin()
-		this.memory.begin()
+		this.memory.beginRegion()
 		this.exits.around(body, () => {
 			this.xmm.beginBlock(noLanes())
 			this.xmm.spill(use.xmmWritten)
@@ -133,16 +133,20 @@ export class RegionCode {
 	/** Writes code that control does not come back from. */
 	aside(body: () => void): void {
 		const { flags } = this
-		this.registers.aside(body)
+		this.memory.aside(() => this.registers.aside(body))
 		this.flags = flags
 	}
 
 	// ---- blocks -----------------------------------------------------------------------------------------------------------
 
-	/** `isMet`: several ways lead there. */
-	beginBlock(start: number, isMet: boolean): void {
+	/** `kind`: the head of a loop, or where several ways meet. */
+	beginBlock(start: number, kind: 'header' | 'merge' | undefined): void {
 		this.residence.beginBlock(start)
-		if (isMet) this.registers.forget()
+		if (kind === 'header') this.registers.forget()
+		else if (kind === 'merge') {
+			this.registers.begin(start)
+			this.memory.begin(start)
+		}
 	}
 
 	/** Where the block's ways to others begin. */
@@ -154,7 +158,7 @@ export class RegionCode {
 	onOneWay(body: () => void): void {
 		const { flags } = this
 		const before = this.residence.snapshot()
-		this.registers.onOneWay(body)
+		this.memory.onOneWay(() => this.registers.onOneWay(body))
 		this.residence.restore(before)
 		this.flags = flags
 	}
@@ -273,6 +277,12 @@ export class RegionCode {
 	/** Before control goes on where ways meet, at the block `target`: nothing is known of the flags there. */
 	meetFlags(target: number): void {
 		this.lazy.meet(target)
+	}
+
+	/** Before control goes on where ways meet, at the block `target`, which is no loop's head. */
+	meetRegisters(target: number): void {
+		this.registers.meet(target)
+		this.memory.meet(target)
 	}
 
 	/** From here on nothing is known of the flags; they are in memory. */

@@ -1,6 +1,14 @@
 import { I64 } from '../../wasm/module.ts'
 import type { RegionContext } from './context.ts'
 
+/** What is known of the values that registers hold: see GeneralRegisters. */
+interface Values {
+	readonly versions: number[]
+	readonly offsets: number[]
+}
+/** A version that no value has. */
+const UNKNOWN = -1
+
 /** The general registers of a region: i64 locals. */
 export class GeneralRegisters {
 	private readonly context: RegionContext
@@ -9,6 +17,8 @@ export class GeneralRegisters {
 	private versions = new Array<number>(16).fill(0)
 	private offsets = new Array<number>(16).fill(0)
 	private clock = 0
+	/** By block start: what is known on all ways that have been written so far to where ways meet. */
+	private readonly met = new Map<number, Values>()
 
 	constructor(context: RegionContext) {
 		this.context = context
@@ -134,6 +144,22 @@ export class GeneralRegisters {
 	/** Nothing is known of any value: the core may have changed it, or ways meet. */
 	forget(): void {
 		for (let n = 0; n < 16; n++) this.versions[n] = ++this.clock
+	}
+
+	/** Control goes from here to where ways meet, at the block `target`. All ways to it are written before it. */
+	meet(target: number): void {
+		const { versions, offsets } = this
+		const met = this.met.get(target)
+		if (met === undefined) return void this.met.set(target, { versions: [...versions], offsets: [...offsets] })
+		for (let n = 0; n < 16; n++) if (versions[n] !== met.versions[n] || offsets[n] !== met.offsets[n]) met.versions[n] = UNKNOWN
+	}
+
+	/** Where they meet. */
+	begin(block: number): void {
+		const met = this.met.get(block)
+		if (met === undefined) return this.forget()
+		this.versions = met.versions.map((version) => (version === UNKNOWN ? ++this.clock : version))
+		this.offsets = met.offsets
 	}
 
 	/** Pushes a register, 8 bytes. */

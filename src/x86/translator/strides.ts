@@ -63,6 +63,11 @@ export class Strides {
 		}
 	}
 
+	/** Whether it is in a loop. */
+	repeats(instruction: Instruction): boolean {
+		return this.motions.has(instruction)
+	}
+
 	/** Whether the memory operand, of `size` bytes, is likely to be in the page that it was in a round before, and aligned. */
 	isSteady(instruction: Instruction, size: number): boolean {
 		const motions = this.addresses.get(instruction)

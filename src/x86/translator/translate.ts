@@ -46,6 +46,7 @@ export function translate(region: Region, target: Target, dispatchAt = 0, shape 
 		xmmWritten: new Set(),
 		carried: new Set(),
 		placesUsed: new Set(),
+		spans: new Map(),
 		flagsFirst: new Map(),
 		flagsDead: new Set(),
 	}
@@ -152,11 +153,15 @@ class RegionWriter {
 			this.r.block = block.start
 			this.loops.set(block.start, code.loop())
 			if (this.lanes.loops.has(block.start)) xmm.beginLoop(this.lanes.blocks.get(block.start)!)
+			code.enter()
 			this.writeWithin(block, this.shape.mergesBelow(block), 0)
+			code.leave()
 			code.end()
 		} else {
 			this.r.block = block.start
+			code.enter()
 			this.writeWithin(block, this.shape.mergesBelow(block), 0)
+			code.leave()
 		}
 		this.r.block = outer
 		// What this block has asked, others that it doesn't dominate have not.
@@ -168,7 +173,7 @@ class RegionWriter {
 		const first = merges[n]
 		if (first === undefined) return this.writeBlock(block)
 		const { code } = this.r
-		this.merges.set(first.start, code.block())
+		this.merges.set(first.start, code.plainBlock())
 		this.writeWithin(block, merges, n + 1)
 		code.end()
 		this.r.flags = undefined
@@ -179,7 +184,7 @@ class RegionWriter {
 		const { r } = this
 		const { code } = r
 		const last = block.instructions.at(-1)
-		r.beginBlock(block.start, this.shape.isMerge(block.start) || this.shape.isHeader(block))
+		r.beginBlock(block.start, this.shape.isHeader(block) ? 'header' : this.shape.isMerge(block.start) ? 'merge' : undefined)
 		r.xmm.beginBlock(this.lanes.blocks.get(block.start)!)
 		r.xmm.accumulators = this.lanes.accumulators.get(block.start) ?? 0
 		for (let n = 0; n < block.instructions.length; ) {
@@ -307,6 +312,7 @@ class RegionWriter {
 		r.prepare(target)
 		if (shape.isMerge(target)) {
 			r.meetFlags(target)
+			r.meetRegisters(target)
 			r.code.br(this.merges.get(target)!)
 			return
 		}
