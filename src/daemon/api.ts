@@ -106,8 +106,10 @@ export const START_REQUEST = v.strictObject({
 })
 export type StartRequest = Readonly<v.InferOutput<typeof START_REQUEST>>
 
+const CONFIG_VALUES = v.record(v.string(), CONFIG_VALUE)
+
 export const DEFINE_REQUEST = v.strictObject({
-	values: described(v.record(v.string(), CONFIG_VALUE), "A domain configuration file's variables: man xmdomain.cfg."),
+	values: described(CONFIG_VALUES, "A domain configuration file's variables: man xmdomain.cfg."),
 })
 export type DefineRequest = Readonly<v.InferOutput<typeof DEFINE_REQUEST>>
 
@@ -127,6 +129,8 @@ const absolutePath = v.pipe(v.string(), v.regex(/^\/[^\0]*$/, 'must be absolute'
 export const SAVE_REQUEST = v.strictObject({
 	path: described(absolutePath, 'Of the file; one that is there is replaced when the new one is whole.'),
 	afterwards: v.exactOptional(described(v.picklist(['destroy', 'run', 'pause']), "What becomes of the domain; 'destroy' is the default.")),
+	keepDomid: v.exactOptional(described(v.boolean(), 'It has its number again when it is restored.')),
+	values: v.exactOptional(described(CONFIG_VALUES, "Configuration variables for the file, instead of the domain's own.")),
 })
 export type SaveRequest = Readonly<v.InferOutput<typeof SAVE_REQUEST>>
 
@@ -135,6 +139,7 @@ export type SaveReply = v.InferOutput<typeof SAVE_REPLY>
 
 export const RESTORE_REQUEST = v.strictObject({
 	path: described(absolutePath, 'Of the file that a domain was saved to.'),
+	values: v.exactOptional(described(CONFIG_VALUES, 'Configuration variables, instead of those in the file.')),
 	...START_REQUEST.entries,
 })
 export type RestoreRequest = Readonly<v.InferOutput<typeof RESTORE_REQUEST>>

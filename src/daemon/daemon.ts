@@ -4,6 +4,7 @@ import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { totalmem } from 'node:os'
 import { UserError } from '../base/errors.ts'
+import { checkWritable } from '../platform/node/output_file.ts'
 import { isAtRest } from '../toolstack/domain_record.ts'
 import { Lifecycle } from '../toolstack/lifecycle.ts'
 import type { Log } from '../toolstack/log_level.ts'
@@ -75,6 +76,7 @@ export class Daemon {
 			freeMemory_kib: () => Math.max(0, freeMemory_kib() - (options.config?.dom0MinMemory_kib ?? 0)),
 			...(options.config && { consoleLimit_bytes: options.config.consoleLimit_bytes, dumpCrashed: options.config.dumpCrashed }),
 			...(options.savedFiles && { savedFiles: options.savedFiles }),
+			checkWritable,
 			dom0Memory_kib: Math.floor(totalmem() / 1024),
 			dumpCore: async (domain) => {
 				const { xen } = await this.lifecycle.attached()

@@ -12,7 +12,8 @@ export type NamedConfig = DomainConfig & { readonly uuid: string }
  *  - halted      managed, and not running
  *  - suspended   managed, and not running: what it was is in its file (SavedFiles), whole
  *  - building    passing. There may be a domain of the record's uuid in the hypervisor, in any state of being built. A `restart` is begun
- *                anew; what else has begun is taken back, to being suspended if that was a `resume`. `from` is the file of a saved domain
+ *                anew; what else has begun is taken back, to being suspended if that was a `resume`. `from` is the file of a saved domain,
+ *                which is to have the number `wantedDomid` again
  *  - live        running, or paused or suspended as the record says
  *  - saving      passing. Its guest has been asked to suspend, or is suspended, and its file may be there, whole or in part. It is made to
  *                run on; if its hypervisor is gone, it is suspended when `kept` says that the file is one of SavedFiles and it is whole
@@ -30,6 +31,7 @@ export type Phase =
 			readonly paused: boolean
 			readonly previous?: number
 			readonly from?: string
+			readonly wantedDomid?: number
 	  }
 	| {
 			readonly is: 'live'

@@ -25,7 +25,7 @@ export function isLost(error: unknown): boolean {
  * left half done.
  */
 
-/** Builds the domain, paused, writes its nodes and introduces it to the store. `from` is the file of a saved domain that it is to be. */
+/** Builds the domain, paused, writes its nodes and introduces it to the store. `from` is the file of a saved domain that it is to be, under the number `wantedDomid` if that is given. */
 export async function buildDomain(
 	host: Host,
 	config: NamedConfig,
@@ -33,7 +33,12 @@ export async function buildDomain(
 	{
 		consoleLimit_bytes = CONSOLE_LIMIT_BYTES,
 		from,
-	}: { readonly consoleLimit_bytes?: number | undefined; readonly from?: string | undefined } = {},
+		wantedDomid,
+	}: {
+		readonly consoleLimit_bytes?: number | undefined
+		readonly from?: string | undefined
+		readonly wantedDomid?: number | undefined
+	} = {},
 ): Promise<DomainState> {
 	const common = {
 		uuid: config.uuid,
@@ -46,7 +51,7 @@ export async function buildDomain(
 	const state =
 		from === undefined
 			? await host.xen.createDomain({ ...common, ...image, memory_kib: config.memory_mib * 1024 })
-			: await host.xen.restoreDomain({ ...common, path: from })
+			: await host.xen.restoreDomain({ ...common, path: from, domid: wantedDomid })
 	await writeNodes(host, config, state, now_s, consoleLimit_bytes)
 	await host.store.introduceDomain(state.domid, state.storeMfn, state.storePort)
 	return state

@@ -42,11 +42,11 @@ export class DomainWork {
 		const { phase } = entry.record
 		if (phase.is !== 'building') throw new TypeError(`not building: ${phase.is}`)
 		const startTime_s = this.options.now_s()
-		const { paused, from } = phase
+		const { paused, from, wantedDomid } = phase
 		const { consoleLimit_bytes } = this.options
 		let state: DomainState
 		try {
-			state = await buildDomain(host, entry.config, startTime_s, { consoleLimit_bytes, from })
+			state = await buildDomain(host, entry.config, startTime_s, { consoleLimit_bytes, from, wantedDomid })
 			const live = { is: 'live', domid: state.domid, paused } as const
 			await this.table.save(entry, { phase: live, bootId: host.bootId, startTime_s })
 		} catch (error) {

@@ -48,7 +48,7 @@ function value(sxp: Sxp, key: string): Sxp | undefined {
 }
 
 /** libxl_domid's "none": what a configuration asks for that asks for no number. */
-const INVALID_DOMID = 0xffffffff
+export const INVALID_DOMID = 0xffffffff
 
 /** Every domain has an equal share of the host, and no limit. */
 export const WEIGHT = 256
@@ -60,8 +60,8 @@ export function domainJson(domid: number | null, facts: LibxlFacts): Json {
 	return { domid, config: configJson(facts) }
 }
 
-/** libxl's domain_config. */
-export function configJson(facts: LibxlFacts): { readonly [key: string]: Json } {
+/** libxl's domain_config. `domid` is a number that is asked for. */
+export function configJson(facts: LibxlFacts, domid = INVALID_DOMID): { readonly [key: string]: Json } {
 	const actions = (['on_poweroff', 'on_reboot', 'on_crash'] as const).flatMap((key) =>
 		facts[key] === 'destroy' ? [] : [[key, libxlAction(facts[key])] as const],
 	)
@@ -69,7 +69,7 @@ export function configJson(facts: LibxlFacts): { readonly [key: string]: Json } 
 		c_info: {
 			type: 'pv',
 			name: facts.name,
-			domid: INVALID_DOMID,
+			domid,
 			...(facts.uuid === undefined ? {} : { uuid: facts.uuid }),
 			run_hotplug_scripts: 'True',
 		},

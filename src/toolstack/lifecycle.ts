@@ -32,6 +32,8 @@ export interface LifecycleOptions extends ExitActionsOptions {
 	readonly dom0Memory_kib: number
 	/** Files of suspended managed domains; without it none can be suspended. */
 	readonly savedFiles?: SavedFiles
+	/** Whether a file can be made at an absolute path: a UserError that says why not, before a guest suspends itself in vain. */
+	readonly checkWritable?: (path: string) => Promise<void>
 	/** How long a guest may take to suspend itself; 60 s by default. */
 	readonly suspendTimeout_s?: number
 	readonly log: Log

@@ -37,6 +37,59 @@ test('a saved domain comes back with its uuid and its configuration, from a file
 	assert(world.xen.files.has('/f'))
 })
 
+test('a domain is restored with the number that it had, if it was saved so and no other has it', async () => {
+	const { lifecycle, states } = await setUp()
+	await lifecycle.create({ ...web, name: 'first' })
+	await lifecycle.create(web)
+	await saveDomain(lifecycle, 'web', { path: '/f', keepDomid: true })
+	await lifecycle.create({ ...web, name: 'third' })
+	await restoreDomain(lifecycle, '/f')
+	assert.deepEqual((await states()).sort(), ['first 1 -b----', 'third 3 -b----', 'web 2 -b----'])
+	await saveDomain(lifecycle, 'web', { path: '/f', keepDomid: true })
+	await restoreDomain(lifecycle, '/f', { values: { ...web, name: 'other', uuid: '00000000-0000-0000-0000-0000000000ff' } })
+	await assert.rejects(restoreDomain(lifecycle, '/g'), /Unable to read file/)
+	await saveDomain(lifecycle, 'first', {
+		path: '/g',
+		keepDomid: true,
+		values: { ...web, name: 'first', uuid: '00000000-0000-0000-0000-0000000000fe' },
+		afterwards: 'run',
+	})
+	await lifecycle.rename('first', 'renamed')
+	await assert.rejects(restoreDomain(lifecycle, '/g'), /domain number 1 is in use/)
+})
+
+test('a domain is saved, and restored, with another configuration than its own', async () => {
+	const { world, lifecycle, states } = await setUp()
+	const { domain } = await lifecycle.create(web)
+	await saveDomain(lifecycle, 'web', { path: '/f', afterwards: 'run', values: { ...web, name: 'copy', extra: 'single' } })
+	assert.match(world.xen.files.get('/f') ?? '', /"name": "copy"[\s\S]*"cmdline": "single"/)
+	const other = await restoreDomain(lifecycle, '/f', { values: { ...web, name: 'other' } })
+	assert.notEqual(other.domain.uuid, domain.uuid)
+	assert.deepEqual(await states(), ['web 1 -b----', 'other 2 -b----'])
+	await lifecycle.destroy('web')
+	assert.equal((await restoreDomain(lifecycle, '/f')).domain.uuid, domain.uuid)
+	assert.deepEqual(await states(), ['other 2 -b----', 'copy 3 -b----'])
+	await assert.rejects(saveDomain(lifecycle, 'copy', { path: '/f', values: { name: 'x' } }), /kernel/)
+})
+
+test('a managed domain restored with another configuration has that from then on', async () => {
+	const { lifecycle, states } = await setUp()
+	await lifecycle.define(web)
+	await lifecycle.startManaged('web')
+	await saveDomain(lifecycle, 'web', { path: '/f' })
+	await restoreDomain(lifecycle, '/f', { values: { ...web, name: 'renewed' } })
+	assert.deepEqual(await states(), ['renewed 2 -b----'])
+	await lifecycle.destroy('renewed')
+	assert.deepEqual(await states(), ['renewed null '])
+})
+
+test('a file that cannot be made is refused before the guest is asked to suspend', async () => {
+	const { world, lifecycle } = await setUp()
+	await lifecycle.create(web)
+	await assert.rejects(saveDomain(lifecycle, 'web', { path: '/unwritable/f' }), /Unable to create file \/unwritable\/f/)
+	assert.deepEqual(world.xen.last.requests, [])
+})
+
 test('afterwards it may run on, or be left paused', async () => {
 	const { lifecycle, states, events } = await setUp()
 	await lifecycle.create(web)

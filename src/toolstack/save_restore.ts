@@ -5,14 +5,14 @@
 import { UserError } from '../base/errors.ts'
 import { later } from '../base/timer.ts'
 import type { DomainEnd } from '../xenctrl/interface.ts'
-import { checkConfig } from './config.ts'
-import type { DomainInfo, LiveDomainInfo } from './domain_record.ts'
+import { type ConfigValues, checkConfig } from './config.ts'
+import type { DomainInfo, LiveDomainInfo, NamedConfig } from './domain_record.ts'
 import { type Host, isLost, removeDomain, withdrawSuspend } from './domain_steps.ts'
 import type { Entry } from './domain_table.ts'
 import { notRunning } from './domain_work.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import { isDomain0 } from './lifecycle_events.ts'
-import { savedConfig, savedValues } from './saved_config.ts'
+import { savedConfig, savedConfigOf } from './saved_config.ts'
 
 /** Where the files of suspended managed domains are. */
 export interface SavedFiles {
@@ -32,6 +32,17 @@ export interface SaveRequest {
 	readonly path: string
 	/** What becomes of the domain; 'destroy' by default. */
 	readonly afterwards?: 'destroy' | 'run' | 'pause' | undefined
+	/** It is to have its number again when it is restored. */
+	readonly keepDomid?: boolean | undefined
+	/** Configuration variables for the file, instead of the domain's own. */
+	readonly values?: ConfigValues | undefined
+}
+
+export interface RestoreRequest {
+	/** It stays paused. */
+	readonly paused?: boolean | undefined
+	/** Configuration variables, instead of those in the file. */
+	readonly values?: ConfigValues | undefined
 }
 
 /** Saves a running domain to a file, over one that is there. When it resolves, the file is whole and durable. */
@@ -40,9 +51,11 @@ export async function saveDomain(lifecycle: Lifecycle, reference: string, reques
 	const entry = lifecycle.find(reference)
 	let size_bytes = 0
 	await lifecycle.onDomain(entry, reference, async (host) => {
-		size_bytes = await save(lifecycle, host, entry, { path: request.path, kept: false })
-		const { afterwards = 'destroy' } = request
-		if (afterwards === 'destroy') await lifecycle.work.remove(host, entry, { reason: 'suspend', detail: `it was saved to ${request.path}` })
+		const { path, afterwards = 'destroy', keepDomid = false, values } = request
+		await lifecycle.options.checkWritable?.(path)
+		const config = values === undefined ? entry.config : ownConfig(values, entry)
+		size_bytes = await save(lifecycle, host, entry, { path, kept: false, config, keepDomid })
+		if (afterwards === 'destroy') await lifecycle.work.remove(host, entry, { reason: 'suspend', detail: `it was saved to ${path}` })
 		else await lifecycle.work.goOn(host, entry, { paused: afterwards === 'pause' })
 	})
 	return { size_bytes }
@@ -79,7 +92,7 @@ export async function suspendManaged(lifecycle: Lifecycle, entry: Entry, referen
 		const files = savedFiles(lifecycle)
 		// Should the hypervisor be lost, a file that is there is this one.
 		await files.remove(entry.uuid)
-		await save(lifecycle, host, entry, { path: await files.path(entry.uuid), kept: true })
+		await save(lifecycle, host, entry, { path: await files.path(entry.uuid), kept: true, config: entry.config, keepDomid: false })
 		await lifecycle.table.save(entry, { phase: { is: 'suspended' } })
 		await removeDomain(host, entry.uuid, domid)
 		const { name } = entry.config
@@ -108,16 +121,22 @@ export async function resumeManaged(
 	})
 }
 
-/** Brings a saved domain back from its file, which stays as it is. A halted managed domain that it is of is that domain again. */
+/**
+ * Brings a saved domain back from its file, which stays as it is. A halted managed domain that it is of is that domain again. With variables that say nothing of its
+ * uuid it is another domain, if the one that was saved is there.
+ */
 export async function restoreDomain(
 	lifecycle: Lifecycle,
 	path: string,
-	{ paused = false }: { readonly paused?: boolean | undefined } = {},
+	{ paused = false, values: given }: RestoreRequest = {},
 ): Promise<{ domain: LiveDomainInfo; warnings: string[] }> {
 	const host = await lifecycle.attached()
-	const values = savedValues(path, await host.xen.savedConfig(path))
+	const saved = savedConfigOf(path, await host.xen.savedConfig(path))
+	const isTaken = lifecycle.table.entries().some(({ uuid, record }) => uuid === saved.uuid && record.phase.is !== 'halted')
+	const values = given === undefined ? saved.values() : { uuid: isTaken ? '' : saved.uuid, ...given }
 	const { config, warnings } = checkConfig(values)
-	const phase = { is: 'building', after: 'restore', paused, from: path } as const
+	const common = { is: 'building', after: 'restore', paused, from: path } as const
+	const phase = saved.domid === undefined || given !== undefined ? common : { ...common, wantedDomid: saved.domid }
 	const halted = lifecycle.table
 		.entries()
 		.find(({ uuid, record }) => uuid === config.uuid && record.managed && record.phase.is === 'halted')
@@ -126,7 +145,7 @@ export async function restoreDomain(
 		if (halted.gone || halted.record.phase.is !== 'halted')
 			throw new UserError(`Domain '${halted.config.name}' is already running`, { code: 'busy' })
 		lifecycle.work.checkMemory(halted.config)
-		await lifecycle.table.save(halted, { phase, restartCount: 0 })
+		await lifecycle.table.save(halted, { phase, restartCount: 0, ...(given && { values: { ...values, uuid: halted.uuid } }) })
 		return lifecycle.work.build(host, halted)
 	})
 	return { domain, warnings }
@@ -162,12 +181,19 @@ async function save(
 	lifecycle: Lifecycle,
 	host: Host,
 	entry: Entry,
-	{ path, kept }: { readonly path: string; readonly kept: boolean },
+	{
+		path,
+		kept,
+		config,
+		keepDomid,
+	}: { readonly path: string; readonly kept: boolean; readonly config: NamedConfig; readonly keepDomid: boolean },
 ): Promise<number> {
 	const domid = liveDomid(entry)
 	const { name } = entry.config
 	lifecycle.work.say('info', `Saving domain ${name} (${domid}) to ${path}.`, entry)
-	return suspendFor(lifecycle, host, entry, kept, () => host.xen.saveDomain(domid, path, savedConfig(entry.config)))
+	return suspendFor(lifecycle, host, entry, kept, () =>
+		host.xen.saveDomain(domid, path, savedConfig(config, keepDomid ? domid : undefined)),
+	)
 }
 
 /** From `live` to `saving`, with the domain suspended, and what is to be done then done; or the domain runs on, and the error says why. */
@@ -182,6 +208,11 @@ async function suspendFor<T>(lifecycle: Lifecycle, host: Host, entry: Entry, kep
 		await lifecycle.work.goOn(host, entry)
 		throw error
 	}
+}
+
+/** A configuration that says nothing of the domain's uuid is for the domain as it is. */
+function ownConfig(values: ConfigValues, { uuid }: Entry): NamedConfig {
+	return checkConfig({ uuid, ...values }).config as NamedConfig
 }
 
 function liveDomid(entry: Entry): number {

@@ -2,22 +2,38 @@
 import { UserError } from '../base/errors.ts'
 import type { ConfigValues } from './config.ts'
 import type { NamedConfig } from './domain_record.ts'
-import { configJson, factsOfConfig, showLibxlJson } from './libxl_json.ts'
+import { configJson, factsOfConfig, INVALID_DOMID, showLibxlJson } from './libxl_json.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
-export function savedConfig(config: NamedConfig): string {
+/** `domid` is the number that the domain is to have again. */
+export function savedConfig(config: NamedConfig, domid?: number): string {
 	const { on_xend_start, on_xend_stop, translation_cache } = config
 	const xend = { on_xend_start, on_xend_stop, translation_cache: translation_cache ? 1 : 0 }
-	return showLibxlJson({ ...configJson(factsOfConfig(config)), xend })
+	return showLibxlJson({ ...configJson(factsOfConfig(config), domid), xend })
 }
 
-/** The variables of a configuration; what they are is for checkConfig() to judge. Throws UserError for what no domain here can be. */
-export function savedValues(path: string, text: string): ConfigValues {
+export interface SavedConfig {
+	/** As the file has it; '' when it has none. */
+	readonly uuid: string
+	/** The number that the domain is to have again. */
+	readonly domid: number | undefined
+	/** The variables of a configuration; what they are is for checkConfig() to judge. Throws UserError for what no domain here can be. */
+	values(): ConfigValues
+}
+
+/** What a saved domain's file says of it. Throws UserError when it is not in JSON. */
+export function savedConfigOf(path: string, text: string): SavedConfig {
 	const refuse = (why: string): never => {
 		throw new UserError(`${path} cannot be restored: its configuration ${why}`, { code: 'bad-stream' })
 	}
 	const json = parse(text) ?? refuse('is not in JSON')
+	const c_info = member(json, 'c_info')
+	const domid = typeof c_info.domid === 'number' && c_info.domid !== INVALID_DOMID ? c_info.domid : undefined
+	return { uuid: word(c_info.uuid), domid, values: () => savedValues(json, refuse) }
+}
+
+function savedValues(json: Json, refuse: (why: string) => never): ConfigValues {
 	const [c_info, b_info, xend] = [member(json, 'c_info'), member(json, 'b_info'), member(json, 'xend')]
 	if (c_info.type !== 'pv') refuse(`is of a domain of type '${c_info.type}': only paravirtual ones run here`)
 	for (const devices of ['disks', 'nics', 'pcidevs', 'vfbs', 'vtpms', 'usbctrls', 'usbdevs', 'p9s', 'pvcallsifs']) {

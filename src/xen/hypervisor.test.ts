@@ -68,6 +68,16 @@ test("a vCPU's thread is prepared with its domain, and discarded with a domain t
 	assert.deepEqual(discarded, ['d2v0'])
 })
 
+test('createDomain() gives the domid that is asked for, unless it is in use or reserved', async () => {
+	const { hypervisor } = setUp()
+	assert.equal((await hypervisor.createDomain({ ...CONFIG, domid: 2 })).domid, 2)
+	assert.equal((await hypervisor.createDomain(CONFIG)).domid, 1)
+	assert.equal((await hypervisor.createDomain(CONFIG)).domid, 3)
+	await assert.rejects(hypervisor.createDomain({ ...CONFIG, domid: 2 }), /domain number 2 is in use/)
+	for (const domid of [0, 1.5, 0x7ff0]) await assert.rejects(hypervisor.createDomain({ ...CONFIG, domid }), /must be from 1 to 32751/)
+	await hypervisor.close()
+})
+
 test('the wall clock in shared_info is that of system time 0', async () => {
 	const { hypervisor } = setUp()
 	const { domain } = await hypervisor.createDomain(CONFIG)

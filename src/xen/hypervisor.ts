@@ -39,6 +39,8 @@ export interface DomainConfig {
 	readonly maxGrantFrames?: number
 	/** False: it starts without any frame, and is given those that it is to have (mm/populate.ts). */
 	readonly populated?: boolean
+	/** The number that it is to have; the next free one without it. */
+	readonly domid?: number | undefined
 }
 
 /** What `xm info` says of the hypervisor. */
@@ -80,7 +82,7 @@ export class Hypervisor {
 
 	/** Makes a domain, paused, with zeroed memory and no context. Throws UserError when a figure is out of range or memory is short. */
 	async createDomain(config: DomainConfig): Promise<DomainControl> {
-		const description = describe(config, this.takeDomid())
+		const description = describe(config, this.takeDomid(config.domid))
 		const domain = allocate(description, config)
 		this.initialise(domain, config.populated === false ? 0 : Math.floor(config.memory_KiB / KIB_PER_FRAME))
 		const control = new DomainControl(domain, this.router.attach(domain), {
@@ -153,13 +155,21 @@ export class Hypervisor {
 	}
 
 	/** Domids count up and start again below the reserved ones, so that one is not used again soon. */
-	private takeDomid(): number {
+	private takeDomid(wanted?: number): number {
+		if (wanted !== undefined) return this.checkDomid(wanted)
 		for (let tries = 0; tries < DOMID_FIRST_RESERVED; tries++) {
 			const domid = this.nextDomid
 			this.nextDomid = domid + 1 < DOMID_FIRST_RESERVED ? domid + 1 : 1
 			if (!this.controls.has(domid)) return domid
 		}
 		throw new UserError(`cannot create a domain: all ${DOMID_FIRST_RESERVED - 1} domain numbers are in use`)
+	}
+
+	private checkDomid(domid: number): number {
+		if (!Number.isInteger(domid) || domid < 1 || domid >= DOMID_FIRST_RESERVED)
+			throw new UserError(`domain number ${domid} is not valid: it must be from 1 to ${DOMID_FIRST_RESERVED - 1}`)
+		if (this.controls.has(domid)) throw new UserError(`domain number ${domid} is in use`, { code: 'domid-in-use' })
+		return domid
 	}
 
 	private release(domid: number): void {

@@ -82,6 +82,7 @@ export async function restoreGuest(hypervisor: Hypervisor, file: InputFile, spec
 		vcpus: spec.vcpus,
 		memory_KiB: spec.maxMemory_kib,
 		populated: false,
+		domid: spec.domid,
 	})
 	try {
 		const ports = { storePort: control.allocUnboundPort(DOM0), consolePort: control.allocUnboundPort(DOM0) }

@@ -11,7 +11,7 @@ import type { HypervisorInfo } from '../xen/hypervisor.ts'
  * Both ends of the socket must have the same, as with XEN_DOMCTL_INTERFACE_VERSION: it counts up with every change that an end of the
  * version before would misunderstand.
  */
-export const XENCTRL_INTERFACE_VERSION = 5
+export const XENCTRL_INTERFACE_VERSION = 6
 
 /** What a console keeps of its output. */
 export const CONSOLE_LIMIT_BYTES = 1024 * 1024
@@ -40,6 +40,8 @@ export interface DomainSpec {
 export interface RestoreSpec extends Pick<DomainSpec, 'uuid' | 'vcpus' | 'maxMemory_kib' | 'consoleLimit_bytes' | 'translationCache'> {
 	/** Absolute path of the file that it was saved to. */
 	readonly path: string
+	/** The number that it is to have; refused when another has it. The next free one without it. */
+	readonly domid?: number | undefined
 }
 
 /** SHUTDOWN_* of the public sched.h, by xend's names. */

@@ -178,12 +178,13 @@ export class FakeXen implements XenControl {
 			xen_changeset: '',
 		}
 	}
-	async createDomain(spec: DomainSpec): Promise<DomainState> {
+	async createDomain(spec: DomainSpec, domid?: number): Promise<DomainState> {
 		await Promise.resolve()
 		if (this.failure !== undefined) throw this.failure
 		const present = this.lookUp(spec.uuid)
 		if (present !== undefined) return present.state
-		const domain = new FakeDomain(this, this.domainsMade.length + 1, spec)
+		if (this.live.some((domain) => domain.domid === domid)) throw new UserError(`domain number ${domid} is in use`)
+		const domain = new FakeDomain(this, domid ?? Math.max(0, ...this.domainsMade.map((made) => made.domid)) + 1, spec)
 		this.domainsMade.push(domain)
 		return domain.state
 	}
@@ -236,9 +237,9 @@ export class FakeXen implements XenControl {
 		if (config === undefined) throw new UserError(`Unable to read file ${path}: No such file or directory`)
 		return config
 	}
-	async restoreDomain({ path, ...spec }: RestoreSpec): Promise<DomainState> {
+	async restoreDomain({ path, domid, ...spec }: RestoreSpec): Promise<DomainState> {
 		await this.savedConfig(path)
-		return this.createDomain({ ...spec, memory_kib: spec.maxMemory_kib, kernel: path, commandLine: '' })
+		return this.createDomain({ ...spec, memory_kib: spec.maxMemory_kib, kernel: path, commandLine: '' }, domid)
 	}
 	async resumeDomain(ref: DomainRef): Promise<boolean> {
 		const domain = this.find(ref)

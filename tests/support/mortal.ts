@@ -1,4 +1,5 @@
 /** A toolstack that is killed between any two of its steps, over a hypervisor, a store and records that live on. */
+import { UserError } from '../../src/base/errors.ts'
 import type { Host } from '../../src/toolstack/domain_steps.ts'
 import { Lifecycle } from '../../src/toolstack/lifecycle.ts'
 import { MemoryRecords, type RecordStore } from '../../src/toolstack/record_store.ts'
@@ -97,6 +98,9 @@ export class World {
 			freeMemory_kib: () => 1024 * 1024,
 			suspendTimeout_s: 0.02,
 			savedFiles: mortal(this.savedFiles, fate),
+			checkWritable: async (path) => {
+				if (path.startsWith('/unwritable/')) throw new UserError(`Unable to create file ${path}: permission denied`)
+			},
 			dom0Memory_kib: 1024 * 1024,
 			log: (level, message) => fate.dead || this.logged.push(`${level}: ${message}`),
 		})

@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises'
+import { access, constants, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { UserError } from '../../base/errors.ts'
 import type { OutputFile } from '../../xenctrl/local_xen.ts'
@@ -32,6 +32,16 @@ export async function createFile(path: string): Promise<OutputFile> {
 			await file.close().catch(() => {})
 			await rm(incomplete, { force: true })
 		},
+	}
+}
+
+/** Throws UserError when no file can be made at the path, as far as can be told without making one. */
+export async function checkWritable(path: string): Promise<void> {
+	try {
+		await access(dirname(path), constants.W_OK | constants.X_OK)
+		if ((await stat(path).catch(() => undefined))?.isDirectory()) throw new Error('it is a directory')
+	} catch (error) {
+		throw new UserError(`Unable to create file ${path}: ${systemErrorText(error)}`, { code: 'no-file', cause: error })
 	}
 }
 
