@@ -9,7 +9,8 @@ import { LIST, UPTIME, VCPU_LIST } from './list.ts'
 import { lookUp, similar } from './lookup.ts'
 import { DELETE, NEW, RESUME, START, SUSPEND } from './managed.ts'
 import { MEM_MAX, MEM_SET } from './memory.ts'
-import type { ParsedArguments } from './options.ts'
+import { type ParsedArguments, QUIET } from './options.ts'
+import { whileWaiting } from './progress.ts'
 import { RESTORE, SAVE } from './save.ts'
 import { SCHED_CREDIT } from './sched_credit.ts'
 import { SERVE } from './serve.ts'
@@ -64,22 +65,24 @@ const HELP: Command = {
 	},
 }
 
-/** A command on one domain that the daemon carries out and that prints nothing, or one line. */
+/** A command on one domain that the daemon carries out and that prints nothing, or one line. `doing` is shown while it lasts. */
 function onDomain(
 	name: string,
 	args: string,
 	help: string,
 	act: (context: CommandContext, client: Awaited<ReturnType<CommandContext['connect']>>, reference: string) => Promise<void>,
+	doing?: string,
 ): Command {
 	return {
 		name,
 		args,
 		help,
-		options: [],
+		options: doing === undefined ? [] : [QUIET],
 		operands: [1, 1],
 		usageOnFault: true,
-		async run(context: CommandContext, words: ParsedArguments) {
-			await act(context, await context.connect(), words.positional[0] as string)
+		async run(context: CommandContext, { options, positional: [reference = ''] }: ParsedArguments) {
+			const done = act(context, await context.connect(), reference)
+			await whileWaiting(context, options.has('quiet') ? undefined : doing, done)
 			return 0
 		},
 	}
@@ -102,7 +105,7 @@ const RENAME: Command = {
 const BUILT: readonly Command[] = [
 	CONSOLE,
 	CREATE,
-	onDomain('destroy', '<Domain>', 'End a domain at once.', (_context, client, reference) => client.destroy(reference)),
+	onDomain('destroy', '<Domain>', 'End a domain at once.', (_context, client, reference) => client.destroy(reference), 'destroying'),
 	DMESG,
 	DEBUG_KEYS,
 	DELETE,
@@ -123,7 +126,13 @@ const BUILT: readonly Command[] = [
 	onDomain('pause', '<Domain>', "Stop a domain's processors.", (_context, client, reference) => client.pause(reference)),
 	REBOOT,
 	RENAME,
-	onDomain('reset', '<Domain>', 'End a domain at once and start it anew.', (_context, client, reference) => client.reset(reference)),
+	onDomain(
+		'reset',
+		'<Domain>',
+		'End a domain at once and start it anew.',
+		(_context, client, reference) => client.reset(reference),
+		'resetting',
+	),
 	RESTORE,
 	RESUME,
 	SAVE,

@@ -13,7 +13,7 @@ import { prettySxp } from '../toolstack/sxp.ts'
 import { parseSxpConfig } from '../toolstack/sxp_config.ts'
 import type { Command, CommandContext } from './command.ts'
 import { attachConsole, describeEnd, endedWell } from './console.ts'
-import { type OptionSpec, type ParsedArguments, splitOnce, UsageError } from './options.ts'
+import { type OptionSpec, type ParsedArguments, QUIET, splitOnce, UsageError } from './options.ts'
 import { whileWaiting } from './progress.ts'
 import { NO_DISPLAY } from './refusals.ts'
 
@@ -22,7 +22,7 @@ const PATH_VARIABLES = ['kernel', 'ramdisk']
 /** Of every command that reads a configuration file. */
 export const CONFIG_OPTIONS: readonly OptionSpec[] = [
 	{ short: 'h', long: 'help', help: 'Print this help.' },
-	{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
+	QUIET,
 	{
 		short: '',
 		long: 'path',

@@ -55,6 +55,16 @@ test('every listing is to be had as JSON', async () => {
 	assert.equal((await json('info')).xen_scheduler, 'credit')
 })
 
+test('xm list --label has a column for labels, which says that no policy is active', async () => {
+	await using xend = await withGuest()
+	assert.deepEqual((await xend.xm(['list', '--label', 'guest'])).out.split('\n'), [
+		'Name                              ID   Mem VCPUs State   Time(s) Label   ',
+		'guest                              1    64     1     -b----      1.5  INACTIVE',
+		'',
+	])
+	assert.equal(JSON.parse((await xend.xm(['list', '--label', '--json'])).out)[1].label, 'INACTIVE')
+})
+
 test('xm info -c lists the settings and xm log the log', async () => {
 	await using xend = await withGuest()
 	assert.equal((await xend.xm(['info', '-c'])).out, 'console-limit                         : 1024\n')

@@ -1,18 +1,29 @@
 /** Commands that list domains. */
 import { readFileSync } from 'node:fs'
 import { uptime } from 'node:os'
-import { UserError } from '../base/errors.ts'
 import type { DomainInfo } from '../toolstack/domain_record.ts'
 import { prettySxp } from '../toolstack/sxp.ts'
 import { type Command, type CommandContext, JSON_OPTION } from './command.ts'
 import { UsageError } from './options.ts'
-import { clockTime, listHeading, listRow, showJson, span, uptimeHeading, uptimeRow, vcpuHeading, vcpuRow } from './tables.ts'
+import {
+	clockTime,
+	labelTable,
+	listHeading,
+	listRow,
+	NO_POLICY,
+	showJson,
+	span,
+	uptimeHeading,
+	uptimeRow,
+	vcpuHeading,
+	vcpuRow,
+} from './tables.ts'
 
 export const LIST: Command = {
 	name: 'list',
 	args: '[options] [Domain, ...]',
 	help: 'List all domains, or some.',
-	limits: '--label: security labels are not supported yet',
+	limits: 'no security policy is active, which is what --label shows',
 	options: [
 		{ short: 'l', long: 'long', help: 'All there is to know, as SXP.' },
 		{ short: '', long: 'label', help: 'With security labels.' },
@@ -26,7 +37,6 @@ export const LIST: Command = {
 		if (state !== 'all' && args.positional.length > 0) {
 			throw new UsageError('You may specify either a state or a particular VM, but not both')
 		}
-		if (args.options.has('label')) throw new UserError("'xm list --label' cannot act: security labels are not supported yet.")
 		if (args.options.has('vcpus')) {
 			context.complain('xm list -v is deprecated.  Please use xm vcpu-list.')
 			return VCPU_LIST.run(context, args)
@@ -42,8 +52,9 @@ export const LIST: Command = {
 			return 0
 		}
 		const domains = (args.positional.length > 0 ? named.map(({ sxp: _, ...info }) => info) : await client.list()).filter(wanted)
-		if (args.options.has('json')) context.print(showJson(domains))
-		else for (const line of [listHeading(), ...domains.map(listRow)]) context.print(line)
+		const labelled = args.options.has('label')
+		if (args.options.has('json')) context.print(showJson(labelled ? domains.map((domain) => ({ ...domain, label: NO_POLICY })) : domains))
+		else for (const line of labelled ? labelTable(domains) : [listHeading(), ...domains.map(listRow)]) context.print(line)
 		return 0
 	},
 }

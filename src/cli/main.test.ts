@@ -53,6 +53,7 @@ test('too few or too many arguments are counted in the words of xm', async () =>
 		err: "Error: 'xm pause' requires 1 argument.\n\n",
 		out: "Usage: xm pause <Domain>\n\nStop a domain's processors.\n",
 	})
+	assert.equal((await xend.xm(['destroy', '-q'])).err, "Error: 'xm destroy' requires 1 argument.\n\n")
 	assert.equal((await xend.xm(['console'])).err, "Error: 'xm console' requires between 1 and 2 arguments.\n\n")
 	assert.equal((await xend.xm(['shutdown'])).err, 'Error: No domain parameter given\n')
 	assert.equal((await xend.xm(['shutdown', '-HR', 'x'])).err, "Error: Can't specify halt and reboot\n")

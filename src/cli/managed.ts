@@ -2,7 +2,7 @@
 import type { XendClient } from '../sdk/client.ts'
 import type { Command } from './command.ts'
 import { CONFIG_OPTIONS, DRYRUN, readConfiguration, refuseUnserved, runStarted } from './create.ts'
-import type { ParsedArguments } from './options.ts'
+import { type ParsedArguments, QUIET } from './options.ts'
 import { whileWaiting } from './progress.ts'
 
 export const NEW: Command = {
@@ -25,7 +25,7 @@ export const START: Command = {
 	args: '<DomainName>',
 	help: 'Start a kept domain.',
 	options: [
-		{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
+		QUIET,
 		{ short: 'p', long: 'paused', help: 'Leave the domain paused.' },
 		{ short: 'c', long: 'console_autoconnect', help: "Attach to the domain's console." },
 		{ short: '', long: 'vncviewer', help: 'View its graphical display: there is none.' },
@@ -51,7 +51,7 @@ export const RESUME: Command = {
 		(client, name, args) => client.resume(name, { paused: args.options.has('paused') }),
 		'resuming',
 	),
-	options: [{ short: 'p', long: 'paused', help: 'Leave the domain paused.' }],
+	options: [{ short: 'p', long: 'paused', help: 'Leave the domain paused.' }, QUIET],
 }
 
 /** `doing` is shown while it lasts. */
@@ -65,12 +65,12 @@ function managed(
 		name,
 		args: '<DomainName>',
 		help,
-		options: [],
+		options: doing === undefined ? [] : [QUIET],
 		operands: [1, 1],
 		usageOnFault: true,
 		async run(context, args) {
 			const [domain] = args.positional as [string]
-			await whileWaiting(context, doing, act(await context.connect(), domain, args))
+			await whileWaiting(context, args.options.has('quiet') ? undefined : doing, act(await context.connect(), domain, args))
 			return 0
 		},
 	}

@@ -11,6 +11,9 @@ export interface OptionSpec {
 	readonly help: string
 }
 
+/** Of commands that show how long they take, or what they have done. */
+export const QUIET: OptionSpec = { short: 'q', long: 'quiet', help: 'Print nothing but errors.' }
+
 export interface ParsedArguments {
 	/** By long name (short where there is none): true, or the last value given. */
 	readonly options: ReadonlyMap<string, string | true>

@@ -3,13 +3,13 @@ import type { DomainInfo } from '../toolstack/domain_record.ts'
 import type { ShutdownRequest } from '../toolstack/domain_steps.ts'
 import type { Command, CommandContext } from './command.ts'
 import { type DomainNews, domainNews, type NewsOf, type WatchedDomain } from './domain_news.ts'
-import { type OptionSpec, type ParsedArguments, UsageError } from './options.ts'
+import { type OptionSpec, type ParsedArguments, QUIET, UsageError } from './options.ts'
 import { whileWaiting } from './progress.ts'
 
 const COMMON: readonly OptionSpec[] = [
 	{ short: 'a', long: 'all', help: 'Every domain but domain 0.' },
 	{ short: 'w', long: 'wait', help: 'Wait until it is done.' },
-	{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
+	QUIET,
 ]
 
 export const SHUTDOWN: Command = {

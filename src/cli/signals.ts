@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { TRIGGERS } from '../xenctrl/interface.ts'
 import type { Command } from './command.ts'
-import { UsageError } from './options.ts'
+import { QUIET, UsageError } from './options.ts'
 import { whileWaiting } from './progress.ts'
 
 export const SYSRQ: Command = {
@@ -47,7 +47,7 @@ export const DUMP_CORE: Command = {
 		{ short: 'L', long: 'live', help: 'Let the domain run on meanwhile.' },
 		{ short: 'C', long: 'crash', help: 'Destroy the domain afterwards.' },
 		{ short: 'R', long: 'reset', help: 'Reset the domain afterwards.' },
-		{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
+		QUIET,
 	],
 	usageOnFault: true,
 	async run(context, args) {

@@ -14,6 +14,20 @@ export function listRow(domain: DomainInfo): string {
 	return `${name} ${id} ${memory} ${vcpus} ${domain.state.padStart(10)} ${domain.cpuTime_s.toFixed(1).padStart(8)}`
 }
 
+/** Every domain's label where no security policy is active. */
+export const NO_POLICY = 'INACTIVE'
+
+/** `xm list --label`: with one label for all, their order by label is the order they have. */
+export function labelTable(domains: readonly DomainInfo[]): string[] {
+	const columns = ['Mem', 'VCPUs', 'State'].map((title) => title.padStart(5)).join(' ')
+	const heading = `${'Name'.padEnd(32)} ${'ID'.padStart(3)} ${columns} ${'Time(s)'.padStart(9)} ${'Label'.padEnd(8)}`
+	const rows = domains.map(({ name, domid, memory_mib, vcpus, state, cpuTime_s }) => {
+		const numbers = `${String(domid ?? '').padStart(3)} ${String(memory_mib).padStart(5)} ${String(vcpus).padStart(5)}`
+		return `${name.padEnd(32)} ${numbers} ${state.padStart(10)} ${cpuTime_s.toFixed(1).padStart(8)} ${NO_POLICY.padStart(9)}`
+	})
+	return [heading, ...rows]
+}
+
 export function vcpuHeading(): string {
 	const columns = ['ID', 'VCPU', 'CPU', 'State'].map((title) => title.padStart(5)).join(' ')
 	return `${'Name'.padEnd(32)} ${columns} ${'Time(s)'.padStart(9)} CPU Affinity`

@@ -1,7 +1,8 @@
+import { JSON_OPTION } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { commandHelp, longHelp, shortHelp } from './help.ts'
 import { lookUp, similar } from './lookup.ts'
-import { UsageError } from './options.ts'
+import { type OptionSpec, QUIET, UsageError } from './options.ts'
 import type { Personality } from './personality.ts'
 
 function countFault(name: string, count: number, [low, high]: readonly [number, number]): string | undefined {
@@ -10,6 +11,9 @@ function countFault(name: string, count: number, [low, high]: readonly [number, 
 	if (low !== high) return `'xm ${name}' requires between ${low} and ${high} arguments.\n`
 	return `'xm ${name}' requires ${low} argument${low === 1 ? '' : 's'}.\n`
 }
+
+/** Of every command that can use them, and none of xm's. */
+const ADDED: readonly OptionSpec[] = [QUIET, JSON_OPTION]
 
 const FAULTS_WITHOUT_USAGE = ['no-such-domain', 'unreachable', 'internal']
 
@@ -23,11 +27,14 @@ export const XM: Personality = {
 	commandHelp,
 	helpStatus: 1,
 	notFound: (name) => ({ line: `Error: Subcommand ${name} not found!`, help: true, ...similar(name, COMMANDS) }),
-	// Words are counted with the options, as xm counts them, and then without.
+	// Words are counted with the options, as xm counts them, and then without. Options that xm has not do not count.
 	operandFault({ name, operands, options }, words, { positional }) {
 		if (operands === undefined) return undefined
-		const count = words.filter((word) => word !== '--').length
-		const optionWords = options.reduce((sum, { value }) => sum + (value === undefined ? 1 : 2), 0)
+		const added = options.filter((option) => ADDED.includes(option)).flatMap(({ short, long }) => [`-${short}`, `--${long}`])
+		const count = words.filter((word) => word !== '--' && !added.includes(word)).length
+		const optionWords = options
+			.filter((option) => !ADDED.includes(option))
+			.reduce((sum, { value }) => sum + (value === undefined ? 1 : 2), 0)
 		const [low, high] = operands
 		return countFault(name, count, [low, high + optionWords]) ?? countFault(name, positional.length, operands)
 	},

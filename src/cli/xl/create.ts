@@ -1,7 +1,7 @@
 import { domainJson, factsOfConfig, showLibxlJson } from '../../toolstack/libxl_json.ts'
 import type { Command } from '../command.ts'
 import { loadConfiguration, runStarted } from '../create.ts'
-import { UsageError } from '../options.ts'
+import { QUIET, UsageError } from '../options.ts'
 
 export const XL_CREATE: Command = {
 	name: 'create',
@@ -16,7 +16,7 @@ export const XL_CREATE: Command = {
 		{ short: 'f', long: 'defconfig', value: 'FILE', help: 'The configuration file, when it is not the first argument.' },
 		{ short: 'n', long: 'dryrun', help: 'Print the resulting configuration as JSON and create nothing.' },
 		{ short: 'p', long: 'paused', help: 'Leave the domain paused.' },
-		{ short: 'q', long: 'quiet', help: 'Print nothing but errors.' },
+		QUIET,
 		{ short: 'V', long: 'vncviewer', help: 'View its display: there is none.' },
 		{ short: 'A', long: 'vncviewer-autopass', help: 'View its display: there is none.' },
 		{ short: '', long: 'ignore-global-affinity-masks', help: 'Pay no heed to masks of processors: there are none.' },

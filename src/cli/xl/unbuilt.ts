@@ -41,7 +41,7 @@ const CPUPOOL_OPTION = option('p', 'cpupool', 'CPUPOOL', 'The pool of processors
 const DEBUG = option('', 'debug', '', 'Say what is done.')
 const SSH = option('s', '', 'COMMAND', 'What reaches the other host, instead of ssh.')
 const NO_WAITER = option('e', '', '', 'Leave no process behind to wait for its end.')
-const PRESERVE = option('D', '', '', 'Keep the domain, without running it.')
+const PRESERVE = option('D', '', '', 'Let it have the number there that it has here.')
 const SOCKET = option('s', 'socket', 'SOCKET', 'Of which socket: a number or all.')
 const DRYRUN = option('n', 'dryrun', '', 'Say what would be done, and do nothing.')
 
