@@ -41,8 +41,8 @@ export async function runXenstored(): Promise<never> {
 		inherited === undefined
 			? await listenXenstore(store, rundir.xenstore)
 			: serveClients(store, inherited.listener, rundir.xenstore, inherited.clients)
-	store.store.onLiveUpdate = () => {
-		store.store.onLiveUpdate = undefined
+	store.store.liveUpdate.begin = () => {
+		store.store.liveUpdate.begin = undefined
 		void liveUpdate(rundir, listener, store, journal, log)
 	}
 	log('info', `xenstored started: pid ${process.pid}, socket ${rundir.xenstore}`)

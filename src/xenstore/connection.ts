@@ -5,7 +5,7 @@ import type { Domains } from './domains.ts'
 import type { Errno } from './errors.ts'
 import { isPrivileged } from './permissions.ts'
 import { exceeds } from './quota.ts'
-import { handleRequest, type Reply } from './requests.ts'
+import { type Answer, handleRequest, type Reply } from './requests.ts'
 import type { Session } from './session.ts'
 import { isErrno, type Store, type WatchState } from './store.ts'
 import type { TransactionState } from './transaction.ts'
@@ -59,6 +59,8 @@ export class Connection {
 	#replies = 0
 	#queued_bytes = 0
 	#open = true
+	/** For the answer to its last request. */
+	#waits = false
 
 	/** A durable one is a domain's conversation over its ring: it may go on where another server left off. */
 	constructor(store: Store, domains: Domains, domid: number, transport: Transport, durable = false) {
@@ -90,8 +92,9 @@ export class Connection {
 		this.#delivered = delivered
 	}
 
-	/** False while the client must read its replies first, or wait for others' transactions, and after the end. */
+	/** False while the client must read its replies first, or wait for an answer or for others' transactions, and after the end. */
 	get accepting(): boolean {
+		if (this.#waits) return false
 		if (this.session.durable && this.#store.precedence.guestsWait) return false
 		const limit = isPrivileged(this.session.subject) ? PRIVILEGED_OUTSTANDING : this.#store.limits(this.session.domid).outstanding
 		return this.#open && !exceeds(limit, this.#replies + 1)
@@ -152,6 +155,15 @@ export class Connection {
 		const reply =
 			this.#recorded() ?? handleRequest(type, { store: this.#store, domains: this.#domains, session: this.session, txId, payload })
 		this.session.request++
+		if (!(reply instanceof Promise)) return this.#reply(type, reqId, txId, reply)
+		this.#waits = true
+		void reply.then((answer) => {
+			this.#waits = false
+			this.#reply(type, reqId, txId, answer)
+		})
+	}
+
+	#reply(type: number, reqId: number, txId: number, reply: Answer): void {
 		if (typeof reply === 'string') this.#enqueue(encodeMessage({ type: XS_ERROR, reqId, txId, payload: cString(reply) }))
 		else {
 			this.#enqueue(encodeMessage({ type, reqId, txId, payload: reply.payload }))

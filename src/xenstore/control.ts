@@ -1,15 +1,16 @@
 import type { Errno } from './errors.ts'
+import type { Text } from './live_update.ts'
 import { isQuotaName, type QuotaName } from './quota.ts'
 import type { Store } from './store.ts'
 
 const USAGE = [
 	['help', ''],
-	['live-update', '[-s]'],
+	['live-update', '[-s [-t <timeout>] [-F]]'],
 	['quota', '[set <name> <val>|<domid>]'],
 ]
 
-/** XS_CONTROL: commands of xenstore-control, answered with text for a person. EINVAL when unknown or malformed. */
-export function control(store: Store, [command, ...parameters]: readonly string[]): { readonly text: string } | Errno {
+/** XS_CONTROL: commands of xenstore-control, answered with text for a person, at once or later. EINVAL when unknown or malformed. */
+export function control(store: Store, [command, ...parameters]: readonly string[]): Text | Errno | Promise<Text> {
 	if (command === 'help' && parameters.length === 0) {
 		return { text: USAGE.map(([name, usage]) => `${name.padEnd(15)} ${usage}\n`).join('') }
 	}
@@ -17,15 +18,17 @@ export function control(store: Store, [command, ...parameters]: readonly string[
 	return command === 'quota' ? quota(store, parameters) : 'EINVAL'
 }
 
-/** -f, -c and -a choose, in Xen, what program is started: here it is always the installed one. -s starts it. */
-function liveUpdate(store: Store, [option]: readonly string[]): { readonly text: string } | Errno {
-	if (store.onLiveUpdate === undefined) return 'EINVAL'
-	if (option === '-s') store.onLiveUpdate()
-	else if (option !== '-f' && option !== '-c' && option !== '-a') return 'EINVAL'
-	return { text: 'OK' }
+/** -f, -c and -a choose, in Xen, what program is started: here it is always the installed one. -s starts it, with -t after so many seconds at most. */
+function liveUpdate({ liveUpdate }: Store, [option, ...more]: readonly string[]): Text | Errno | Promise<Text> {
+	if (liveUpdate.begin === undefined) return 'EINVAL'
+	if (option === '-f' || option === '-c' || option === '-a') return { text: 'OK' }
+	const words = option === '-s' ? /^(?:-t (\d{1,6}) ?)?(-F)?$/.exec(more.join(' ')) : null
+	if (words === null) return 'EINVAL'
+	const [, timeout, force] = words
+	return liveUpdate.start({ timeout_s: timeout === undefined ? undefined : Number(timeout), force: force !== undefined })
 }
 
-function quota(store: Store, parameters: readonly string[]): { readonly text: string } | Errno {
+function quota(store: Store, parameters: readonly string[]): Text | Errno {
 	if (parameters.length === 0) return { text: `Quota settings:\n${table(store.limits())}` }
 	if (parameters.length === 1 && /^\d{1,5}$/.test(parameters[0])) {
 		return { text: `Domain ${parameters[0]}:\n${table(store.usage(Number(parameters[0])))}` }

@@ -59,16 +59,22 @@ export interface Request {
 const DOMID_SELF = 0x7ff0
 const OK: Reply = { payload: cString('OK') }
 
-/** ENOSYS for a type that no client may send or that does not exist. */
-export function handleRequest(type: number, request: Request): Reply | Errno {
+export type Answer = Reply | Errno
+
+/** A promise where the client has to wait; it must be dom0's then. ENOSYS for a type that no client may send or that does not exist. */
+export function handleRequest(type: number, request: Request): Answer | Promise<Answer> {
 	const entry = HANDLERS.get(type)
 	if (entry === undefined) return 'ENOSYS'
 	if (entry.privileged && !isPrivileged(request.session.subject)) return 'EACCES'
-	const reply = entry.handle(request)
-	return !failed(reply) && reply.payload.length > XENSTORE_PAYLOAD_MAX ? 'E2BIG' : reply
+	const answer = entry.handle(request)
+	return answer instanceof Promise ? answer.then(fitting) : fitting(answer)
 }
 
-type Handler = (request: Request) => Reply | Errno
+function fitting(answer: Answer): Answer {
+	return !failed(answer) && answer.payload.length > XENSTORE_PAYLOAD_MAX ? 'E2BIG' : answer
+}
+
+type Handler = (request: Request) => Answer | Promise<Answer>
 
 const HANDLERS: ReadonlyMap<number, { readonly handle: Handler; readonly privileged: boolean }> = new Map([
 	[XS_READ, forAll(read)],
@@ -255,8 +261,9 @@ function setQuota({ store, payload }: Request): Reply | Errno {
 	return OK
 }
 
-function controlCommand({ store, payload }: Request): Reply | Errno {
+function controlCommand({ store, payload }: Request): Answer | Promise<Answer> {
 	const answer = control(store, splitCStrings(payload))
+	if (answer instanceof Promise) return answer.then(({ text }) => ({ payload: cString(text) }))
 	return failed(answer) ? answer : { payload: cString(answer.text) }
 }
 

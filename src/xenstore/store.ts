@@ -9,6 +9,7 @@ import {
 	type StoreJournal,
 	type StoreRecord,
 } from './journal.ts'
+import { LiveUpdate } from './live_update.ts'
 import { type Change, removeDomain, type Scope, withoutDomain } from './node_operations.ts'
 import { childOf, domainPath, INTRODUCE_DOMAIN, isRelative, isSpecial, type Path, parsePath, RELEASE_DOMAIN, ROOT } from './path.ts'
 import { accessBits, isPrivileged, type Permissions, READ } from './permissions.ts'
@@ -39,8 +40,9 @@ const GENERATIONS_SKIPPED = 2 ** 32
  * end; an operation either fails and changes nothing, or takes effect as a whole before the next.
  */
 export class Store {
-	/** Goes on in another process, soon. Undefined where there is none. */
-	onLiveUpdate: (() => void) | undefined
+	readonly liveUpdate = new LiveUpdate(() =>
+		[...this.#accounts].flatMap(([domid, { transactions }]) => (transactions > 0 ? [[domid, transactions] as const] : [])),
+	)
 	/** Whose requests wait for whose transactions. */
 	readonly precedence = new Precedence()
 	readonly #tree = Tree.empty()
@@ -138,6 +140,7 @@ export class Store {
 		const transaction = session.transaction(txId)
 		if (transaction === undefined) return 'ENOENT'
 		session.close(txId)
+		this.liveUpdate.transactionEnded()
 		const changes = commit ? transaction.commit(this.#scopeOf(session), this.#tree) : []
 		this.#recordEdits(session, txId, typeof changes === 'string' ? changes : 'OK')
 		if (commit && isPrivileged(session.subject)) this.precedence.ended(typeof changes !== 'string', transaction.since)
@@ -392,6 +395,7 @@ export class Store {
 	#forgetSession(session: Session): void {
 		for (const watch of this.#watches.of(session)) this.#dropWatch(session, watch)
 		session.closeAll()
+		this.liveUpdate.transactionEnded()
 	}
 
 	#addWatch(session: Session, watch: Watch): void {

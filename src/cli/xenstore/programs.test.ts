@@ -130,3 +130,23 @@ test('xenstore-control passes its words on, and says why the server refuses', as
 		'xenstore-control: Usage: xenstore-control <command> [<arg>...]\n',
 	)
 })
+
+test("xenstore-control live-update takes the options of Xen's own", async () => {
+	const { run, server } = setUp()
+	let begun = 0
+	server.store.liveUpdate.begin = () => {
+		begun++
+	}
+	assert.deepEqual(await run('xenstore-control live-update -c -N -t 5 -F /usr/sbin/xenstored'), { status: 0, out: 'OK\n', err: '' })
+	assert.equal((await run('xenstore-control live-update -s')).out, 'OK\n')
+	assert.equal(begun, 2)
+	const dom0 = server.store.openSession(0, () => {})
+	server.store.startTransaction(dom0, 0)
+	assert.deepEqual(await run('xenstore-control live-update -t 0 file'), {
+		status: 1,
+		out: 'Transactions are open: 1 of domain 0\n',
+		err: '',
+	})
+	assert.equal((await run('xenstore-control live-update -q file')).err, 'xenstore-control: live-update: option -q not recognized\n')
+	assert.equal(begun, 2)
+})

@@ -132,7 +132,27 @@ export async function runXenstore(name: string, words: readonly string[], contex
 	}
 }
 
-/** Asks the server itself for something: XS_CONTROL with all words, as they are (live-update -s, log, memreport, ...). */
+/** What the server is to be asked for a live update in the words of Xen's xenstore-control; undefined when they are others. */
+function liveUpdateRequests([command, ...words]: readonly string[]): readonly (readonly string[])[] | undefined {
+	if (command !== 'live-update' || words.length === 0 || words.includes('-s')) return undefined
+	const { options, positional } = parseArguments(words, LIVE_UPDATE_OPTIONS)
+	if (positional.length !== 1) return undefined
+	const commandLine = options.get('c')
+	const start = ['-s', '-t', String(options.get('t') ?? LIVE_UPDATE_TIMEOUT_S), ...(options.has('F') ? ['-F'] : [])]
+	return [['-f', ...positional], ...(commandLine === undefined ? [] : [['-c', String(commandLine)]]), start].map((request) => [
+		command,
+		...request,
+	])
+}
+
+const LIVE_UPDATE_TIMEOUT_S = 60
+const LIVE_UPDATE_OPTIONS: readonly OptionSpec[] = [
+	{ short: 'c', long: '', value: 'CMDLINE', help: '' },
+	flag('F', ''),
+	{ short: 't', long: '', value: 'TIMEOUT', help: '' },
+]
+
+/** Asks the server itself for something: XS_CONTROL with all words, as they are (live-update -s, quota, ...). */
 async function control(name: string, words: readonly string[], context: ProgramContext): Promise<number> {
 	if (words.length === 0 || words[0] === '-h') {
 		context.complain(`${name}: Usage: ${name} <command> [<arg>...]`)
@@ -140,11 +160,13 @@ async function control(name: string, words: readonly string[], context: ProgramC
 	}
 	const client = await context.connect()
 	try {
-		context.write(`${await client.control(...words)}\n`)
-		return 0
+		let answer = ''
+		for (const request of liveUpdateRequests(words) ?? [words]) answer = await client.control(...request)
+		context.write(`${answer}\n`)
+		return words[0] === 'live-update' && answer !== 'OK' ? 1 : 0
 	} catch (error) {
-		if (!(error instanceof XenstoreError)) throw error
-		context.complain(`${name}: ${words[0]}: ${error.description}`)
+		if (!(error instanceof XenstoreError || error instanceof UsageError)) throw error
+		context.complain(`${name}: ${words[0]}: ${error instanceof XenstoreError ? error.description : error.message}`)
 		return 1
 	} finally {
 		client.close()
