@@ -2,7 +2,7 @@
 // The hypervisor's log goes to stderr. MEMORY (MiB), TIMEOUT (s, then registers are sampled and the domain destroyed).
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { hostClock } from '../src/base/clock.ts'
+import { hostClock } from '../src/platform/node/host_clock.ts'
 import { regionCacheDirectory } from '../src/platform/node/region_cache.ts'
 import { nodeVcpuThreads } from '../src/platform/node/vcpu_thread.ts'
 import { checkConfig } from '../src/toolstack/config.ts'
@@ -25,11 +25,12 @@ const memory_mib = Number(process.env.MEMORY ?? 256)
 const timeout_s = Number(process.env.TIMEOUT ?? 120)
 
 const core = await WebAssembly.compile(readFileSync(process.env.XENOTYPE_CORE ?? (await buildCore())))
-const threads = nodeVcpuThreads(core, performance.timeOrigin, {
+const clockOrigin = process.hrtime()
+const threads = nodeVcpuThreads(core, clockOrigin, {
 	regionCache: process.env.XENOTYPE_CORE === undefined ? regionCacheDirectory() : undefined,
 })
 const hypervisor = new Hypervisor({
-	clock: hostClock(performance.timeOrigin),
+	clock: hostClock(clockOrigin),
 	threads,
 	onLog: (_, line) => process.stderr.write(line),
 })

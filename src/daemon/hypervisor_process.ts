@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { hostClock } from '../base/clock.ts'
 import { collectGarbageSoon } from '../platform/node/collect_garbage.ts'
+import { hostClock } from '../platform/node/host_clock.ts'
 import { openFile } from '../platform/node/input_file.ts'
 import { loadCore } from '../platform/node/load_core.ts'
 import { createFile } from '../platform/node/output_file.ts'
@@ -40,9 +40,10 @@ export async function runHypervisor(): Promise<never> {
 	})
 	// Its compiler takes a hundred megabytes, and is not needed again.
 	if (isBuilt) startOver()
-	const threads = nodeVcpuThreads(core, performance.timeOrigin, { regionCache: regionCacheDirectory() })
+	const clockOrigin = process.hrtime()
+	const threads = nodeVcpuThreads(core, clockOrigin, { regionCache: regionCacheDirectory() })
 	const hypervisor = new Hypervisor({
-		clock: hostClock(performance.timeOrigin),
+		clock: hostClock(clockOrigin),
 		threads,
 		onLog: (level, line) => {
 			if (level === 'error' || level === 'warning') log(level, line.trimEnd())

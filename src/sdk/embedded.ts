@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { hostClock } from '../base/clock.ts'
 import { Daemon } from '../daemon/daemon.ts'
+import { hostClock } from '../platform/node/host_clock.ts'
 import { openFile } from '../platform/node/input_file.ts'
 import { loadCore } from '../platform/node/load_core.ts'
 import { createFile } from '../platform/node/output_file.ts'
@@ -39,8 +39,9 @@ export class EmbeddedXen extends Xen implements AsyncDisposable {
 	}
 
 	static async start({ log = () => {}, onHypervisorLog = () => {} }: EmbeddedOptions = {}): Promise<EmbeddedXen> {
-		const threads = nodeVcpuThreads(await loadCore(), performance.timeOrigin, { regionCache: regionCacheDirectory() })
-		const hypervisor = new Hypervisor({ clock: hostClock(performance.timeOrigin), threads, onLog: (_, line) => onHypervisorLog(line) })
+		const clockOrigin = process.hrtime()
+		const threads = nodeVcpuThreads(await loadCore(), clockOrigin, { regionCache: regionCacheDirectory() })
+		const hypervisor = new Hypervisor({ clock: hostClock(clockOrigin), threads, onLog: (_, line) => onHypervisorLog(line) })
 		const host = embeddedHost(hypervisor, readImage, { createFile, openFile })
 		const directory = mkdtempSync(join(tmpdir(), 'xenotype-'))
 		const client = new XendClient(join(directory, 'xend.sock'))

@@ -5,9 +5,9 @@ import { buildCore } from '../../scripts/build_core.ts'
 import { SHUTDOWN_crash } from '../../src/abi/sched.ts'
 import { start_info } from '../../src/abi/start_info.ts'
 import { arch_shared_info, cpu_user_regs, shared_info, vcpu_guest_context } from '../../src/abi/xen.ts'
-import { hostClock } from '../../src/base/clock.ts'
 import { UserError } from '../../src/base/errors.ts'
 import * as R from '../../src/migration/records.ts'
+import { hostClock } from '../../src/platform/node/host_clock.ts'
 import { Cpu, RDX } from '../../src/x86/cpu.ts'
 import { Domain } from '../../src/xen/domain.ts'
 import { Hypervisor } from '../../src/xen/hypervisor.ts'
@@ -163,7 +163,7 @@ const STARTER: PreparedThread = {
 			core,
 			cpuHost(() => vcpu as VcpuContext),
 		)
-		vcpu = new VcpuContext(domain, request.vcpu, cpu, hostClock(performance.timeOrigin), {
+		vcpu = new VcpuContext(domain, request.vcpu, cpu, hostClock(process.hrtime()), {
 			log() {},
 			emergencyConsole() {},
 			report() {},
@@ -248,7 +248,7 @@ async function setUp() {
 		await maker.close()
 	}
 	const good = files.get('/f')!
-	const xen = xenOf(new Hypervisor({ clock: hostClock(performance.timeOrigin), threads: { prepare: () => STARTER } }), files)
+	const xen = xenOf(new Hypervisor({ clock: hostClock(process.hrtime()), threads: { prepare: () => STARTER } }), files)
 	/** Undefined when it could be restored. */
 	const restore = async (bytes: Uint8Array): Promise<string | undefined> => {
 		files.set('/f', bytes)

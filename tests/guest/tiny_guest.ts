@@ -1,7 +1,7 @@
 /** A PV guest of a page of machine code: enough page tables for it, a page of data and a stack. */
 import { readFileSync } from 'node:fs'
 import { buildCore } from '../../scripts/build_core.ts'
-import { hostClock } from '../../src/base/clock.ts'
+import { hostClock } from '../../src/platform/node/host_clock.ts'
 import { nodeVcpuThreads } from '../../src/platform/node/vcpu_thread.ts'
 import { PAGE_SIZE } from '../../src/x86/machine_memory.ts'
 import type { DomainControl } from '../../src/xen/domain_control.ts'
@@ -18,8 +18,8 @@ const [CODE_MFN, STACK_MFN, L4, L3, L2, L1] = [1, 3, 8, 9, 10, 11] as const
 
 export async function testHypervisor(): Promise<Hypervisor> {
 	const core = await WebAssembly.compile(readFileSync(await buildCore(() => {})))
-	const origin_ms = performance.timeOrigin
-	return new Hypervisor({ clock: hostClock(origin_ms), threads: nodeVcpuThreads(core, origin_ms) })
+	const clockOrigin = process.hrtime()
+	return new Hypervisor({ clock: hostClock(clockOrigin), threads: nodeVcpuThreads(core, clockOrigin) })
 }
 
 /** Makes a domain that is to run `code` with `data` beside it; paused, its thread started. */

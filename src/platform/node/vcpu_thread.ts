@@ -3,13 +3,14 @@ import type { LogLevel } from '../../xen/vcpu.ts'
 import type { PreparedThread, VcpuStart, VcpuThread, VcpuThreadEvents, VcpuThreads } from '../../xen/vcpu_threads.ts'
 import { besideModule } from './beside.ts'
 import { CompileThread } from './compile_thread.ts'
+import type { ClockOrigin } from './host_clock.ts'
 import type { CompilerConnection } from './region_compiler.ts'
 
 /** What the worker is made with. */
 export interface VcpuWorkerData {
 	readonly core: WebAssembly.Module
 	/** See hostClock(). */
-	readonly clockOrigin_ms: number
+	readonly clockOrigin: ClockOrigin
 }
 
 /** What it is posted to be a vCPU; nothing else is. */
@@ -35,10 +36,10 @@ export interface NodeVcpuThreads extends VcpuThreads {
 	close(): Promise<void>
 }
 
-/** vCPUs as worker threads of this process. `core` is the compiled processor, `clockOrigin_ms` this thread's performance.timeOrigin. */
-export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin_ms: number, options: VcpuThreadOptions = {}): NodeVcpuThreads {
+/** vCPUs as worker threads of this process. `core` is the compiled processor, `clockOrigin` that of the hypervisor's clock. */
+export function nodeVcpuThreads(core: WebAssembly.Module, clockOrigin: ClockOrigin, options: VcpuThreadOptions = {}): NodeVcpuThreads {
 	const compilers = new CompileThread({ core, cacheDirectory: options.regionCache })
-	const workerData: VcpuWorkerData = { core, clockOrigin_ms }
+	const workerData: VcpuWorkerData = { core, clockOrigin }
 	return { close: () => compilers.close(), prepare: (domid, vcpu) => new PreparedWorker(compilers, workerData, `d${domid}v${vcpu}`) }
 }
 
