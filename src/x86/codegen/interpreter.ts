@@ -382,8 +382,8 @@ function branchCases(): string {
         kind = ccKind; a = ccA; b = ccB;
         start = ip;
         if (outcome == JUMP) {
-          if (n && budget > 0 && --exitsToSample) continue;
-          if (n) { setExit(L.EXIT_BUDGET); if (!exitsToSample) exitsToSample = EXITS_SAMPLED; }
+          if (n && budget > 0 && !isSampled()) continue;
+          if (n) setExit(L.EXIT_BUDGET);
           else leave = true;
           break;
         }
@@ -411,9 +411,17 @@ import { ccKind, ccA, ccB, keepFlags, setLazy, settleKept, statusFlags, conditio
 import { ${fast.map((name) => `OP_${name}`).join(', ')} } from "./ops";
 
 const PAGE: u64 = ~<u64>0xfff;
-/** One in so many ways out of translated code into what is not ends a run, so that the place where it went on is sampled: budgets end elsewhere when it is short. */
+/** One in so many ways into code that is not translated, out of translated code or by a ring switch, ends a run, so that the place where it went on is sampled: budgets end elsewhere when it is short. */
 const EXITS_SAMPLED: i32 = 509;
 let exitsToSample: i32 = EXITS_SAMPLED;
+
+/** Whether the present one of these ways ends a run. */
+export function isSampled(): bool {
+  if (--exitsToSample) return false;
+  exitsToSample = EXITS_SAMPLED;
+  return true;
+}
+
 /** A budget that is overdrawn by so much ends the run wherever it is. */
 export const LATE: i32 = -1024;
 const TLB_MASK: usize = (S.TLB_ENTRIES - 1) << 4;

@@ -7,13 +7,13 @@ import { initialiseCache, dropFrame, emptyAll, findEntry } from "./cache";
 import { codeFrame, translateForHost, setAlignmentCheck } from "./mmu";
 import { flushAll, flushPageOf, flushStale as flushStaleOnes, flushWrites, forgetRoot as forget, initialiseTlbs, loadRoot } from "./tlb";
 import { enter, decodeOne, setGeneralOnly as setGeneral } from "./trace";
-import { interpret, budgetLeft, LATE } from "./generated/interpreter";
+import { interpret, budgetLeft, isSampled, LATE } from "./generated/interpreter";
 import { statusFlags, setFlags, STATUS } from "./flags";
 import { loadDataSegment, loadCode } from "./segments";
 import { codeAddress } from "./execute";
 import { switchRings } from "./ring_switch";
 import { decode, decodedLength, decodedOperation } from "./decode";
-import { OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
+import { OP_F_REGION, OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
 
 const TF: u32 = 0x100;
 const AC: u32 = 0x40000;
@@ -58,16 +58,22 @@ function runUntilExit(budget: i32): i32 {
     return L.EXIT_EXCEPTION;
   }
   let left = budget;
-  do {
-    const record = enter(load<u64>(cpu + L.CPU_RIP));
+  let record = enter(load<u64>(cpu + L.CPU_RIP));
+  while (true) {
     if (record) {
       interpret(record, left);
       left = budgetLeft;
       store<u64>(cpu + L.CPU_RIP, codeAddress(load<u64>(cpu + L.CPU_RIP)));
     } else store<u32>(cpu + L.CPU_INSN_LENGTH, 0);
+    if (left <= SWITCH_COST || !switchRings()) break;
     left -= SWITCH_COST;
-  } while (left > 0 && switchRings());
-  left += SWITCH_COST;
+    record = enter(load<u64>(cpu + L.CPU_RIP));
+    // No budget ends where the guest's kernel or user mode is entered, before the first way back, call or return.
+    if (record && load<u16>(record) != <u16>OP_F_REGION && isSampled()) {
+      S.setExit(L.EXIT_BUDGET);
+      break;
+    }
+  }
   store<u64>(cpu + L.CPU_ICOUNT, load<u64>(cpu + L.CPU_ICOUNT) + <u64>(budget - left));
   store_flags();
   return exitReason;
