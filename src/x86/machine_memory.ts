@@ -7,7 +7,7 @@ export const PAGE_SHIFT = 12
 /** The core's own static data and tables end here; see scripts/build_core.ts (--memoryBase). */
 const CORE_STATIC_END = 0x0010_0000
 /** Per vCPU: state block, TLBs, decode cache. The core lays out all but the state block. */
-export const VCPU_AREA_SIZE = 0x0400_0000
+export const VCPU_AREA_SIZE = 0x0800_0000
 
 export interface MachineShape {
 	/** Frames of guest RAM, MFN 0 up. */

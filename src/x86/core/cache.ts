@@ -45,7 +45,7 @@ export function reserve(records: u32): bool {
 
 function emptyArena(): void {
   S.count(L.CNT_ARENA_EMPTIED);
-  memory.fill(S.hashTable, 0, S.HASH_SIZE);
+  memory.fill(S.hashTable, 0, tableSize());
   for (let mfn: u32 = 0; mfn < S.frameCount; ++mfn) {
     // Without lines there are no traces.
     if (load<u64>(S.frameLines + (<usize>mfn << 3))) forgetFrame(mfn);
@@ -117,6 +117,12 @@ export function dropFrame(mfn: u32): void {
 // ---- entry points ----------------------------------------------------------------------------------------------------
 
 let hashCount: u32 = 0;
+let hashBits: u32 = S.MIN_HASH_BITS;
+
+@inline
+function tableSize(): usize {
+  return <usize>S.HASH_ENTRY << hashBits;
+}
 
 @inline
 function keyOf(physical: u64, code64: u32): u64 {
@@ -125,7 +131,7 @@ function keyOf(physical: u64, code64: u32): u64 {
 
 @inline
 function slotOf(key: u64): usize {
-  return <usize>((key * 0x9e3779b97f4a7c15) >> (64 - S.HASH_BITS)) << 4;
+  return <usize>((key * 0x9e3779b97f4a7c15) >> (64 - hashBits)) << 4;
 }
 
 /** The record of an entry point, or 0. */
@@ -139,20 +145,40 @@ export function findEntry(physical: u64, code64: u32): usize {
       return load<u16>(record, L.REC_OP) == <u16>OP_REFETCH ? 0 : record;
     }
     if (!found) return 0;
-    slot = (slot + 16) & (S.HASH_SIZE - 1);
+    slot = (slot + S.HASH_ENTRY) & (tableSize() - 1);
   }
 }
 
-/** True when the table is too full to take another entry: the caller empties the arena first. */
-export function entriesFull(): bool {
-  return hashCount > (S.HASH_ENTRIES >> 2) * 3;
+/** Makes room for another entry. False when the table is too full, and as large as can be: the caller empties the arena first. */
+export function hasEntryRoom(): bool {
+  return hashCount <= (<u32>3 << hashBits) >> 2 || doubleTable();
 }
+
+/** Puts the entries of code that has not been dropped into a table of twice the size. The old one is in the arena's free room meanwhile. */
+function doubleTable(): bool {
+  const size = tableSize();
+  if (hashBits == S.MAX_HASH_BITS || arenaNext + size > S.arenaEnd) return false;
+  memory.copy(arenaNext, S.hashTable, size);
+  memory.fill(S.hashTable, 0, 2 * size);
+  hashBits += 1;
+  hashCount = 0;
+  for (let entry = arenaNext; entry < arenaNext + size; entry += S.HASH_ENTRY) {
+    const key = load<u64>(entry);
+    const record = <usize>load<u32>(entry, 8);
+    if (key && load<u16>(record, L.REC_OP) != <u16>OP_REFETCH) insert(key, record);
+  }
+  return true;
+}
+
 export function emptyAll(): void {
   emptyArena();
 }
 
 export function addEntry(physical: u64, code64: u32, record: usize): void {
-  const key = keyOf(physical, code64);
+  insert(keyOf(physical, code64), record);
+}
+
+function insert(key: u64, record: usize): void {
   let slot = slotOf(key);
   while (true) {
     const found = load<u64>(S.hashTable + slot);
@@ -162,7 +188,7 @@ export function addEntry(physical: u64, code64: u32, record: usize): void {
       store<u32>(S.hashTable + slot, <u32>record, 8);
       return;
     }
-    slot = (slot + 16) & (S.HASH_SIZE - 1);
+    slot = (slot + S.HASH_ENTRY) & (tableSize() - 1);
   }
 }
 

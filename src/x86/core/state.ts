@@ -32,9 +32,11 @@ export const JUMP_SETS: u32 = 4096;
 export const JUMP_SIZE: u32 = JUMP_SETS * 64;
 
 /** Entry-point table: open addressing, u64 key (physical address * 2 + code64, plus 1 << 40 so that no key is 0), u32 record, u32 pad. */
-export const HASH_BITS: u32 = 17;
-export const HASH_ENTRIES: u32 = 1 << HASH_BITS;
-export const HASH_SIZE: u32 = HASH_ENTRIES * 16;
+export const HASH_ENTRY: u32 = 16;
+/** Logarithm of its entries: it starts small and doubles, within the room that is there for the largest. */
+export const MIN_HASH_BITS: u32 = 17;
+export const MAX_HASH_BITS: u32 = 20;
+const HASH_ROOM: u32 = HASH_ENTRY << MAX_HASH_BITS;
 
 /** Entries of the victims of a data TLB, which are as its own. */
 export const VICTIMS: u32 = 128;
@@ -55,10 +57,10 @@ export const CONTEXTS: u32 = 4;
 
 const CONTEXT_OFFSET: u32 = L.CPU_STATE_SIZE;
 const HASH_OFFSET: u32 = CONTEXT_OFFSET + 2 * CONTEXTS * CONTEXT_SIZE;
-const FRAME_TRACES_OFFSET: u32 = HASH_OFFSET + HASH_SIZE;
+const FRAME_TRACES_OFFSET: u32 = HASH_OFFSET + HASH_ROOM;
 
 /** Bytes of a vCPU's area; the same number as VCPU_AREA_SIZE in machine_memory.ts. */
-const AREA_SIZE: u32 = 0x04000000;
+const AREA_SIZE: u32 = 0x08000000;
 
 /** Bytes of the scratch area where single instructions are decoded to be executed once. */
 const SCRATCH_SIZE: u32 = 1024;
@@ -72,7 +74,7 @@ export let frameLines: usize = 0;
 export let frameVersions: usize = 0;
 export let scratch: usize = 0;
 /** Records of translated regions: REGION_ARENA bytes at the end of the area. */
-const REGION_ARENA: u32 = 0x00800000;
+const REGION_ARENA: u32 = 0x02000000;
 export let regionArena: usize = 0;
 export let arenaStart: usize = 0;
 export let arenaEnd: usize = 0;

@@ -5,7 +5,7 @@ import * as S from "./state";
 import { codeFrame } from "./mmu";
 import { decode, decodedLength, decodedOperation } from "./decode";
 import {
-  addEntry, addJump, arenaNext, closeTrace, emptyAll, entriesFull, findEntry, findJump, reserve,
+  addEntry, addJump, arenaNext, closeTrace, emptyAll, findEntry, hasEntryRoom, findJump, reserve,
 } from "./cache";
 import {
   OP_LINK, OP_CROSS, OP_STEP_END, OP_INVALID, OP_JMP, OP_JMP_E, OP_CALL, OP_CALL_E, OP_RET, OP_RET_I, OP_RETF, OP_RETF_I, OP_IRET, OP_SYSCALL, OP_INT, OP_INT3, OP_F_JMP,
@@ -72,7 +72,7 @@ function fuse(rec: usize): void {
 
 /** Decodes from `off` of frame `mfn` on; returns the first record. */
 function decodeTrace(mfn: u32, off: u32, code64: bool): usize {
-  if (entriesFull()) emptyAll();
+  if (!hasEntryRoom()) emptyAll();
   reserve(MAX_TRACE * 2 + 2);
   const frame = S.frameBase + (<usize>mfn << 12);
   const physical = <u64>mfn << 12;

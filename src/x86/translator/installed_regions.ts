@@ -6,7 +6,7 @@ import { DataArena } from './data_arena.ts'
 import type { CodeRange } from './region_builder.ts'
 
 /** Room in the vCPU's area for the data of regions. */
-const ARENA_BYTES = 0x0080_0000
+const ARENA_BYTES = 0x0200_0000
 /** Part of what is there that stays when there is no room for another region. */
 const KEPT = 0.85
 /** Part of all room that is left to what is found to be hot. */

@@ -26,7 +26,7 @@ const RECOGNISED_BY_A_SAMPLE = 4
 /** Addresses that are remembered for being dispatched to. */
 const MAX_ADDRESSES = 1 << 16
 const OPTIONS: DiscoverOptions = {}
-const LIMITS: RegionLimits = { regions: 6000, wasmBytes: 16 << 20 }
+const LIMITS: RegionLimits = { regions: 12_000, wasmBytes: 48 << 20 }
 
 export interface TranslatorStatistics {
 	/** Regions taken in, their guest instructions and their bytes of WebAssembly. */
