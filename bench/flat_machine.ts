@@ -20,6 +20,7 @@ const USER_CS64 = 0xe033
 const CR4 = 0x600
 /** Instructions between looks at the clock of a run that must end; where code is translated, a domain's, because it is found by sampling. */
 const BUDGET = 10_000_000
+/** The first; then as the translator says. */
 const BUDGET_TRANSLATED = 20_000
 const SYS_WRITE = 1
 const SYS_EXIT_GROUP = 231
@@ -90,12 +91,12 @@ class FlatMachine {
 	run(limit_ms: number, translated: boolean, compiler: RegionCompiler | undefined): FlatResult {
 		const end_ms = performance.now() + limit_ms
 		const translator = translated ? new Translator(this.cpu, { compiler }) : undefined
-		const budget = translated ? BUDGET_TRANSLATED : BUDGET
+		let budget = translated ? BUDGET_TRANSLATED : BUDGET
 		while (this.status === undefined) {
 			const reason = this.cpu.run(budget)
 			if (reason === L.EXIT_SYSCALL) this.systemCall()
 			else if (reason !== L.EXIT_BUDGET) throw new Error(this.describe(reason))
-			else translator?.sample()
+			else if (translator !== undefined) budget = translator.sample()
 			if (performance.now() > end_ms) throw new Error(`it ran for more than ${limit_ms} ms, and is at ${this.cpu.rip.toString(16)}`)
 		}
 		const [from, to] = this.looks.slice(-2)

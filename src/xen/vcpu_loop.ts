@@ -138,7 +138,7 @@ class VcpuLoop {
 			const before = cpu.field(CPU_ICOUNT)
 			const exit = cpu.run(this.budget)
 			const spent = (cpu.field(CPU_ICOUNT) - before) >>> 0
-			this.budget = exit === EXIT_BUDGET ? BUDGET : Math.max(1, this.budget - spent)
+			if (exit !== EXIT_BUDGET) this.budget = Math.max(1, this.budget - spent)
 			this.serve(exit)
 			if (exit === EXIT_BUDGET || vcpu.blocked || vcpu.yielded || Atomics.load(words, this.attention) !== 0) return
 		}
@@ -155,7 +155,7 @@ class VcpuLoop {
 		const { vcpu } = this
 		switch (exit) {
 			case EXIT_BUDGET:
-				this.translator?.sample()
+				this.budget = this.translator?.sample() ?? BUDGET
 				return
 			case EXIT_SYSCALL:
 				return handleSyscall(vcpu)

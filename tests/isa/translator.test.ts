@@ -41,9 +41,10 @@ class LateCompiler implements RegionCompiler {
 	receive(): CompileReply | undefined {
 		return this.arrived.shift()
 	}
-	answer(): void {
+	answer(form: { readonly isOptimised?: boolean } = {}): void {
 		const { id, snapshot, target } = this.requests.shift()!
-		this.arrived.push({ type: 'region', id, region: this.local.compile(snapshot, target) })
+		const region = this.local.compile(snapshot, target)
+		this.arrived.push({ type: 'region', id, region: region && { ...region, ...form } })
 	}
 }
 
@@ -99,6 +100,25 @@ test('hot code is requested once, and runs translated when the answer has come',
 	const { regions, pending, stale } = machine.translator.statistics
 	assert.deepEqual({ regions, pending, stale }, { regions: 1, pending: 0, stale: 0 })
 	assert.notEqual(machine.cpu.regions!.regionAt(CODE_FRAME * PAGE), 0)
+})
+
+test('samples are taken oftener while code is found, and more seldom when what runs is optimised', () => {
+	const machine = new Machine()
+	const { cpu, compiler, translator } = machine
+	machine.write(0, loop(1))
+	machine.run(0)
+	cpu.rip = CODE_VA
+	const pending = translator.sample()
+	compiler.answer({ isOptimised: false })
+	const improvable = translator.sample()
+	assert.ok(improvable >= pending)
+	machine.write(PAGE >> 1, loop(2))
+	cpu.rip = CODE_VA + (PAGE >> 1)
+	assert.ok(translator.sample() < pending)
+	machine.run(PAGE >> 1)
+	compiler.answer({ isOptimised: true })
+	cpu.rip = CODE_VA + (PAGE >> 1)
+	assert.ok(translator.sample() > improvable)
 })
 
 test('a region that comes after its code has changed is not installed', () => {

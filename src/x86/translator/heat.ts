@@ -42,10 +42,10 @@ export class Economy {
 	private allowance_ms = MOST_LOOKING_MS
 	private scarcity = 1
 
-	/** A sample's time has passed. */
-	sample(): void {
-		this.allowance_ms = Math.min(MOST_LOOKING_MS, this.allowance_ms + LOOKING_MS)
-		this.scarcity = Math.max(1, this.scarcity * WEARS_OFF)
+	/** So many samples' time has passed. */
+	sample(samples = 1): void {
+		this.allowance_ms = Math.min(MOST_LOOKING_MS, this.allowance_ms + LOOKING_MS * samples)
+		this.scarcity = Math.max(1, this.scarcity * WEARS_OFF ** samples)
 	}
 
 	/** Whether there is time left to look at code. */

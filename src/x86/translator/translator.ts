@@ -25,6 +25,16 @@ const MAX_RECOGNISING = 400
 const RECOGNISED_BY_A_SAMPLE = 4
 /** Addresses that are remembered for being dispatched to. */
 const MAX_ADDRESSES = 1 << 16
+/**
+ * Instructions between samples: as a rule, where an optimised region runs, of which samples tell nothing new, and where there is still code to be found and the
+ * compiler has time for it.
+ */
+const BUDGET = 20_000
+const LONG_BUDGET = 80_000
+const SHORT_BUDGET = 6000
+/** Samples at an address, and requests without an answer, up to which budgets are short. */
+const FEW_SAMPLES = 64
+const FEW_PENDING = 4
 const OPTIONS: DiscoverOptions = {}
 const LIMITS: RegionLimits = { regions: 12_000, wasmBytes: 48 << 20 }
 
@@ -114,6 +124,8 @@ export class Translator {
 	private readonly maxDrops: number
 	private readonly trace: RegionTrace | undefined
 	private nextId = 1
+	/** What the present sample has ended. */
+	private budget = BUDGET
 	/** Of `pending`, those to a cache alone. */
 	private recognising = 0
 
@@ -141,24 +153,36 @@ export class Translator {
 		return this.pending.size - this.recognising
 	}
 
-	/** The vCPU has spent a budget at its present RIP. */
-	sample(): void {
-		this.economy.sample()
+	/** The vCPU has spent a budget at its present RIP. The next one, in instructions. */
+	sample(): number {
+		this.budget = this.sampleHere()
+		return this.budget
+	}
+
+	private sampleHere(): number {
+		this.economy.sample(this.budget / BUDGET)
 		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
 		// A budget ends inside a region more often than at its entry point.
 		const last = this.installed.seeLast()
 		if (last !== undefined && !last.isOptimised) this.improve(last)
 		const physical = this.core.codeAddressPhysical() >>> 0
-		if (physical === 0xffffffff) return
+		if (physical === 0xffffffff) return BUDGET
 		if (this.compiler.hasCache) this.recognise(physical)
-		if (this.installed.at(physical) !== undefined) return
+		const region = this.installed.at(physical)
+		if (region !== undefined) return region.isOptimised ? LONG_BUDGET : BUDGET
 		const id = this.pendingAt.get(physical)
-		if (id !== undefined) return this.heat(id)
+		if (id !== undefined) this.heat(id)
+		else if (this.sampleCold(physical) <= FEW_SAMPLES && this.building <= FEW_PENDING) return SHORT_BUDGET
+		return BUDGET
+	}
+
+	/** Code that is not translated. How often it has been met. */
+	private sampleCold(physical: number): number {
 		const count = this.cold.add(physical, this.inside.has(physical))
-		if (!this.cold.isDue(physical) || !this.economy.mayLook || this.building >= MAX_PENDING) return
+		if (!this.cold.isDue(physical) || !this.economy.mayLook || this.building >= MAX_PENDING) return count
 		const code = this.codeHere(physical)
-		if (this.isWrittenOften(physical) || this.reinstall(physical, code)) return
-		this.request(physical, code, count)
+		if (!this.isWrittenOften(physical) && !this.reinstall(physical, code)) this.request(physical, code, count)
+		return count
 	}
 
 	/** Translates the code at the vCPU's RIP now, whatever its heat. True when it will run translated. */
