@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as L from '../../src/x86/core/layout.ts'
-import { Cpu, RBX } from '../../src/x86/cpu.ts'
+import { Cpu, RAX, RBX } from '../../src/x86/cpu.ts'
 import { MachineMemory, PAGE_SIZE } from '../../src/x86/machine_memory.ts'
 import { loadCore } from '../isa/core.ts'
 
@@ -139,3 +139,41 @@ for (const pagesOfGroup of [3, 200]) {
 		assert.ok(known > 100, `${known} accesses without a look, ${looks} with one`)
 	})
 }
+
+test('a jump goes to the frame that is mapped since the last flush of the page, however many pages of code are known', () => {
+	const { cpu, memory, pages, code } = makeMachine(200)
+	const frames = [DATA_MFN, DATA_MFN + 1] as const
+	const [JUMP_OFFSET, NAME_LENGTH] = [64, 5]
+	// jmp rbx; and in each of two frames: mov eax, frame; hlt
+	memory.framePage(CODE_MFN).set([0xff, 0xe3], JUMP_OFFSET)
+	for (const frame of frames) memory.framePage(frame).set([0xb8, frame, 0, 0, 0, 0xf4])
+	let seed = 1
+	const random = (below: number) => {
+		seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+		return Math.floor((seed / 2 ** 32) * below)
+	}
+	const generation = () => cpu.field(L.CPU_JUMP_GENERATION)
+	cpu.setKernelRoot(ROOT_A, { all: 1, low: 1, writes: 1 })
+	const high = pages.filter(({ address }) => address < 0)
+	const look = (page: Page) => {
+		cpu.set(RBX, page.address)
+		cpu.rip = code + JUMP_OFFSET
+		assert.equal(cpu.run(100), L.EXIT_PRIVILEGED)
+		assert.equal(cpu.rip, page.address + NAME_LENGTH)
+		return cpu.lo(RAX)
+	}
+	let kept = 0
+	for (let round = 0; round < 3000; round++) {
+		for (let n = 0; n < 10; n++) look(high[random(high.length)] as Page)
+		const page = high[random(high.length)] as Page
+		const isKnown = random(2) === 0
+		if (isKnown) look(page)
+		const before = generation()
+		const frame = frames[random(2)] as number
+		memory.u32[page.entry] = frame * PAGE_SIZE + 5
+		cpu.flushPage(page.address)
+		if (generation() === before) kept++
+		assert.equal(look(page), frame, `${page.address.toString(16)} in round ${round}`)
+	}
+	assert.ok(kept > 100, `${kept} flushes kept the jumps`)
+})

@@ -13,7 +13,7 @@ import { cpu, frameBase, frameCount, attributes } from "./state";
 import { protectedWrite } from "./host";
 import { codeWritten } from "./cache";
 import { updateEntry } from "./table_updates";
-import { fill, findRead, findWrite, flushData, MISS } from "./tlb";
+import { fill, findCode, findRead, findWrite, flushData, putCode, MISS } from "./tlb";
 
 export const FAULT: usize = 0xffffffff;
 
@@ -359,15 +359,11 @@ function noteLowCode(): void {
 
 /** The same without raising anything. */
 export function findCodeFrame(va: u64): i32 {
-  const slot = S.codeSlot(S.xtlb, va);
-  if (load<u64>(slot) == (va & ~<u64>0xfff)) return load<i32>(slot, 8);
-  if (!isCanonical(va)) return -1;
+  const known = findCode(va);
+  if (known >= 0 || !isCanonical(va)) return known;
   const mfn = walk(va, L.ACCESS_EXEC);
   if (mfn < 0) return -1;
-  // The jump cache and regions still know the page that gives way.
-  if (load<u64>(slot) != ~<u64>0) store<u32>(slot, S.jumpGeneration, 12);
-  store<u64>(slot, va & ~<u64>0xfff);
-  store<u32>(slot, mfn, 8);
+  putCode(va & ~<u64>0xfff, mfn);
   if (<i64>va >= 0) noteLowCode();
   return mfn;
 }

@@ -18,13 +18,22 @@ export const TLB_ENTRY: u32 = 16;
 export const TLB_SIZE: u32 = TLB_ENTRIES * TLB_ENTRY;
 
 export const XTLB_ENTRIES: u32 = 512;
-/** Code TLB entry: u64 tag, u32 mfn, u32: the jump generation in which another page gave way here. */
+/** Code TLB entry: u64 tag, u32 mfn, u32 pad. */
 export const XTLB_SIZE: u32 = XTLB_ENTRIES * 16;
+/** Entries of the code TLB's victims, which are as its own; in the pad is the jump generation in which one was lost here. */
+const CODE_VICTIMS: u32 = 512;
+export const CODE_VICTIMS_SIZE: u32 = CODE_VICTIMS * 16;
 
 /** Slot of a page in a code TLB. Code that is far apart is often so by multiples of 2 MiB. */
 @inline
 export function codeSlot(table: usize, va: u64): usize {
   return table + (((<usize>(va >> 12) ^ <usize>(va >> 21)) & (XTLB_ENTRIES - 1)) << 4);
+}
+
+/** Slot of a page in the victims of a code TLB: those that have one slot there have others here. */
+@inline
+export function codeVictim(table: usize, va: u64): usize {
+  return table + XTLB_SIZE + (((<usize>(va >> 12) ^ <usize>(va >> 30)) & (CODE_VICTIMS - 1)) << 4);
 }
 
 /** Sets of four entries of the jump cache: u64 tag (cache.ts), u32 record, u32 generation. */
@@ -45,9 +54,10 @@ export const VICTIMS_SIZE: u32 = VICTIMS * TLB_ENTRY;
 export const LOW_LIST: u32 = 1024;
 export const WRITE_LIST: u32 = 256;
 
-// A context, what is remembered of one root's translations: its words, data TLB for reads and for writes, code TLB, jump cache, victims of both data TLBs, lists.
+// A context, what is remembered of one root's translations: its words, data TLB for reads and for writes, code TLB and its victims, jump cache, victims of both data
+// TLBs, lists.
 export const CTX_CODE: u32 = L.CTX_TABLES + 2 * TLB_SIZE;
-const CTX_JUMPS: u32 = CTX_CODE + XTLB_SIZE;
+const CTX_JUMPS: u32 = CTX_CODE + XTLB_SIZE + CODE_VICTIMS_SIZE;
 export const CTX_VICTIMS: u32 = CTX_JUMPS + JUMP_SIZE;
 export const CTX_LOW_LIST: u32 = CTX_VICTIMS + 2 * VICTIMS_SIZE;
 export const CTX_WRITE_LIST: u32 = CTX_LOW_LIST + LOW_LIST * 2;

@@ -1,8 +1,9 @@
-// The data TLBs and the contexts that they belong to: what is remembered of page tables, and what is forgotten when.
+// The TLBs and the contexts that they belong to: what is remembered of page tables, and what is forgotten when.
 //
 // Rules:
 // - flushTlb() and flushPage() act on both modes, kernel and user.
 // - An entry gives way to another of its slot by moving to the victims, a smaller table found by more of the address; one that is found there moves back.
+//   Jump caches and regions know the pages of code that are in neither: a victim's slot of the code TLB remembers in which generation of jumps it lost one.
 // - A context keeps lists of slots filled, so that what is dropped often (low addresses, what is cached for writing) is found without looking at everything. A
 //   list that is full lists nothing.
 // - A user's root that is replaced leaves its translations behind, in a context of its own, for when it comes again: they are good then unless the host's versions of the
@@ -93,6 +94,36 @@ export function findWrite(va: u64): usize {
   return find(L.ACCESS_WRITE, va);
 }
 
+/** The frame of a page that the code TLB knows, or -1. */
+@inline
+export function findCode(va: u64): i32 {
+  const slot = S.codeSlot(S.xtlb, va);
+  return load<u64>(slot) == (va & PAGE) ? load<i32>(slot, 8) : findCodeVictim(va & PAGE);
+}
+
+function findCodeVictim(page: u64): i32 {
+  const victim = S.codeVictim(S.xtlb, page);
+  if (load<u64>(victim) != page) return -1;
+  const mfn = load<i32>(victim, 8);
+  store<u64>(victim, EMPTY);
+  putCode(page, mfn);
+  return mfn;
+}
+
+/** Puts a page that the code TLB does not know into it. */
+export function putCode(page: u64, mfn: u32): void {
+  const slot = S.codeSlot(S.xtlb, page);
+  const old = load<u64>(slot);
+  if (old != EMPTY) {
+    const victim = S.codeVictim(S.xtlb, old);
+    if (load<u64>(victim) != EMPTY) store<u32>(victim, S.jumpGeneration, 12);
+    store<u64>(victim, old);
+    store<u32>(victim, load<u32>(slot, 8), 8);
+  }
+  store<u64>(slot, page);
+  store<u32>(slot, mfn, 8);
+}
+
 // ---- flushing ----------------------------------------------------------------------------------------------------------
 
 /** In a context of no root. */
@@ -114,7 +145,7 @@ function flushContextData(context: usize): void {
 
 function flushContext(context: usize): void {
   flushContextData(context);
-  memory.fill(context + S.CTX_CODE, 0xff, S.XTLB_SIZE);
+  memory.fill(context + S.CTX_CODE, 0xff, S.XTLB_SIZE + S.CODE_VICTIMS_SIZE);
   store<u32>(context, 0, L.CTX_LOW_CODE);
   S.renewGeneration(context);
 }
@@ -293,12 +324,19 @@ export function flushPageOf(va: u64): void {
       dropPage(context + L.CTX_TABLES + access * S.TLB_SIZE + (<usize>slotNumber(va) << 4), page);
       dropPage(victimSlot(victimsOf(context, access), page), page);
     }
-    const slot = S.codeSlot(context + S.CTX_CODE, va);
-    if (load<u64>(slot) == page || load<u32>(slot, 12) == load<u32>(context, L.CTX_GENERATION)) {
-      store<u64>(slot, EMPTY);
-      S.renewGeneration(context);
-    }
+    dropCode(context, page);
   }
+}
+
+/** Drops a page of code, and all jumps if some may lead there. */
+function dropCode(context: usize, page: u64): void {
+  const slot = S.codeSlot(context + S.CTX_CODE, page);
+  const victim = S.codeVictim(context + S.CTX_CODE, page);
+  const known = load<u64>(slot) == page || load<u64>(victim) == page;
+  if (!known && load<u32>(victim, 12) != load<u32>(context, L.CTX_GENERATION)) return;
+  dropPage(slot, page);
+  dropPage(victim, page);
+  S.renewGeneration(context);
 }
 
 @inline
