@@ -163,11 +163,10 @@ test('a jump goes to the frame that is mapped since the last flush of the page, 
 		return cpu.lo(RAX)
 	}
 	let kept = 0
-	for (let round = 0; round < 3000; round++) {
-		for (let n = 0; n < 10; n++) look(high[random(high.length)] as Page)
+	for (let round = 0; round < 200; round++) {
 		const page = high[random(high.length)] as Page
-		const isKnown = random(2) === 0
-		if (isKnown) look(page)
+		if (random(2) === 0) look(page)
+		for (let n = random(4) * 500; n > 0; n--) look(high[random(high.length)] as Page)
 		const before = generation()
 		const frame = frames[random(2)] as number
 		memory.u32[page.entry] = frame * PAGE_SIZE + 5
@@ -175,5 +174,5 @@ test('a jump goes to the frame that is mapped since the last flush of the page, 
 		if (generation() === before) kept++
 		assert.equal(look(page), frame, `${page.address.toString(16)} in round ${round}`)
 	}
-	assert.ok(kept > 100, `${kept} flushes kept the jumps`)
+	assert.ok(kept > 20, `${kept} flushes kept the jumps`)
 })
