@@ -199,18 +199,26 @@ export class PageTypes extends PageInfo {
 		return checkDescriptors(this.u32, this.words(mfn)) ? 0 : -XEN_EINVAL
 	}
 
+	/** Index in u32 of the next present entry from `at` on, or `end`: most entries of most tables are absent. */
+	#nextPresent(at: number, end: number): number {
+		const { u32 } = this
+		let next = at
+		while (next + 6 < end && ((u32[next] | u32[next + 2] | u32[next + 4] | u32[next + 6]) & PTE_PRESENT) === 0) next += 8
+		while (next < end && (u32[next] & PTE_PRESENT) === 0) next += 2
+		return next
+	}
+
 	#validateL1(mfn: number): number {
 		const { u32 } = this
 		const first = this.words(mfn)
-		for (let n = 0; n < ENTRIES; n++) {
-			const at = first + n * 2
+		const end = first + ENTRIES * 2
+		for (let at = this.#nextPresent(first, end); at < end; at = this.#nextPresent(at + 2, end)) {
 			const lo = u32[at]
-			if ((lo & PTE_PRESENT) === 0) continue
 			const hi = u32[at + 1]
 			const rc = this.getFromL1(lo, hi)
 			if (rc !== 0) {
-				this.refusedEntry ??= { level: TYPE_L1, table: mfn, index: n, lo, hi }
-				this.#dropL1(mfn, n)
+				this.refusedEntry ??= { level: TYPE_L1, table: mfn, index: (at - first) >>> 1, lo, hi }
+				this.#dropL1(mfn, (at - first) >>> 1)
 				return rc
 			}
 			u32[at] = adjustL1Lo(lo, hi)
@@ -220,9 +228,9 @@ export class PageTypes extends PageInfo {
 	}
 
 	#dropL1(mfn: number, count: number): void {
-		const { u32 } = this
 		const first = this.words(mfn)
-		for (let n = 0; n < count; n++) this.putFromL1(u32[first + n * 2])
+		const end = first + count * 2
+		for (let at = this.#nextPresent(first, end); at < end; at = this.#nextPresent(at + 2, end)) this.putFromL1(this.u32[at])
 	}
 
 	/** A validated table of `level` 1..3 is linked where the upper half of the address space may lead to it. */
@@ -247,10 +255,11 @@ export class PageTypes extends PageInfo {
 	#validateUpper(mfn: number, level: number): number {
 		const { u32 } = this
 		const first = this.words(mfn)
-		for (let n = 0; n < ENTRIES; n++) {
-			const at = first + n * 2
+		const end = first + ENTRIES * 2
+		for (let at = this.#nextPresent(first, end); at < end; at = this.#nextPresent(at + 2, end)) {
+			const n = (at - first) >>> 1
+			if (isXenSlot(level, n)) continue
 			const lo = u32[at]
-			if ((lo & PTE_PRESENT) === 0 || isXenSlot(level, n)) continue
 			const rc = this.getFromUpper(lo, u32[at + 1], level)
 			if (rc !== 0) {
 				this.refusedEntry ??= { level, table: mfn, index: n, lo, hi: u32[at + 1] }
@@ -265,9 +274,10 @@ export class PageTypes extends PageInfo {
 	}
 
 	#dropUpper(mfn: number, level: number, count: number): void {
-		const { u32 } = this
 		const first = this.words(mfn)
-		for (let n = 0; n < count; n++) if (!isXenSlot(level, n)) this.putFromUpper(u32[first + n * 2])
+		const end = first + count * 2
+		for (let at = this.#nextPresent(first, end); at < end; at = this.#nextPresent(at + 2, end))
+			if (!isXenSlot(level, (at - first) >>> 1)) this.putFromUpper(this.u32[at])
 	}
 
 	// ---- Xen's slots of an L4 ---------------------------------------------------------------------------------------------------------
