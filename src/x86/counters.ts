@@ -13,6 +13,8 @@ export interface ProcessorCounters {
 	/** By ACCESS_*. */
 	readonly tlbMisses: readonly number[]
 	readonly jumpCacheMisses: number
+	/** Regions left because accesses that they look up together were not in one page, or not to be made in place. */
+	readonly spansRefused: number
 	/** Traces of instructions that were decoded. */
 	readonly traces: number
 	/** Frames whose code was dropped because it was written. */
@@ -48,6 +50,7 @@ export function readCounters(machine: MachineMemory, vcpu: number): ProcessorCou
 		regionEnds: [...ends, Math.max(0, regions - ends.reduce((sum, count) => sum + count, 0))],
 		tlbMisses: several(L.CNT_TLB_MISSES, ACCESS_NAMES.length),
 		jumpCacheMisses: at(L.CNT_JUMP_CACHE_MISSES),
+		spansRefused: at(L.CNT_SPANS_REFUSED),
 		traces: at(L.CNT_TRACES),
 		codeDrops: at(L.CNT_CODE_DROPS),
 		arenaEmptied: at(L.CNT_ARENA_EMPTIED),

@@ -6,13 +6,14 @@ const EXCEPTIONS = '#DE #DB NMI #BP #OF #BR #UD #NM #DF CSO #TS #NP #SS #GP #PF 
 
 /** Lines without the log's prefix. `translator` has a translator's figures by name, and is undefined where nothing is translated. */
 export function describeProcessor(name: string, counters: ProcessorCounters, translator: object | undefined): string[] {
-	const { instructions, regions, regionInstructions, jumpCacheMisses, traces, codeDrops, arenaEmptied } = counters
+	const { instructions, regions, regionInstructions, jumpCacheMisses, traces, codeDrops, arenaEmptied, spansRefused } = counters
 	return [
 		`Processor of ${name}: ${instructions} instructions, ${percent(regionInstructions, instructions)} in translated regions`,
 		`    regions entered: ${regions}, ${ratio(regionInstructions, regions)} instructions each; ended by ${named(REGION_ENDS, counters.regionEnds)}`,
 		`    TLB misses: ${named(ACCESS_NAMES, counters.tlbMisses)}; one in ${ratio(instructions, sum(counters.tlbMisses))} instructions`,
 		`    jump cache misses: ${jumpCacheMisses}; traces decoded: ${traces}`,
 		`    code dropped: ${codeDrops} times by writes, ${arenaEmptied} times for lack of room`,
+		`    regions left because near accesses were not in one page: ${spansRefused}`,
 		`    exits: ${named(EXIT_NAMES, counters.exits)}; one in ${ratio(instructions, sum(counters.exits))} instructions`,
 		`    exceptions: ${named(EXCEPTIONS, counters.exceptions)}`,
 		`    translator: ${translator === undefined ? 'none' : figures(translator)}`,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import * as L from '../../src/x86/core/layout.ts'
-import { Cpu, RAX, RCX } from '../../src/x86/cpu.ts'
+import { Cpu, RAX, RBX, RCX, RSP } from '../../src/x86/cpu.ts'
 import { MachineMemory } from '../../src/x86/machine_memory.ts'
 import { type CompileReply, type CompileRequest, LocalCompiler, type RegionCompiler } from '../../src/x86/translator/compiler.ts'
 import { Translator, type TranslatorOptions } from '../../src/x86/translator/translator.ts'
@@ -173,6 +173,29 @@ test('regions beyond the limit push out those not seen for longest, and everythi
 	assert.equal(machine.cpu.regions!.regionAt(CODE_FRAME * PAGE), 0)
 	assert.notEqual(machine.cpu.regions!.regionAt((CODE_FRAME + 3) * PAGE), 0)
 	for (let page = 0; page < 4; page++) assert.equal(machine.run(page * PAGE), (page + 1) * 10_000)
+})
+
+test('a region whose near accesses are again and again not in one page is made anew, to look each up for itself', () => {
+	const machine = new Machine({ pages: 3 })
+	const { cpu, compiler } = machine
+	// inc rax; push rax; push rcx; pop rcx; pop rdx; ret, and 1: call rbx; dec ecx; jnz 1b; ud2
+	machine.write(0, Uint8Array.of(0x48, 0xff, 0xc0, 0x50, 0x51, 0x59, 0x5a, 0xc3))
+	machine.write(0x100, Uint8Array.of(0xff, 0xd3, 0xff, 0xc9, 0x75, 0xfa, 0x0f, 0x0b))
+	const run = (stack: number) => {
+		cpu.set(RBX, CODE_VA)
+		cpu.set(RSP, CODE_VA + stack)
+		const before = cpu.field(L.CNT_SPANS_REFUSED)
+		assert.equal(machine.run(0x100, 20_000), 20_000)
+		while (compiler.requests.length > 0) compiler.answer()
+		return cpu.field(L.CNT_SPANS_REFUSED) - before
+	}
+	run(1.5 * PAGE)
+	assert.equal(run(1.5 * PAGE), 0)
+	assert.ok(run(2 * PAGE + 8) > 0)
+	run(2 * PAGE + 8)
+	run(2 * PAGE + 8)
+	assert.equal(run(2 * PAGE + 8), 0)
+	assert.notEqual(cpu.regions!.regionAt(CODE_FRAME * PAGE), 0)
 })
 
 test('a region larger than all room is not taken in', () => {

@@ -12,7 +12,7 @@ import { WorkerCompiler } from './region_compiler.ts'
 
 /** add $1,%rax; dec %rcx; jnz to the start; ud2. */
 const LOOP = Uint8Array.of(0x48, 0x83, 0xc0, 1, 0x48, 0xff, 0xc9, 0x75, 0xf7, 0x0f, 0x0b)
-const TARGET = { memoryPages: 1040, state: 0x10_0000, tlbEntries: 2048 }
+const TARGET = { memoryPages: 1040, state: 0x10_0000, tlbEntries: 2048, separate: false }
 
 function snapshot(code: Uint8Array): CodeSnapshot {
 	const bytes = new Uint8Array(4096)

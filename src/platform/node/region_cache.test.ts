@@ -9,7 +9,7 @@ import { type CachedRegion, RegionCache, regionCacheDirectory } from './region_c
 import { RegionPack } from './region_pack.ts'
 
 const VERSION = '0123456789abcdef'
-const TARGET = { memoryPages: 17, state: 0x10_0000, tlbEntries: 2048 }
+const TARGET = { memoryPages: 17, state: 0x10_0000, tlbEntries: 2048, separate: false }
 let directory = ''
 
 beforeEach(() => {
@@ -91,6 +91,7 @@ test('a region does not fit where a byte differs, a page is missing, the entry p
 	]
 	for (const other of others) assert.equal(cache.find(other, TARGET), undefined)
 	assert.equal(cache.find(snapshot, { ...TARGET, state: 0 }), undefined)
+	assert.equal(cache.find(snapshot, { ...TARGET, separate: true }), undefined)
 	assert.notEqual(cache.find(snapshot, TARGET), undefined)
 })
 

@@ -283,6 +283,7 @@ function isBeingWritten(path: string): boolean {
 
 function fits({ entry, built, target }: CachedRegion, snapshot: CodeSnapshot, wanted: Target): boolean {
 	if (entry !== snapshot.entry) return false
+	if (target.separate !== wanted.separate) return false
 	if (target.state !== wanted.state || target.tlbEntries !== wanted.tlbEntries || target.memoryPages > wanted.memoryPages) return false
 	return built.code.every(({ page, from, bytes }) => {
 		const present = snapshot.pages.get(page)?.bytes

@@ -103,6 +103,8 @@ export const CPU_JUMP_GENERATION = 0x454;
 /** u32, u32: of the translated region that runs: 0, or all bits but the lowest where its fast paths for numbers may not run; and 0x40000000, or 0 there. */
 export const CPU_SSE_SLOW = 0x458;
 export const CPU_SSE_MODERATE = 0x45c;
+/** u32: the table's index of the region whose accesses findSpan() (core/mmu.ts) has refused last. */
+export const CPU_REGION_REFUSED = 0x460;
 /** u32, u64 x 4: the flags as flag_kinds.ts has them, between translated regions and where ways through one meet. */
 export const CPU_KEPT_KIND = 0x480;
 export const CPU_KEPT_A = 0x488;
@@ -211,7 +213,9 @@ export const CNT_EXITS = 0xd78;
 export const CNT_EXCEPTIONS = 0xdb0;
 /** u64: CPU_ICOUNT when the counters were cleared. */
 export const CNT_SINCE = 0xeb0;
-export const CPU_COUNTERS_END = 0xeb8;
+/** Times that findSpan() has refused, and a translated region was left for it. */
+export const CNT_SPANS_REFUSED = 0xeb8;
+export const CPU_COUNTERS_END = 0xec0;
 /** 64 bytes: operands and results that SSE and MMX build piecewise. */
 export const CPU_SCRATCH = 0xf00;
 /** u32, always zero: what a fence's read-modify-write touches. */

@@ -210,9 +210,11 @@ export function framePointer(va: u64, write: u32): usize {
 
 /** Host address of `bytes` bytes that a translated region may read, or write, where they lie; FAULT for all else. Raises nothing. */
 export function findSpan(va: u64, bytes: u32, write: u32): usize {
-  if ((<u32>va & 0xfff) + bytes > 4096) return FAULT;
-  const host = framePointer(va, write);
-  return host ? host : FAULT;
+  const host = (<u32>va & 0xfff) + bytes > 4096 ? MISS : framePointer(va, write);
+  if (host != MISS) return host;
+  S.count(L.CNT_SPANS_REFUSED);
+  store<u32>(cpu, load<u32>(cpu, L.CPU_REGION_LAST), L.CPU_REGION_REFUSED);
+  return FAULT;
 }
 
 @inline

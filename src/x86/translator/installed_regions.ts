@@ -96,6 +96,19 @@ export class InstalledRegions {
 		return this.seen(index)
 	}
 
+	/** Physical address of the entry point of a region, by its index in the table. */
+	physicalOf(index: number): number | undefined {
+		return this.byIndex.get(index)?.physical
+	}
+
+	/** Gives up a region, by its index in the table. */
+	remove(index: number): void {
+		const resident = this.byIndex.get(index)
+		if (resident === undefined) return
+		this.cpu.invalidateFrame(Math.floor(resident.physical / PAGE_SIZE))
+		this.drop(resident)
+	}
+
 	/** The region that the entry point at a physical address runs. */
 	at(physical: number): SeenRegion | undefined {
 		return this.byIndex.get(this.core.regionAt(physical))
@@ -187,7 +200,7 @@ export class InstalledRegions {
 
 	/** Gives up the regions of the frames that have not been seen for longest. */
 	private evict(): void {
-		const { cpu, core } = this
+		const { cpu } = this
 		const seen = new Map<number, number>()
 		const frameOf = (resident: Resident) => Math.floor(resident.physical / PAGE_SIZE)
 		for (const resident of this.byIndex.values()) {
@@ -203,15 +216,23 @@ export class InstalledRegions {
 			if (mfn !== last && this.byIndex.size <= target && this.wasmBytes <= limit) break
 			if (mfn !== last) cpu.invalidateFrame(mfn)
 			last = mfn
-			this.byPhysical.delete(resident.physical)
-			this.byIndex.delete(resident.index)
-			this.byId.delete(resident.id)
-			core.table.set(resident.index, null)
-			this.indices.push(resident.index)
-			this.data.give(resident.data, resident.dataBytes)
-			this.wasmBytes -= resident.wasmBytes
+			this.drop(resident)
 			this.evictions++
 		}
+	}
+
+	/** No entry point runs it any more. */
+	private drop(resident: Resident): void {
+		const { physical, index, id, data, dataBytes, wasmBytes } = resident
+		const others = this.byPhysical.get(physical)?.filter((other) => other !== resident) ?? []
+		if (others.length > 0) this.byPhysical.set(physical, others)
+		else this.byPhysical.delete(physical)
+		this.byIndex.delete(index)
+		this.byId.delete(id)
+		this.core.table.set(index, null)
+		this.indices.push(index)
+		this.data.give(data, dataBytes)
+		this.wasmBytes -= wasmBytes
 	}
 }
 

@@ -10,6 +10,7 @@ import type { GeneralRegisters } from './registers.ts'
 import { TLB_READ, TLB_WRITE } from './residence.ts'
 import { type FoundSpan, Spans } from './spans.ts'
 import type { Strides } from './strides.ts'
+import type { Target } from './translate.ts'
 
 const LOADS: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.load8_u', 2: 'i32.load16_u', 4: 'i32.load', 8: 'i64.load' }
 const STORES: Readonly<Record<number, MemoryOperator>> = { 1: 'i32.store8', 2: 'i32.store16', 4: 'i32.store', 8: 'i64.store' }
@@ -40,6 +41,7 @@ export class Memory {
 	private readonly pages: Pages
 	private readonly spans: Spans
 	private readonly strides: Strides
+	private readonly separate: boolean
 	/** What is at `host` may be written in place. */
 	private isDirect = false
 	private readonly va: number
@@ -51,7 +53,7 @@ export class Memory {
 	private readonly tlbWrite: number
 	private readonly tlbMask: number
 
-	constructor(context: RegionContext, tlbEntries: number, registers: GeneralRegisters, flags: LazyFlags, exits: Exits, strides: Strides) {
+	constructor(context: RegionContext, target: Target, registers: GeneralRegisters, flags: LazyFlags, exits: Exits, strides: Strides) {
 		const { code } = context
 		this.context = context
 		this.registers = registers
@@ -60,7 +62,8 @@ export class Memory {
 		this.pages = new Pages(context, registers, strides)
 		this.spans = new Spans(context)
 		this.strides = strides
-		this.tlbMask = (tlbEntries - 1) << 4
+		this.tlbMask = (target.tlbEntries - 1) << 4
+		this.separate = target.separate
 		this.va = code.local(I64)
 		this.slot = code.local(I32)
 		this.tag = code.local(I64)
@@ -237,13 +240,17 @@ export class Memory {
 	 */
 	private reach(access: Access, type: ValueType | typeof VOID, hit: (offset: number) => void, miss: () => void): boolean {
 		const { instruction, size, write, place = this.pages.placeOf(instruction) } = access
-		const span = this.spans.of(place, size, write, this.strides.repeats(instruction))
+		const span = this.isAlone(instruction) ? undefined : this.spans.of(place, size, write)
 		if (span !== undefined) {
 			this.reachSpan(access, span, place.offset, hit)
 			return true
 		}
 		this.reachAlone(access, place, type, hit, miss)
 		return false
+	}
+
+	private isAlone(instruction: Instruction): boolean {
+		return this.separate || this.strides.repeats(instruction)
 	}
 
 	/** `offset`: bytes from the span's registers. */
@@ -292,11 +299,11 @@ export class Memory {
 
 	private reachAlone(access: Access, place: Place, type: ValueType | typeof VOID, hit: (offset: number) => void, miss: () => void): void {
 		const { instruction, size, aligned, write } = access
-		const isRepeated = this.strides.repeats(instruction)
-		const known = isRepeated ? this.pages.find(place, size, aligned, write) : undefined
+		const isAlone = this.isAlone(instruction)
+		const known = isAlone ? this.pages.find(place, size, aligned, write) : undefined
 		if (known !== undefined) return this.reachKnown(access, known, place.offset - known.offset, type, hit, miss)
 		this.setAddress(access)
-		const found = isRepeated ? this.pages.remember(place, write) : undefined
+		const found = isAlone ? this.pages.remember(place, write) : undefined
 		const carried = this.pages.steady(instruction, access.place, size, write)
 		if (carried !== undefined) return this.reachCarried(access, carried, found, type, hit, miss)
 		this.reachByTable(access, found, type, hit, () => {

@@ -16,6 +16,7 @@ import type { LaneFlow } from './sse/lane_flow.ts'
 import { noLanes } from './sse/lanes.ts'
 import { XmmRegisters } from './sse/registers.ts'
 import type { Strides } from './strides.ts'
+import type { Target } from './translate.ts'
 
 const vectorRanges = familyRanges().filter(({ name }) => name === 'SSE' || name === 'MMX')
 
@@ -64,7 +65,8 @@ export class RegionCode {
 	private readonly temporaries = new Map<ValueType, number[]>()
 	private readonly taken = new Map<ValueType, number>()
 
-	constructor(core: CoreImports, state: number, tlbEntries: number, use: RegisterUse, pages: number, lanes: LaneFlow, strides: Strides) {
+	constructor(core: CoreImports, target: Target, use: RegisterUse, pages: number, lanes: LaneFlow, strides: Strides) {
+		const { state } = target
 		const code = new Code(1, use.residence.plan === undefined)
 		this.code = code
 		this.residence = new Residence(code, use.residence)
@@ -80,7 +82,7 @@ export class RegionCode {
 		this.lazy = new LazyFlags(context)
 		this.conditions = new Conditions(context, this.lazy)
 		this.exits = new Exits(context, this.registers, this.lazy, this.budget)
-		this.memory = new Memory(context, tlbEntries, this.registers, this.lazy, this.exits, strides)
+		this.memory = new Memory(context, target, this.registers, this.lazy, this.exits, strides)
 		this.xmm = new XmmRegisters(context, this.exits, lanes)
 		this.exits.settle = () => this.xmm.settle()
 		this.x32 = code.local(I32)

@@ -8,7 +8,8 @@
 // - A span that is looked up for writing serves reads too, never the other way round: a read of a page that is read-only must not leave for what may be written later.
 // - What was found holds while mappings stay. Whatever may change them ends all spans: forget() where it always may; a store that turns out to be the host's, or to drop code,
 //   leaves the region where a span is to be used after it (memory.ts).
-// - Not in loops: a frame that lies across two pages would leave in every round. There pages.ts serves.
+// - Not in loops: a frame that lies across two pages would leave in every round. There pages.ts serves. A region that is left too often for it is made once more without
+//   spans (translator.ts).
 // - The first pass decides; the second, which meets the same accesses in the same order, follows.
 
 import { InternalError } from '../../base/errors.ts'
@@ -62,14 +63,13 @@ export class Spans {
 	}
 
 	/** The span that an access is to be made by; undefined where it is alone. */
-	of(place: Place, size: number, write: boolean, repeats: boolean): FoundSpan | undefined {
+	of(place: Place, size: number, write: boolean): FoundSpan | undefined {
 		const number = ++this.count
-		return this.context.use.residence.plan === undefined ? this.plan(number, place, size, write, repeats) : this.follow(number, place, size)
+		return this.context.use.residence.plan === undefined ? this.plan(number, place, size, write) : this.follow(number, place, size)
 	}
 
 	/** In the first pass. */
-	private plan(number: number, place: Place, size: number, write: boolean, repeats: boolean): FoundSpan | undefined {
-		if (repeats) return undefined
+	private plan(number: number, place: Place, size: number, write: boolean): FoundSpan | undefined {
 		const { code, use } = this.context
 		const { name, offset } = place
 		const end = offset + size

@@ -23,6 +23,8 @@ export interface Target {
 	/** Host address of the vCPU's state block. */
 	readonly state: number
 	readonly tlbEntries: number
+	/** Accesses near one another are looked up each for itself (spans.ts). */
+	readonly separate: boolean
 }
 
 /** What the dispatcher looks up: for each offset from the first to the last that it goes to, 0 for none, or one more than its place in `indirect`. */
@@ -85,7 +87,7 @@ interface Known {
 function writeFunction(known: Known, target: Target, dispatchAt: number, use: RegisterUse, module: ModuleBuilder): FunctionBody {
 	const { region, lanes, strides } = known
 	const core = importCore(module, target.memoryPages)
-	const code = new RegionCode(core, target.state, target.tlbEntries, use, region.pages.length, lanes, strides)
+	const code = new RegionCode(core, target, use, region.pages.length, lanes, strides)
 	return code.wrap(() => new RegionWriter(code, known, dispatchAt).write())
 }
 

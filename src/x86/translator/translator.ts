@@ -1,4 +1,5 @@
 import { InternalError } from '../../base/errors.ts'
+import * as L from '../core/layout.ts'
 import type { Cpu, RegionExports } from '../cpu.ts'
 import { PAGE_SIZE, VCPU_AREA_SIZE } from '../machine_memory.ts'
 import { CodeReader } from './code_reader.ts'
@@ -23,7 +24,10 @@ const MAX_PENDING = 64
 const MAX_RECOGNISING = 400
 /** Pages that a sample has compared with what a cache knows. */
 const RECOGNISED_BY_A_SAMPLE = 4
-/** Addresses that are remembered for being dispatched to. */
+/** Times that a region was left, in the time between two samples, because accesses were refused that it makes together, for the one refused last to be blamed; and blames for it to be made anew without. */
+const REFUSED_OFTEN = 8
+const MAX_BLAMES = 8
+/** Addresses that are remembered for being dispatched to, or for such regions. */
 const MAX_ADDRESSES = 1 << 16
 /**
  * Instructions between samples: as a rule, where an optimised region runs, of which samples tell nothing new, and where there is still code to be found and the
@@ -76,7 +80,7 @@ interface Pending {
 /** What translated code must know of the processor that runs it; the same for every domain. */
 function translationTarget(cpu: Cpu): Target {
 	if (cpu.regions === undefined) throw new InternalError('a processor without a core cannot translate')
-	return { memoryPages: (cpu.state + VCPU_AREA_SIZE) / 65536, state: cpu.state, tlbEntries: cpu.regions.tlbEntries() }
+	return { memoryPages: (cpu.state + VCPU_AREA_SIZE) / 65536, state: cpu.state, tlbEntries: cpu.regions.tlbEntries(), separate: false }
 }
 
 /**
@@ -119,6 +123,10 @@ export class Translator {
 	private readonly pending = new Map<number, Pending>()
 	private readonly pendingAt = new Map<number, number>()
 	private readonly drops = new Map<number, number>()
+	/** Entry points whose regions are to look up each access for itself (spans.ts), and how often those that don't were blamed, by physical address. */
+	private readonly separate = new Set<number>()
+	private readonly blames = new Map<number, number>()
+	private refused = 0
 	/** Physical addresses that dispatchers go to. */
 	private readonly inside = new Set<number>()
 	private readonly maxDrops: number
@@ -165,6 +173,7 @@ export class Translator {
 		// A budget ends inside a region more often than at its entry point.
 		const last = this.installed.seeLast()
 		if (last !== undefined && !last.isOptimised) this.improve(last)
+		this.blame()
 		const physical = this.core.codeAddressPhysical() >>> 0
 		if (physical === 0xffffffff) return BUDGET
 		if (this.compiler.hasCache) this.recognise(physical)
@@ -202,9 +211,32 @@ export class Translator {
 		const code = this.codeHere(physical)
 		if (this.reinstall(physical, code)) return true
 		const found = this.look(physical, code, options)
-		const region = found !== undefined ? this.local.compile(code.snapshot(physical % PAGE_SIZE, options), this.target) : undefined
+		const region =
+			found !== undefined ? this.local.compile(code.snapshot(physical % PAGE_SIZE, options), this.targetAt(physical)) : undefined
 		if (region === undefined) this.counts.refused++
 		return region !== undefined && this.take(physical, code, this.nextId++, region)
+	}
+
+	/** A region that is left again and again because its accesses are not where it makes them together is given up, to be made without. */
+	private blame(): void {
+		const { cpu, installed, blames, separate } = this
+		const before = this.refused
+		this.refused = cpu.field(L.CNT_SPANS_REFUSED)
+		if (this.refused - before < REFUSED_OFTEN) return
+		const physical = installed.physicalOf(cpu.field(L.CPU_REGION_REFUSED))
+		if (physical === undefined) return
+		const count = (blames.get(physical) ?? 0) + 1
+		if (blames.size > MAX_ADDRESSES) blames.clear()
+		blames.set(physical, count)
+		if (count < MAX_BLAMES) return
+		if (separate.size > MAX_ADDRESSES) separate.clear()
+		separate.add(physical)
+		blames.delete(physical)
+		installed.remove(cpu.field(L.CPU_REGION_REFUSED))
+	}
+
+	private targetAt(physical: number): Target {
+		return this.separate.has(physical) ? { ...this.target, separate: true } : this.target
 	}
 
 	/** The code around RIP, which is at the physical address. */
@@ -268,7 +300,7 @@ export class Translator {
 		this.pendingAt.set(physical, id)
 		if (cachedOnly) this.recognising++
 		this.counts.requests++
-		this.compiler.request({ id, snapshot: code.snapshot(physical % PAGE_SIZE, OPTIONS), target: this.target, heat, cachedOnly })
+		this.compiler.request({ id, snapshot: code.snapshot(physical % PAGE_SIZE, OPTIONS), target: this.targetAt(physical), heat, cachedOnly })
 	}
 
 	/** Has the code looked at, unless it was too large for this heat before. What is too large waits. */
