@@ -1,9 +1,11 @@
+import { UserError } from '../base/errors.ts'
 import type { Log } from '../toolstack/log_level.ts'
 
-/** A fault of ours ends the process, with its stack in the log. */
+/** A fault ends the process: one of ours with its stack in the log, one of the user's with its sentence. */
 export function endOnFault(who: string, log: Log): void {
 	const end = (error: unknown) => {
-		log('critical', `${who} ends: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+		const told = error instanceof UserError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
+		log('critical', `${who} ends: ${told}`)
 		process.exit(1)
 	}
 	process.on('uncaughtException', end)

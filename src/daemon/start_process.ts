@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { daemonCommand } from './daemon_command.ts'
 import type { RunDir } from './rundir.ts'
 
@@ -25,10 +25,11 @@ export interface ProcessStart<T> {
 /**
  * Starts one of our processes detached, its output in its log, and waits until it answers. Several may do so at once: the process's lock
  * lets one of them live, the others leave with status 0, and everybody finds the one that lives. If that one was just about to end, a
- * later start takes its place. Throws Error with the end of the log when it does not come up.
+ * later start takes its place. Throws Error with the end of what it has logged when it does not come up.
  */
 export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonly result: T; readonly pid: number | undefined }> {
 	const { name, log, attempt, report = () => {} } = start
+	const logged = lengthOf(log)
 	let child = spawnProcess(start)
 	const began = Date.now()
 	let spawned = began
@@ -40,7 +41,7 @@ export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonl
 			child = spawnProcess(start)
 			spawned = Date.now()
 		}
-		if (child.failed) throw new Error(`${name} did not start:${lastLines(log)}`)
+		if (child.failed) throw new Error(`${name} did not start:${linesFrom(log, logged)}`)
 		if (!reported && Date.now() > began + PATIENCE_MS) {
 			reported = true
 			report(`${name} is starting; its log is ${log}`)
@@ -78,7 +79,19 @@ function spawnProcess({ program, rundir, log: logPath }: ProcessStart<unknown>):
 	return started
 }
 
-function lastLines(path: string): string {
-	const lines = readFileSync(path, 'utf8').trimEnd().split('\n').slice(-12).join('\n')
-	return lines === '' ? ` it could not write even its log, ${path}: the disk may be full` : `\n${lines}`
+function lengthOf(path: string): number {
+	return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** The last of what was logged since the log had so many bytes; the whole log, where it has begun anew. */
+function linesFrom(path: string, bytes: number): string {
+	const log = readFileSync(path)
+	const lines = log
+		.subarray(bytes > log.length ? 0 : bytes)
+		.toString('utf8')
+		.trimEnd()
+		.split('\n')
+		.slice(-12)
+		.join('\n')
+	return lines === '' ? ` it has written nothing to its log, ${path}: the disk may be full` : `\n${lines}`
 }

@@ -79,6 +79,8 @@ test('connect() shows why a daemon does not start', async () => {
 	const program = join(directory.path, 'broken.ts')
 	writeFileSync(program, "throw new Error('no luck')")
 	await assert.rejects(connect({ rundir: runDirIn(directory.path), program }), /xend did not start:\n(.*\n)*.*no luck/)
+	writeFileSync(program, "console.error('worse luck'); process.exitCode = 1")
+	await assert.rejects(connect({ rundir: runDirIn(directory.path), program }), { message: 'xend did not start:\nworse luck' })
 })
 
 test('openRunDir() takes the first of XENOTYPE_RUNDIR, XDG_RUNTIME_DIR and /tmp', () => {

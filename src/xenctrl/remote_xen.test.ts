@@ -76,7 +76,7 @@ test('another version of the interface is refused by both ends with a sentence t
 	}
 	await assert.rejects(
 		RemoteXen.connect(newer, 'toolstack'),
-		new RegExp(`running hypervisor has interface version ${XENCTRL_INTERFACE_VERSION}, this toolstack version 7: `),
+		new RegExp(`running hypervisor \\(pid \\d+\\) has interface version ${XENCTRL_INTERFACE_VERSION}, this toolstack version 7: `),
 	)
 	const older: Dial = async (events) => ({
 		write: () => {
@@ -89,7 +89,7 @@ test('another version of the interface is refused by both ends with a sentence t
 	})
 	await assert.rejects(
 		RemoteXen.connect(older, 'toolstack'),
-		new RegExp(`running hypervisor has interface version 0, this toolstack version ${XENCTRL_INTERFACE_VERSION}: `),
+		new RegExp(`running hypervisor \\(pid 1\\) has interface version 0, this toolstack version ${XENCTRL_INTERFACE_VERSION}: `),
 	)
 })
 

@@ -257,7 +257,8 @@ export async function shakeHands(dial: Dial, hello: Hello, conversation: (host: 
 	const frames = new FrameReader((type, payload) => {
 		if (type === WIRE_HELLO) {
 			try {
-				checkVersion((decodeJson(payload) as Greeting).interface, 'hypervisor')
+				const { interface: version, pid } = decodeJson(payload) as Greeting
+				checkVersion(version, 'hypervisor', pid)
 				greeted.resolve()
 			} catch (error) {
 				greeted.reject(error)

@@ -122,12 +122,13 @@ export function decodeError({ code, message, exitCode, domain }: WireError): Err
 	return new UserError(message, { code, exitCode })
 }
 
-export function checkVersion(theirs: unknown, side: 'hypervisor' | 'toolstack'): void {
+/** `pid` is the hypervisor's. */
+export function checkVersion(theirs: unknown, side: 'hypervisor' | 'toolstack', pid: number): void {
 	if (theirs === XENCTRL_INTERFACE_VERSION) return
 	const versions = { [side]: theirs, [side === 'hypervisor' ? 'toolstack' : 'hypervisor']: XENCTRL_INTERFACE_VERSION }
 	throw new UserError(
-		`the running hypervisor has interface version ${versions.hypervisor}, this toolstack version ${versions.toolstack}: ` +
-			'end its domains with the toolstack that started it, then try again',
+		`the running hypervisor (pid ${pid}) has interface version ${versions.hypervisor}, this toolstack version ${versions.toolstack}: ` +
+			'end its domains with the toolstack that started it, or end it with all of them, then try again',
 		{ code: 'interface-version' },
 	)
 }

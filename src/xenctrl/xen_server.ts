@@ -127,8 +127,8 @@ class Connection implements ChannelEvents {
 	}
 
 	private async open(hello: Hello): Promise<void> {
-		checkVersion(hello.interface, 'toolstack')
 		const { bootId, pid, xen } = this.server.options
+		checkVersion(hello.interface, 'toolstack', pid)
 		if (hello.open.kind === 'console') this.session = await this.openConsole(hello.open.domid, hello.open.from)
 		else if (hello.open.kind === 'ring') {
 			this.ring = this.server.rings?.open(hello.open, { ...this.channel, write: (bytes) => this.send(bytes) })
