@@ -48,6 +48,7 @@ export async function runHypervisor(): Promise<never> {
 		onLog: (level, line) => {
 			if (level === 'error' || level === 'warning') log(level, line.trimEnd())
 		},
+		onReleased: () => void setTimeout(collectGarbageSoon, LET_GO_MS),
 	})
 	const bootId = randomUUID()
 	const ended = Promise.withResolvers<string>()
@@ -68,9 +69,7 @@ export async function runHypervisor(): Promise<never> {
 		if (xen.idle && server.toolstackCount === 0) idle = setTimeout(() => ended.resolve('no domain and no toolstack'), IDLE_EXIT_MS)
 	}
 	xen.onEvent(({ type }) => {
-		if (type !== 'destroyed') return
-		rearm()
-		setTimeout(collectGarbageSoon, LET_GO_MS)
+		if (type === 'destroyed') rearm()
 	})
 	const server = new XenServer({ xen, bootId, pid: process.pid, rings: storeRings(xen, setImmediate), onToolstacks: rearm })
 	const listener = await listenXen(server, rundir.hypervisor.socket)

@@ -14,7 +14,11 @@ const CONFIG = { uuid: '00112233-4455-6677-8899-aabbccddeeff', vcpus: 1, memory_
 function setUp() {
 	const threads: { request: VcpuStart; events: VcpuThreadEvents; terminated: boolean }[] = []
 	const [prepared, discarded]: string[][] = [[], []]
+	let released = 0
 	const hypervisor = new Hypervisor({
+		onReleased: () => {
+			released++
+		},
 		clock: { monotonic_ns: () => 5_000_000_000, wall: () => ({ seconds: 1_800_000_000, nanoseconds: 250_000_000 }) },
 		threads: {
 			prepare(domid, vcpu) {
@@ -36,7 +40,7 @@ function setUp() {
 			},
 		},
 	})
-	return { hypervisor, threads, prepared: prepared!, discarded: discarded! }
+	return { hypervisor, threads, prepared: prepared!, discarded: discarded!, released: () => released }
 }
 
 test('createDomain() makes a paused domain with its memory and a domid that is not used again soon', async () => {
@@ -57,11 +61,12 @@ test('createDomain() makes a paused domain with its memory and a domid that is n
 })
 
 test("a vCPU's thread is prepared with its domain, and discarded with a domain that was not started", async () => {
-	const { hypervisor, threads, prepared, discarded } = setUp()
+	const { hypervisor, threads, prepared, discarded, released } = setUp()
 	const [first, second] = [await hypervisor.createDomain(CONFIG), await hypervisor.createDomain(CONFIG)]
 	assert.deepEqual(prepared, ['d1v0', 'd2v0'])
 	first.start(CONTEXT)
 	await second.destroy()
+	assert.equal(released(), 1, 'its memory too')
 	assert.deepEqual(discarded, ['d2v0'])
 	threads[0]?.events.ended()
 	await hypervisor.close()

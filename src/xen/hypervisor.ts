@@ -25,6 +25,8 @@ export interface HypervisorHost {
 	readonly threads: VcpuThreads
 	/** Each line as it enters the log ring, for a server's own log. */
 	readonly onLog?: (level: LogLevel, line: string) => void
+	/** A domain's memory is nobody's any more, be it one that could not be built. */
+	readonly onReleased?: () => void
 }
 
 export interface DomainConfig {
@@ -175,6 +177,7 @@ export class Hypervisor {
 	private release(domid: number): void {
 		this.router.detach(domid)
 		this.controls.delete(domid)
+		this.host.onReleased?.()
 	}
 
 	private writeLog(level: LogLevel, message: string): void {
