@@ -62,9 +62,21 @@ test('checkConfig() refuses devices that are not supported and accepts that ther
 
 test('checkConfig() warns about known variables that have no effect', () => {
 	const { warnings, config } = checkConfig({ ...base, pae: 1, cpus: '0-3', on_crash: 'coredump-restart' })
-	assert.equal(warnings.length, 3)
+	assert.equal(warnings.length, 2)
 	assert.match(warnings[0]!, /^pae = 1 has no effect: /)
 	assert.equal(config.on_crash, 'coredump-restart')
+})
+
+test('restart stands for the three exit actions that are not given', () => {
+	const actions = (values: object) => {
+		const { config, warnings } = checkConfig({ ...base, ...values })
+		assert.deepEqual(warnings, [])
+		return [config.on_poweroff, config.on_reboot, config.on_crash]
+	}
+	assert.deepEqual(actions({ restart: 'onreboot' }), ['destroy', 'restart', 'destroy'])
+	assert.deepEqual(actions({ restart: 'always', on_crash: 'preserve' }), ['restart', 'restart', 'preserve'])
+	assert.deepEqual(actions({ restart: 'never' }), ['destroy', 'destroy', 'destroy'])
+	assert.throws(() => actions({ restart: 'sometimes' }), /restart = 'sometimes' is not valid: it must be one of onreboot, always, never/)
 })
 
 test('checkConfig() refuses an HVM guest in the words of xend', () => {

@@ -6,6 +6,12 @@ import type { ConfigValue } from './config_parser.ts'
 export const EXIT_ACTIONS = ['destroy', 'restart', 'preserve', 'rename-restart'] as const
 const CRASH_ACTIONS = [...EXIT_ACTIONS, 'coredump-destroy', 'coredump-restart'] as const
 export type ExitAction = (typeof CRASH_ACTIONS)[number]
+/** What the older variable `restart` stands for: actions for on_poweroff, on_reboot and on_crash where those are not given. */
+const RESTART_MODES: Readonly<Record<string, readonly [ExitAction, ExitAction, ExitAction]>> = {
+	onreboot: ['destroy', 'restart', 'destroy'],
+	always: ['restart', 'restart', 'restart'],
+	never: ['destroy', 'destroy', 'destroy'],
+}
 const XEND_START_ACTIONS = ['ignore', 'start'] as const
 const XEND_STOP_ACTIONS = ['ignore', 'shutdown', 'suspend'] as const
 
@@ -96,14 +102,11 @@ export function checkConfig(values: ConfigValues): CheckedConfig {
 		memory_mib: memory,
 		maxmem_mib: maxmem,
 		vcpus: integer(values, 'vcpus', integer(values, 'maxvcpus', 1, 1, 1, 'for now'), 1, 1, 'for now'),
-		on_poweroff: action(values, 'on_poweroff', 'destroy', EXIT_ACTIONS),
-		on_reboot: action(values, 'on_reboot', 'restart', EXIT_ACTIONS),
-		on_crash: action(values, 'on_crash', 'restart', CRASH_ACTIONS),
+		...exitActions(values),
 		on_xend_start: action(values, 'on_xend_start', 'ignore', XEND_START_ACTIONS),
 		on_xend_stop: action(values, 'on_xend_stop', 'ignore', XEND_STOP_ACTIONS),
 		translation_cache: integer(values, 'translation_cache', 1, 0, 1, '(1 uses the cache)') === 1,
 	}
-	if (config.on_crash.startsWith('coredump-')) warnings.push(`on_crash = '${config.on_crash}': core dumps are not written yet`)
 	if (config.on_xend_stop === 'suspend') warnings.push("on_xend_stop = 'suspend' acts for managed domains alone (xm new)")
 	return { config, warnings }
 }
@@ -157,6 +160,18 @@ function integer(values: ConfigValues, key: string, fallback: number, low: numbe
 		throw wrong(key, value, low === high ? `${low} ${unit}` : `from ${low} to ${high} ${unit}`)
 	}
 	return number
+}
+
+function exitActions(values: ConfigValues): Pick<DomainConfig, 'on_poweroff' | 'on_reboot' | 'on_crash'> {
+	const mode = asText(values.restart)
+	if (mode !== '' && !Object.hasOwn(RESTART_MODES, mode))
+		throw wrong('restart', values.restart, `one of ${Object.keys(RESTART_MODES).join(', ')}`)
+	const [poweroff, reboot, crash] = RESTART_MODES[mode] ?? ['destroy', 'restart', 'restart']
+	return {
+		on_poweroff: action(values, 'on_poweroff', poweroff, EXIT_ACTIONS),
+		on_reboot: action(values, 'on_reboot', reboot, EXIT_ACTIONS),
+		on_crash: action(values, 'on_crash', crash, CRASH_ACTIONS),
+	}
 }
 
 function action<A extends string>(values: ConfigValues, key: string, fallback: A, allowed: readonly A[]): A {

@@ -34,7 +34,12 @@ function declareXl(effect: ConfigKey['effect'], why: string, kind: ConfigKind, n
 	declare(effect, why, kind, names, 'xl')
 }
 
-declare('acts', '', 'string', 'name uuid builder kernel ramdisk root extra on_poweroff on_reboot on_crash on_xend_start on_xend_stop')
+declare(
+	'acts',
+	'',
+	'string',
+	'name uuid builder kernel ramdisk root extra on_poweroff on_reboot on_crash restart on_xend_start on_xend_stop',
+)
 declare('acts', '', 'integer', 'memory maxmem vcpus')
 declare('acts', '', 'integer', 'translation_cache', 'xenotype')
 declareXl('acts', '', 'string', 'type cmdline')
@@ -52,7 +57,6 @@ declare('ignored', NO_SCHEDULER, 'any', 'cpu cpus cpu_cap cpu_weight')
 declare('ignored', 'a domain has one virtual processor for now, which is online', 'integer', 'vcpu_avail')
 declare('ignored', 'there is no boot loader to pass it to', 'string', 'bootargs bootentry')
 declare('ignored', "the kernel's own ELF notes decide", 'string', 'features')
-declare('ignored', 'on_poweroff, on_reboot and on_crash replace it', 'string', 'restart')
 declare('ignored', 'every backend runs in domain 0', 'any', 'blkif netif tpmif nics')
 declare('ignored', NO_KERNEL_NETWORK, 'any', 'ip gateway netmask hostname interface dhcp nfs_server nfs_root')
 declare(
