@@ -6,7 +6,7 @@ import { SHUTDOWN_poweroff, SHUTDOWN_reboot } from '../../src/abi/sched.ts'
 import { connectXenstore } from '../../src/platform/node/xenstore_socket.ts'
 import type { XendClient } from '../../src/sdk/client.ts'
 import { kill, processesOf, reconnect, xenstoredPid } from '../support/processes.ts'
-import { ender, SLEEPER } from '../support/tiny_kernel.ts'
+import { ender, NAPPER, SLEEPER } from '../support/tiny_kernel.ts'
 import { delay, PrivateXend } from '../support/xend.ts'
 
 // Lifecycle operations on domains of a few instructions, while xend, xenstored and the hypervisor are killed with -9 at random moments.
@@ -35,10 +35,16 @@ class Run {
 	readonly expected = new Map<string, Certainty>()
 	/** Those that end by themselves, sooner or later: being listed now says nothing of the next moment. */
 	private readonly mortals = new Set<string>()
+	/** Those whose guests suspend themselves, and the files of those that were saved. */
+	private readonly nappers = new Set<string>()
+	private readonly saved = new Map<string, string>()
+	/** Managed domains: always listed. Of those that are suspended for certain. */
+	readonly managed = new Set<string>()
+	private readonly suspended = new Set<string>()
 	readonly xend: PrivateXend
 	readonly random: () => number
 	client: XendClient
-	private readonly kernels: { readonly sleeper: string; readonly rebooter: string; readonly poweroff: string }
+	private readonly kernels: { readonly sleeper: string; readonly napper: string; readonly rebooter: string; readonly poweroff: string }
 
 	constructor(xend: PrivateXend, client: XendClient, random: () => number) {
 		this.xend = xend
@@ -51,6 +57,7 @@ class Run {
 		}
 		this.kernels = {
 			sleeper: file('sleeper', SLEEPER),
+			napper: file('napper', NAPPER),
 			rebooter: file('rebooter', ender(SHUTDOWN_reboot)),
 			poweroff: file('poweroff', ender(SHUTDOWN_poweroff)),
 		}
@@ -58,7 +65,12 @@ class Run {
 
 	/** One operation, which a kill may cut off. */
 	async operate(n: number): Promise<string> {
-		const live = [...this.expected].filter(([, certainty]) => certainty !== 'gone').map(([name]) => name)
+		const live = [...this.expected].filter(([name, is]) => is !== 'gone' && !this.managed.has(name)).map(([name]) => name)
+		if (this.random() < 0.4)
+			return this.saveOrBringBack(
+				n,
+				live.filter((name) => this.nappers.has(name)),
+			)
 		const name = live[Math.floor(this.random() * live.length)]
 		const choice = this.random()
 		if (name === undefined || (live.length < MAX_DOMAINS && choice < 0.35)) return this.create(`d${n}`, this.random() < 0.5)
@@ -67,10 +79,78 @@ class Run {
 		if (choice < 0.85) {
 			const renamed = `r${n}`
 			if (this.mortals.has(name)) this.mortals.add(renamed)
+			if (this.nappers.has(name)) this.nappers.add(renamed)
 			const outcome = { [name]: 'gone', [renamed]: this.mortals.has(name) ? 'either' : 'there' } as const
 			return this.attempt(`rename ${name} ${renamed}`, [name, renamed], outcome, () => this.client.rename(name, renamed))
 		}
 		return this.attempt(`unpause ${name}`, [], {}, () => this.client.unpause(name))
+	}
+
+	/** What goes through files: save and restore, and suspend and resume of managed domains. */
+	private saveOrBringBack(n: number, nappers: readonly string[]): Promise<string> {
+		const gone = [...this.saved].filter(([name]) => this.expected.get(name) === 'gone')
+		const [napper, [away, path] = [], managed] = [
+			pick(nappers, this.random()),
+			pick(gone, this.random()) ?? [],
+			pick(
+				[...this.managed].filter((name) => this.expected.get(name) === 'there'),
+				this.random(),
+			),
+		]
+		const choice = this.random()
+		if (managed === undefined) return this.keep(`m${n}`)
+		if (choice < 0.25) return this.suspend(managed)
+		if (choice < 0.5) return this.resume(managed)
+		if (away !== undefined && path !== undefined && choice < 0.75)
+			return this.attempt(`restore ${away}`, [away], { [away]: 'there' }, () => this.client.restore({ path }))
+		return napper === undefined ? this.createNapper(`n${n}`) : this.save(napper)
+	}
+
+	private createNapper(name: string): Promise<string> {
+		this.nappers.add(name)
+		const values = { name, kernel: this.kernels.napper, memory: 4 }
+		return this.attempt(`create ${name}`, [name], { [name]: 'there' }, () => this.client.create({ values, paused: false }))
+	}
+
+	private save(name: string): Promise<string> {
+		const path = join(this.xend.rundir.path, `${name}.save`)
+		return this.attempt(`save ${name}`, [name], { [name]: 'gone' }, async () => {
+			await this.client.save(name, { path })
+			this.saved.set(name, path)
+		})
+	}
+
+	private keep(name: string): Promise<string> {
+		this.managed.add(name)
+		const values = { name, kernel: this.kernels.napper, memory: 4 }
+		return this.attempt(`new ${name}`, [name], { [name]: 'there' }, () => this.client.define({ values }))
+	}
+
+	private suspend(name: string): Promise<string> {
+		return this.attempt(`suspend ${name}`, [], {}, async () => {
+			if (this.suspended.has(name)) return
+			if ((await this.client.domain(name)).domid === null) await this.client.start(name, { paused: false })
+			await this.client.suspend(name)
+			this.suspended.add(name)
+		})
+	}
+
+	private resume(name: string): Promise<string> {
+		const wasSuspended = this.suspended.delete(name)
+		return this.attempt(`resume ${name}${wasSuspended ? ', which is suspended' : ''}`, [], {}, () =>
+			this.client.resume(name, { paused: false }),
+		)
+	}
+
+	/** Ends the managed domains. */
+	async forgetManaged(): Promise<void> {
+		for (const name of this.managed) {
+			if (this.expected.get(name) === 'gone') continue
+			await this.client.destroy(name).catch(() => {})
+			await this.client.undefine(name)
+		}
+		this.managed.clear()
+		this.suspended.clear()
 	}
 
 	private create(name: string, paused: boolean): Promise<string> {
@@ -139,7 +219,9 @@ class Run {
 		for (const name of names) if (!this.expected.has(name)) return fault(`nobody's domain ${name}`)
 		for (const [name, is] of this.expected)
 			if (is !== 'either' && names.includes(name) !== (is === 'there')) return fault(`${name} is not ${is}`)
-		const domids = ['0', ...listed.map(({ domid }) => String(domid))].sort()
+		for (const { name, domid, state } of listed)
+			if (this.suspended.has(name) && (domid !== null || state !== '---s--')) return fault(`${name} is not suspended but '${state}'`)
+		const domids = ['0', ...listed.flatMap(({ domid }) => (domid === null ? [] : [String(domid)]))].sort()
 		const inStore = await this.storeDomids().catch((error: Error) => error.message)
 		return String(inStore) === String(domids) ? undefined : fault(`XenStore has ${inStore}`)
 	}
@@ -154,14 +236,21 @@ class Run {
 	}
 }
 
+function pick<T>(list: readonly T[], at: number): T | undefined {
+	return list[Math.floor(at * list.length)]
+}
+
 /** Operations, of which each may be struck, and a check after each. `done` of them have been before. */
 async function operate(run: Run, seed: number, count: number, victims: 'any' | 'xend', done = 0): Promise<void> {
 	const history: string[] = []
 	for (let n = done; n < done + count; n++) {
 		const [what, struck] = await Promise.all([run.operate(n), run.strike(victims)])
 		history.push(`${n}: ${what}; ${struck}`)
+		// A file that is whole is a domain.
+		if (struck === '') assert.doesNotMatch(what, /^(save|restore|suspend) .*: |^resume .* suspended: /, history.join('\n'))
 		// With their hypervisor, all domains go.
-		if (struck === 'hypervisor killed') for (const [name, is] of run.expected) if (is === 'there') run.expected.set(name, 'either')
+		if (struck === 'hypervisor killed')
+			for (const [name, is] of run.expected) if (is === 'there' && !run.managed.has(name)) run.expected.set(name, 'either')
 		await run.check(`XENOTYPE_SEED=${seed}\n${history.join('\n')}`)
 	}
 }
@@ -186,6 +275,7 @@ test(`processes are killed at random during ${OPERATIONS} operations: no domain 
 
 /** Open files, and MiB, of the processes that have lived through it, without a domain. */
 async function census(run: Run): Promise<{ readonly files: readonly number[]; readonly memory_mib: number }> {
+	await run.forgetManaged()
 	for (const { domid } of await run.client.list())
 		if (domid !== 0 && domid !== null) await run.client.destroy(String(domid)).catch(() => {})
 	for (const [name] of run.expected) run.expected.set(name, 'gone')
