@@ -3,6 +3,7 @@ import { UserError } from '../base/errors.ts'
 import type { XendClient } from '../sdk/client.ts'
 import { connect, connectRunning } from '../sdk/connect.ts'
 import { remoteClient } from '../sdk/remote.ts'
+import { endWithReader } from './broken_pipe.ts'
 import type { CommandContext } from './command.ts'
 import { splitWords } from './shell.ts'
 
@@ -29,11 +30,7 @@ export async function runProcess(name: string, run: (words: readonly string[], c
 		context.print('Interrupted.')
 		process.exit(0)
 	})
-	// A reader that goes away (`xm list | head -1`) is no fault of ours.
-	process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-		if (error.code === 'EPIPE') process.exit(0)
-		throw error
-	})
+	endWithReader()
 	const status = await run(process.argv.slice(2), context)
 	// Whatever still waits to be written is; then no open handle keeps us.
 	process.exitCode = status

@@ -2,6 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { UserError } from '../base/errors.ts'
+import { endWithReader } from '../cli/broken_pipe.ts'
+import { whileWaiting } from '../cli/progress.ts'
 import { DaemonUnreachable, XendClient } from '../sdk/client.ts'
 import { connect } from '../sdk/connect.ts'
 import type { DaemonInfo } from './api.ts'
@@ -64,7 +66,10 @@ async function stop(client: XendClient): Promise<void> {
 	if (info === undefined) return
 	await client.stop()
 	// Domains whose on_xend_stop is shutdown have five minutes.
-	while (isAlive(info.pid)) await new Promise((resolve) => setTimeout(resolve, 50))
+	const ended = async () => {
+		while (isAlive(info.pid)) await new Promise((resolve) => setTimeout(resolve, 50))
+	}
+	await whileWaiting(process, 'stopping', ended())
 }
 
 function status(info: DaemonInfo | undefined, { socket, xenstore, xenstored, hypervisor, log, state }: RunDir, print: Print): number {
@@ -87,6 +92,7 @@ function status(info: DaemonInfo | undefined, { socket, xenstore, xenstored, hyp
 }
 
 if (import.meta.main) {
+	endWithReader()
 	try {
 		process.exitCode = await runXend(process.argv.slice(2), openRunDir(), (line) => void process.stdout.write(`${line}\n`))
 	} catch (error) {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { UserError } from '../../base/errors.ts'
 import { openRunDir } from '../../daemon/rundir.ts'
 import { connectXenstore } from '../../platform/node/xenstore_socket.ts'
+import { endWithReader } from '../broken_pipe.ts'
 import { runXenstore } from './programs.ts'
 
 /** Where Xen's own clients look too: XENSTORED_PATH, XENSTORED_RUNDIR, else the daemon's run directory. */
@@ -12,11 +13,7 @@ function socketPath(): string {
 }
 
 const [name = 'xenstore', ...words] = process.argv.slice(2)
-// A reader that goes away (`xenstore-ls | head -1`) is no fault of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-	if (error.code === 'EPIPE') process.exit(0)
-	throw error
-})
+endWithReader()
 try {
 	const status = await runXenstore(name, words, {
 		connect: () => connectXenstore(socketPath()),
