@@ -54,7 +54,7 @@ test('more instructions, more requests that wait, and want of room ask for more 
 	for (let n = 0; n < 20; n++) economy.evicted()
 	const scarce = economy.worthBuilding(20, 0)
 	assert.ok(scarce > 10 * worth && scarce < 20 * worth)
-	for (let n = 0; n < 100_000; n++) economy.sample()
+	for (let n = 0; n < 100_000; n++) economy.sample(1, 0)
 	assert.equal(economy.worthBuilding(20, 0), worth)
 })
 
@@ -62,6 +62,18 @@ test('looking at code must wait when it has taken more time than samples grant',
 	const economy = new Economy()
 	economy.looked(100)
 	assert.equal(economy.mayLook, false)
-	for (let n = 0; n < 10_000; n++) economy.sample()
+	for (let n = 0; n < 10_000; n++) economy.sample(1, 0)
 	assert.equal(economy.mayLook, true)
+})
+
+test('a vCPU is busy that has run for most of a tenth of a second, and not after a rest', () => {
+	const economy = new Economy()
+	const run = (from_ms: number, to_ms: number) => {
+		for (let at = from_ms; at < to_ms; at += 0.25) economy.sample(1, at)
+		return economy.isBusy
+	}
+	assert.equal(run(1000, 1020), false, 'a moment only')
+	assert.equal(run(2000, 2100), true)
+	assert.equal(run(2400, 2420), false, 'it has rested')
+	assert.equal(run(2420, 2500), true)
 })

@@ -21,6 +21,9 @@ const WEARS_OFF = 0.9999
 /** Of the vCPU's thread, in ms: what a sample grants for looking at code, and what can be saved up. */
 const LOOKING_MS = 0.01
 const MOST_LOOKING_MS = 40
+/** What counts as lately, and what passes between two samples of a vCPU that runs, at most. */
+const RECENT_MS = 100
+const SAMPLE_MS = 4
 /** Addresses that are remembered. */
 const MAX_ADDRESSES = 1 << 16
 
@@ -41,11 +44,22 @@ interface Spot {
 export class Economy {
 	private allowance_ms = MOST_LOOKING_MS
 	private scarcity = 1
+	private sampled_ms = 0
+	/** Of the last RECENT_MS; what is longer ago counts for less and less. */
+	private ran_ms = 0
 
-	/** So many samples' time has passed. */
-	sample(samples = 1): void {
+	/** So many samples' time has passed, up to `now_ms` of the thread's clock. */
+	sample(samples: number, now_ms: number): void {
+		const passed_ms = now_ms - this.sampled_ms
+		this.sampled_ms = now_ms
+		this.ran_ms = this.ran_ms * Math.exp(-passed_ms / RECENT_MS) + Math.min(passed_ms, SAMPLE_MS)
 		this.allowance_ms = Math.min(MOST_LOOKING_MS, this.allowance_ms + LOOKING_MS * samples)
 		this.scarcity = Math.max(1, this.scarcity * WEARS_OFF ** samples)
+	}
+
+	/** Whether the vCPU ran more than it rested, lately. What mostly rests has little to gain from code that may be better. */
+	get isBusy(): boolean {
+		return this.ran_ms >= RECENT_MS / 2
 	}
 
 	/** Whether there is time left to look at code. */

@@ -168,7 +168,7 @@ export class Translator {
 	}
 
 	private sampleHere(): number {
-		this.economy.sample(this.budget / BUDGET)
+		this.economy.sample(this.budget / BUDGET, performance.now())
 		for (let reply = this.compiler.receive(); reply !== undefined; reply = this.compiler.receive()) this.accept(reply)
 		// A budget ends inside a region more often than at its entry point.
 		const last = this.installed.seeLast()
@@ -330,10 +330,13 @@ export class Translator {
 		if (isPowerOfTwo(heat + 1)) this.compiler.hotter(id, heat + 1)
 	}
 
-	/** What runs has been met again: the compiler is told when that may make it worth compiling better, and at every doubling from there. */
+	/**
+	 * What runs has been met again: the compiler is told when that may make it worth compiling better, and at every doubling from there. A vCPU that mostly rests asks for
+	 * what pays only.
+	 */
 	private improve({ id, heat, instructions }: SeenRegion): void {
 		const worth = worthImproving(heat, instructions)
-		if (isPowerOfTwo(worth * 4)) this.compiler.improve(id, worth)
+		if (isPowerOfTwo(worth * 4) && (worth >= 1 || this.economy.isBusy)) this.compiler.improve(id, worth)
 	}
 
 	private accept(reply: CompileReply): void {
