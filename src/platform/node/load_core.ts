@@ -14,8 +14,14 @@ export function shippedCore(): string | undefined {
 	return SHIPPED.includes('/node_modules/') && existsSync(SHIPPED) ? SHIPPED : undefined
 }
 
+/** What loadCore() has to import; undefined where nothing is built. */
+export async function importBuilder(): Promise<Builder | undefined> {
+	return shippedCore() === undefined ? ((await import(BUILDER)) as Builder) : undefined
+}
+
 /** Compiles the processor core, building it first when its sources have changed. */
 export async function loadCore(report?: (line: string) => void): Promise<WebAssembly.Module> {
-	const path = shippedCore() ?? (await ((await import(BUILDER)) as Builder).buildCore(report))
+	const builder = await importBuilder()
+	const path = builder === undefined ? shippedCore()! : await builder.buildCore(report)
 	return new WebAssembly.Module(readFileSync(path))
 }
