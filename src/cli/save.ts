@@ -1,5 +1,4 @@
 /** save and restore, of xm and of xl. */
-import { accessSync, constants } from 'node:fs'
 import { resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { SaveRequest } from '../daemon/api.ts'
@@ -104,14 +103,19 @@ function otherConfig(context: CommandContext, { options }: ParsedArguments, file
 
 async function restore(context: CommandContext, args: ParsedArguments, file: string, config?: string): Promise<number> {
 	const path = resolve(context.cwd, file)
-	try {
-		accessSync(path, constants.R_OK)
-	} catch {
-		throw new UserError(`xm restore: Unable to read file ${file}`)
-	}
 	const request = { path, paused: args.options.has('paused'), ...otherConfig(context, args, config) }
 	const client = await context.connect()
-	const { warnings } = await whileWaiting(context, args.options.has('quiet') ? undefined : 'restoring', client.restore(request))
+	const { warnings } = await whileWaiting(
+		context,
+		args.options.has('quiet') ? undefined : 'restoring',
+		client.restore(request).catch(inWordsOfXm),
+	)
 	if (config === undefined) for (const warning of warnings) context.complain(`Warning: ${warning}`)
 	return 0
+}
+
+/** Whether the file can be read is for the daemon to say: it may be on another host. */
+function inWordsOfXm(error: unknown): never {
+	if (!(error instanceof UserError) || !error.message.startsWith('Unable to read file ')) throw error
+	throw new UserError(`xm restore: ${error.message}`, { code: error.code, exitCode: error.exitCode, cause: error })
 }

@@ -310,7 +310,7 @@ test('xl save keeps the number with -D, and both save and restore take a configu
 	await xend.xl(['create', '-q', 'guest.cfg'])
 	assert.deepEqual(await xend.xl(['save', '-D', 'pvtest', 'kept']), { status: 0, out: '', err: '' })
 	await xend.xl(['create', '-q', 'other.cfg', 'name=second'])
-	writeFileSync(join(xend.directory, 'kept'), '')
+	// The file is the hypervisor's, which may be on another host.
 	assert.equal((await xend.xl(['restore', 'kept'])).err, '')
 	assert.equal((await xend.xl(['domid', 'pvtest'])).out, '1\n')
 	await xend.xl(['save', '-c', 'pvtest', 'kept', 'other.cfg'])
