@@ -50,6 +50,7 @@ const terminal = await xen.openConsole(domid, {
 	output: (bytes) => process.stdout.write(bytes) || true,
 	lost: () => {},
 	place: () => {},
+	taken: () => {},
 	inputSpace: () => {},
 	closed: () => {},
 })

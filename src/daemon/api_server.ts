@@ -69,11 +69,11 @@ async function upgrade(host: ApiHost, request: IncomingMessage, socket: Duplex):
 	if (route.kind !== 'console' || request.headers.upgrade !== CONSOLE_PROTOCOL) throw onlyUpgrade()
 	const name = decode(domain)
 	if (isDomain0(name)) throw new UserError('Domain 0 is this host: its console is not virtual', { code: 'no-console' })
-	const { from = '0' } = checkInput(CONSOLE_QUERY, Object.fromEntries(url.searchParams))
+	const { from = '0', typist } = checkInput(CONSOLE_QUERY, Object.fromEntries(url.searchParams))
 	const tracked = host.consoles.find(name)
 	const { xen } = await host.lifecycle.attached()
 	try {
-		await serveConsole(tracked, xen, socket, GREETING, Number(from))
+		await serveConsole(tracked, xen, socket, GREETING, Number(from), typist)
 	} catch (error) {
 		throw error instanceof NoDomain ? new NoSuchDomain(name) : error
 	}

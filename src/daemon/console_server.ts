@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream'
 import type { ConsoleReader, ConsoleSession, XenControl } from '../xenctrl/interface.ts'
-import { encodeFrame, FRAME_DATA, FRAME_END, FRAME_PLACE, FrameReader } from './console_frames.ts'
+import { encodeFrame, FRAME_DATA, FRAME_END, FRAME_PLACE, FRAME_TAKEN, FrameReader } from './console_frames.ts'
 import type { TrackedConsole } from './domain_consoles.ts'
 
 /**
  * Joins one client's socket to a console of the hypervisor: what is kept of the past, then what comes, then how it ended. Neither waits
  * for the other in memory: a client that does not read stops the hypervisor's stream, which then loses the oldest output, and a guest
- * that takes no input stops the client's. `greeting` goes before all; `from` is a place that a client before has come to. Rejects with NoDomain when the hypervisor has no such console.
+ * that takes no input stops the client's. `greeting` goes before all; `from` is a place that a client before has come to, `typist` who types on where it ended. Rejects with NoDomain when the hypervisor has no such console.
  */
 export async function serveConsole(
 	tracked: TrackedConsole,
@@ -14,9 +14,10 @@ export async function serveConsole(
 	socket: Duplex,
 	greeting: string,
 	from: number,
+	typist?: string,
 ): Promise<void> {
 	const client = new ConsoleClient(tracked, socket)
-	const session = await xen.openConsole(tracked.domid, client, from)
+	const session = await xen.openConsole(tracked.domid, client, from, typist)
 	socket.write(greeting)
 	client.start(session)
 }
@@ -26,6 +27,8 @@ class ConsoleClient implements ConsoleReader {
 	private readonly socket: Duplex
 	private session: ConsoleSession | undefined
 	private ended = false
+	/** What the client is to be told once it has read what it was sent. */
+	private untold: number | undefined
 
 	constructor(tracked: TrackedConsole, socket: Duplex) {
 		this.tracked = tracked
@@ -47,7 +50,10 @@ class ConsoleClient implements ConsoleReader {
 				socket.destroy()
 			}
 		})
-		socket.on('drain', () => session.resume())
+		socket.on('drain', () => {
+			if (this.untold !== undefined) this.taken(this.untold)
+			session.resume()
+		})
 		socket.on('close', () => {
 			stopWaiting()
 			session.close()
@@ -67,6 +73,12 @@ class ConsoleClient implements ConsoleReader {
 
 	place(position: number): void {
 		if (!this.ended) this.socket.write(encodeFrame(FRAME_PLACE, new TextEncoder().encode(JSON.stringify({ position }))))
+	}
+
+	taken(count: number): void {
+		this.untold = this.socket.writableNeedDrain ? count : undefined
+		if (!this.ended && this.untold === undefined)
+			this.socket.write(encodeFrame(FRAME_TAKEN, new TextEncoder().encode(JSON.stringify({ taken: count }))))
 	}
 
 	inputSpace(): void {

@@ -87,6 +87,13 @@ export const CONSOLE_QUERY = v.strictObject({
 			v.description("Begin so many bytes after the guest's first, or with the oldest that are kept."),
 		),
 	),
+	typist: v.exactOptional(
+		v.pipe(
+			v.string(),
+			v.regex(/^[\w-]{1,64}$/, 'must be 1 to 64 letters, digits, _ and -'),
+			v.description("Who types, over one connection after another; each is told how much of all that was typed is the guest's."),
+		),
+	),
 })
 
 export const EVENTS_QUERY = v.strictObject({

@@ -221,11 +221,15 @@ export class XendClient {
 		})
 	}
 
-	/** The console's raw stream, framed as daemon/console_frames.ts says, from a place in the guest's output on. */
-	console(reference: string, from = 0): Promise<Duplex> {
+	/** The console's raw stream, framed as daemon/console_frames.ts says, from a place in the guest's output on; for a typist, from where it has come to type. */
+	console(reference: string, from = 0, typist?: string): Promise<Duplex> {
 		return new Promise((resolve, reject) => {
 			const headers = { Connection: 'Upgrade', Upgrade: CONSOLE_PROTOCOL }
-			const request = httpRequest({ ...this.way, path: `${domainPath(reference, 'console')}?from=${from}`, headers })
+			const request = httpRequest({
+				...this.way,
+				path: `${domainPath(reference, 'console')}?from=${from}${typist === undefined ? '' : `&typist=${typist}`}`,
+				headers,
+			})
 			request.on('upgrade', (_response, socket, head) => {
 				if (head.length > 0) socket.unshift(head)
 				resolve(socket)

@@ -3,10 +3,12 @@ import { UserError } from '../base/errors.ts'
 import {
 	type ConsoleEnd,
 	type ConsolePlace,
+	type ConsoleTaken,
 	encodeFrame,
 	FRAME_DATA,
 	FRAME_END,
 	FRAME_PLACE,
+	FRAME_TAKEN,
 	FrameReader,
 	MAX_FRAME_SIZE,
 } from '../daemon/console_frames.ts'
@@ -24,13 +26,13 @@ export interface ConsoleLinkReader {
 }
 
 interface Unsent {
-	readonly frame: Uint8Array
+	readonly bytes: Uint8Array
 	readonly done: () => void
 }
 
 /**
  * A domain's console, which outlives its xend: where another takes its place, the link goes on there, after the last byte that it was
- * given. What is typed meanwhile waits. What had been typed into the end of a xend may be lost with it, but is never typed twice.
+ * given. What is typed meanwhile waits. What had been typed into the end of a xend is typed again, but for what the guest has taken.
  */
 export class ConsoleLink {
 	private readonly reference: string
@@ -40,7 +42,14 @@ export class ConsoleLink {
 	private readonly uuid: string | undefined
 	private socket: Duplex | undefined
 	private position = 0
+	private readonly typist = crypto.randomUUID()
 	private unsent: Unsent[] = []
+	/** Sent, and not known to be the guest's: the first is so many bytes after the first that was typed. */
+	private untaken: Uint8Array[] = []
+	private taken = 0
+	/** Of this xend: it has told what the guest has taken. One that does not tell is an older one. */
+	private listens = false
+	private tells = true
 	private paused = false
 	private over = false
 
@@ -52,9 +61,8 @@ export class ConsoleLink {
 		again: () => Promise<XendClient> = async () => client,
 	): Promise<ConsoleLink> {
 		const found = (await client.list()).find(({ name, domid }) => reference === name || reference === String(domid))
-		const socket = await client.console(reference)
 		const link = new ConsoleLink(found?.domid?.toString() ?? reference, found?.uuid ?? undefined, reader, again)
-		link.join(socket)
+		link.join(await client.console(reference, 0, link.typist))
 		return link
 	}
 
@@ -67,11 +75,8 @@ export class ConsoleLink {
 
 	/** Types; `done` is called when it is on its way. */
 	write(bytes: Uint8Array, done: () => void = () => {}): void {
-		for (let at = 0; at < bytes.length; at += MAX_FRAME_SIZE) {
-			const isLast = at + MAX_FRAME_SIZE >= bytes.length
-			this.send({ frame: encodeFrame(FRAME_DATA, bytes.subarray(at, at + MAX_FRAME_SIZE)), done: isLast ? done : () => {} })
-		}
-		if (bytes.length === 0) done()
+		if (bytes.length === 0) return done()
+		if (!this.over) this.send({ bytes: bytes.slice(), done })
 	}
 
 	pause(): void {
@@ -91,13 +96,39 @@ export class ConsoleLink {
 	}
 
 	private send(unsent: Unsent): void {
-		if (this.over) return
-		if (this.socket === undefined) this.unsent.push(unsent)
-		else this.socket.write(unsent.frame, (error) => (error == null ? unsent.done() : this.unsent.push(unsent)))
+		const { socket } = this
+		if (socket === undefined || !this.listens) {
+			this.unsent.push(unsent)
+			return
+		}
+		const { bytes, done } = unsent
+		if (this.tells) this.untaken.push(bytes)
+		for (let at = 0; at < bytes.length; at += MAX_FRAME_SIZE) {
+			const isLast = at + MAX_FRAME_SIZE >= bytes.length
+			// Where the socket is closed already, it is sent again.
+			socket.write(encodeFrame(FRAME_DATA, bytes.subarray(at, at + MAX_FRAME_SIZE)), isLast ? () => done() : () => {})
+		}
+	}
+
+	/** The guest has taken so many bytes, or nobody says how many. */
+	private hear(taken: number | undefined): void {
+		this.tells = taken !== undefined
+		if (taken === undefined) this.untaken = []
+		for (let [first] = this.untaken; first !== undefined && this.taken < (taken ?? 0); [first] = this.untaken) {
+			const count = Math.min(first.length, (taken ?? 0) - this.taken)
+			this.taken += count
+			if (count === first.length) this.untaken.shift()
+			else this.untaken[0] = first.subarray(count)
+		}
+		if (this.listens) return
+		this.listens = true
+		const again = this.untaken.splice(0).map((bytes) => ({ bytes, done: () => {} }))
+		for (const unsent of [...again, ...this.unsent.splice(0)]) this.send(unsent)
 	}
 
 	private join(socket: Duplex): void {
 		this.socket = socket
+		this.listens = false
 		const frames = new FrameReader((type, payload) => this.receive(type, payload))
 		socket.on('data', (chunk: Uint8Array) => {
 			try {
@@ -111,7 +142,6 @@ export class ConsoleLink {
 			this.socket = undefined
 			if (!this.over) this.rejoin().catch((error) => this.fail(error))
 		})
-		for (const unsent of this.unsent.splice(0)) this.send(unsent)
 		if (this.paused) socket.pause()
 	}
 
@@ -120,7 +150,7 @@ export class ConsoleLink {
 		const socket = await reconnect(this.again, async (client) => {
 			const isThere =
 				uuid !== undefined && (await client.list()).some((domain) => domain.uuid === uuid && String(domain.domid) === reference)
-			return isThere ? client.console(reference, this.position) : undefined
+			return isThere ? client.console(reference, this.position, this.typist) : undefined
 		})
 		if (socket === undefined) throw new UserError('the domain has ended while no xend could tell how', { code: 'console-ended' })
 		if (this.over) socket.destroy()
@@ -132,7 +162,10 @@ export class ConsoleLink {
 		if (type === FRAME_DATA) {
 			this.position += payload.length
 			if (!this.reader.output(payload.slice())) this.pause()
-		} else if (type === FRAME_PLACE) this.position = (parse(payload) as ConsolePlace).position
+		} else if (type === FRAME_PLACE) {
+			this.position = (parse(payload) as ConsolePlace).position
+			if (!this.listens) this.hear(undefined)
+		} else if (type === FRAME_TAKEN) this.hear((parse(payload) as ConsoleTaken).taken)
 		else if (type === FRAME_END) {
 			this.close()
 			this.reader.ended(parse(payload) as ConsoleEnd)

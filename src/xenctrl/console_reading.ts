@@ -4,6 +4,29 @@ import type { ConsoleReader, ConsoleSession } from './interface.ts'
 
 const CHUNK_BYTES = 64 * 1024
 
+/** So many of those who type are remembered for each console. */
+const MAX_TYPISTS = 64
+
+/** Who types at a console, through one session after another: what the guest has taken is never typed again. */
+class Typist {
+	taken = 0
+	session: ConsoleReading | undefined
+}
+
+export class Typists {
+	private readonly consoles = new WeakMap<ConsoleBackend, Map<string, Typist>>()
+
+	of(console: ConsoleBackend, name: string): Typist {
+		const typists = this.consoles.get(console) ?? new Map<string, Typist>()
+		this.consoles.set(console, typists)
+		const typist = typists.get(name) ?? new Typist()
+		typists.delete(name)
+		typists.set(name, typist)
+		for (const [oldest] of typists) if (typists.size > MAX_TYPISTS) typists.delete(oldest)
+		return typist
+	}
+}
+
 /**
  * A reader's place in a console's output is a position in its history, so a reader that takes nothing costs nothing: it misses what has
  * left the history meanwhile, and is told how much.
@@ -21,10 +44,16 @@ export class ConsoleReading implements ConsoleSession {
 	/** Typed, and not yet taken by the guest. */
 	private untaken: Uint8Array = new Uint8Array(0)
 
+	private readonly typist: Typist | undefined
+
 	/** Begins so many bytes after the guest's first, or where the history does. */
-	constructor(console: ConsoleBackend, reader: ConsoleReader, from = 0) {
+	constructor(console: ConsoleBackend, reader: ConsoleReader, from = 0, typist?: Typist) {
 		this.console = console
 		this.reader = reader
+		this.typist = typist
+		// What its session before has typed and the guest has not taken comes again through this one.
+		typist?.session?.close()
+		if (typist !== undefined) typist.session = this
 		const { start, end } = console.history()
 		this.position = Math.min(Math.max(from, from === 0 ? start : from), end)
 		this.stops = [console.subscribe(() => this.pump()), console.onInputSpace(() => this.offerAgain())]
@@ -36,6 +65,10 @@ export class ConsoleReading implements ConsoleSession {
 		// What is typed at a domain that is gone is nobody's.
 		const taken = this.console.connected ? this.console.write(offered) : offered.length
 		this.untaken = offered.slice(taken)
+		if (this.typist !== undefined && taken > 0) {
+			this.typist.taken += taken
+			this.reader.taken(this.typist.taken)
+		}
 		return this.untaken.length === 0
 	}
 
@@ -62,6 +95,7 @@ export class ConsoleReading implements ConsoleSession {
 		this.pumping = true
 		const { start, bytes } = this.console.history(this.position)
 		const missed = start - this.position
+		if (this.open && !this.placed && this.typist !== undefined) this.reader.taken(this.typist.taken)
 		if (this.open && missed > 0) this.reader.lost(missed)
 		if (this.open && (missed > 0 || !this.placed)) this.reader.place(start)
 		this.placed = true

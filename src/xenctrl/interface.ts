@@ -11,7 +11,7 @@ import type { HypervisorInfo } from '../xen/hypervisor.ts'
  * Both ends of the socket must have the same, as with XEN_DOMCTL_INTERFACE_VERSION: it counts up with every change that an end of the
  * version before would misunderstand.
  */
-export const XENCTRL_INTERFACE_VERSION = 6
+export const XENCTRL_INTERFACE_VERSION = 7
 
 /** What a console keeps of its output. */
 export const CONSOLE_LIMIT_BYTES = 1024 * 1024
@@ -140,9 +140,10 @@ export interface XenControl {
 	resumeDomain(domain: DomainRef): Promise<boolean>
 	/**
 	 * Joins a domain's console: what is kept of the past from a place on (as ConsoleReader.place() says; 0 without it), then what comes,
-	 * from the session's first resume() on. For a while this goes for domains that are gone, too.
+	 * from the session's first resume() on. For a while this goes for domains that are gone, too. A `typist` types on where the session before with that name
+	 * ended, and ends it: the reader is told how much of what was typed is the guest's.
 	 */
-	openConsole(domid: number, reader: ConsoleReader, from?: number): Promise<ConsoleSession>
+	openConsole(domid: number, reader: ConsoleReader, from?: number, typist?: string): Promise<ConsoleSession>
 	/** What `xm dmesg` shows; `clear` empties it as well. */
 	log(clear: boolean): Promise<string>
 	/** XEN_SYSCTL_debug_keys: writes to the log what each of the keys stands for. Resolves when it is there. */
@@ -160,6 +161,8 @@ export interface ConsoleReader {
 	lost(count: number): void
 	/** What output() is given next comes after so many bytes of all that the guest has written. Said first, and again after lost(). */
 	place(position: number): void
+	/** The guest has taken so many bytes of all that the typist has typed. Said first, before place(), and whenever it has taken more; never without a typist. */
+	taken(count: number): void
 	/** After a write() that said false: the guest takes input again. */
 	inputSpace(): void
 	/** The hypervisor is gone: nothing comes any more. */

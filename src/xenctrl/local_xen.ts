@@ -7,7 +7,7 @@ import type { DomainControl } from '../xen/domain_control.ts'
 import { coreFile } from '../xen/dump_core.ts'
 import type { Hypervisor } from '../xen/hypervisor.ts'
 import { shutdownReasonName } from '../xen/shutdown.ts'
-import { ConsoleReading } from './console_reading.ts'
+import { ConsoleReading, Typists } from './console_reading.ts'
 import { type BuiltGuest, buildGuest, type InputFile, type ReadImage, restoreGuest } from './guest_builder.ts'
 import {
 	type ConsoleReader,
@@ -91,6 +91,7 @@ export class LocalXen implements XenControl {
 	/** Being built, by uuid. */
 	private readonly building = new Map<string, Promise<LiveDomain>>()
 	private readonly kept = new KeptConsoles()
+	private readonly typists = new Typists()
 	private readonly listeners = new Set<(event: XenEvent) => void>()
 
 	constructor(options: LocalXenOptions) {
@@ -247,10 +248,10 @@ export class LocalXen implements XenControl {
 		return openFile(path)
 	}
 
-	async openConsole(domid: number, reader: ConsoleReader, from = 0): Promise<ConsoleSession> {
+	async openConsole(domid: number, reader: ConsoleReader, from = 0, typist?: string): Promise<ConsoleSession> {
 		const console = this.live.get(domid)?.console ?? this.kept.get(domid)
 		if (console === undefined) throw new NoDomain(domid)
-		return new ConsoleReading(console, reader, from)
+		return new ConsoleReading(console, reader, from, typist === undefined ? undefined : this.typists.of(console, typist))
 	}
 
 	async log(clear: boolean): Promise<string> {

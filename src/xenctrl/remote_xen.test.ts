@@ -133,6 +133,7 @@ test('a console passes both ways, keeps back what a full reader has no room for,
 		lost: (count) => {
 			seen.lost += count
 		},
+		taken: () => assert.fail('nobody types'),
 		place: (position) => {
 			seen.place = position
 		},

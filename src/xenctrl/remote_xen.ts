@@ -31,6 +31,7 @@ import {
 	WIRE_REFUSED,
 	WIRE_REPLY,
 	WIRE_REQUEST,
+	WIRE_TAKEN,
 	type WireCall,
 	type WireError,
 	type WireReply,
@@ -140,9 +141,9 @@ export class RemoteXen implements XenControl {
 		return () => this.listeners.delete(listener)
 	}
 
-	async openConsole(domid: number, reader: ConsoleReader, from = 0): Promise<ConsoleSession> {
+	async openConsole(domid: number, reader: ConsoleReader, from = 0, typist?: string): Promise<ConsoleSession> {
 		const drains: (() => void)[] = []
-		const hello: Hello = { interface: XENCTRL_INTERFACE_VERSION, role: this.role, open: { kind: 'console', domid, from } }
+		const hello: Hello = { interface: XENCTRL_INTERFACE_VERSION, role: this.role, open: { kind: 'console', domid, from, typist } }
 		let blocked = false
 		let over = false
 		let joined = false
@@ -156,6 +157,10 @@ export class RemoteXen implements XenControl {
 			},
 			[WIRE_PLACE](payload) {
 				reader.place((decodeJson(payload) as { position: number }).position)
+				return true
+			},
+			[WIRE_TAKEN](payload) {
+				reader.taken((decodeJson(payload) as { count: number }).count)
 				return true
 			},
 		}

@@ -28,6 +28,7 @@ export const WIRE_RESET = 9
 export const WIRE_FAIL = 10
 export const WIRE_RESUME = 11
 export const WIRE_PLACE = 12
+export const WIRE_TAKEN = 13
 /** The hypervisor's log as JSON is the longest. */
 export const WIRE_MAX_FRAME_BYTES = 16 * 1024 * 1024
 
@@ -62,7 +63,7 @@ export interface Hello {
 	readonly role: 'toolstack' | 'xenstored' | 'observer'
 	readonly open:
 		| { readonly kind: 'control' }
-		| { readonly kind: 'console'; readonly domid: number; readonly from: number }
+		| { readonly kind: 'console'; readonly domid: number; readonly from: number; readonly typist?: string | undefined }
 		| ({ readonly kind: 'ring'; readonly resume: boolean } & RingRequest)
 }
 

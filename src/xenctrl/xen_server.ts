@@ -22,6 +22,7 @@ import {
 	WIRE_REFUSED,
 	WIRE_REPLY,
 	WIRE_REQUEST,
+	WIRE_TAKEN,
 	type WireReply,
 	type WireRequest,
 } from './wire.ts'
@@ -82,6 +83,9 @@ class Connection implements ChannelEvents {
 	private stopEvents = () => {}
 	private session: ConsoleSession | undefined
 	private ring: ServedRing | undefined
+	/** The channel is full, and what the typist is to be told once it is not. */
+	private full = false
+	private untold: number | undefined
 
 	constructor(server: XenServer, channel: Channel) {
 		this.server = server
@@ -98,6 +102,8 @@ class Connection implements ChannelEvents {
 	}
 
 	onWritable(): void {
+		this.full = false
+		if (this.untold !== undefined) this.tellTaken(this.untold)
 		this.session?.resume()
 		this.ring?.onWritable()
 	}
@@ -129,7 +135,7 @@ class Connection implements ChannelEvents {
 	private async open(hello: Hello): Promise<void> {
 		const { bootId, pid, xen } = this.server.options
 		checkVersion(hello.interface, 'toolstack', pid)
-		if (hello.open.kind === 'console') this.session = await this.openConsole(hello.open.domid, hello.open.from)
+		if (hello.open.kind === 'console') this.session = await this.openConsole(hello.open)
 		else if (hello.open.kind === 'ring') {
 			this.ring = this.server.rings?.open(hello.open, { ...this.channel, write: (bytes) => this.send(bytes) })
 			if (this.ring === undefined) throw new NoDomain(hello.open.domid)
@@ -147,15 +153,16 @@ class Connection implements ChannelEvents {
 		this.send(encodeJson(WIRE_HELLO, greeting))
 	}
 
-	private async openConsole(domid: number, from: number): Promise<ConsoleSession> {
+	private async openConsole({ domid, from, typist }: Extract<Hello['open'], { kind: 'console' }>): Promise<ConsoleSession> {
 		const reader: ConsoleReader = {
 			output: (bytes) => this.send(encodeFrame(WIRE_DATA, bytes)),
 			lost: (count) => this.send(encodeJson(WIRE_LOST, { count })),
 			place: (position) => this.send(encodeJson(WIRE_PLACE, { position })),
+			taken: (count) => this.tellTaken(count),
 			inputSpace: () => this.channel.resume(),
 			closed: () => this.channel.close(),
 		}
-		const session = await this.server.options.xen.openConsole(domid, reader, from)
+		const session = await this.server.options.xen.openConsole(domid, reader, from, typist)
 		if (this.closed) session.close()
 		return session
 	}
@@ -179,8 +186,16 @@ class Connection implements ChannelEvents {
 		return (xen[call] as (...args: readonly unknown[]) => Promise<unknown>).apply(xen, [...args])
 	}
 
+	/** The last count is enough: a reader that does not read costs no memory. */
+	private tellTaken(count: number): void {
+		this.untold = this.full ? count : undefined
+		if (!this.full) this.send(encodeJson(WIRE_TAKEN, { count }))
+	}
+
 	private send(bytes: Uint8Array): boolean {
-		return this.closed || this.channel.write(bytes)
+		const room = this.closed || this.channel.write(bytes)
+		this.full = !room
+		return room
 	}
 
 	private refuse(error: unknown): void {

@@ -136,7 +136,7 @@ test('a domain whose guest has ended stays, with how, until it is destroyed; its
 		events.map(({ type }) => type),
 		['shutdown', 'destroyed'],
 	)
-	const reader = { output: () => true, lost: () => {}, place: () => {}, inputSpace: () => {}, closed: () => {} }
+	const reader = { output: () => true, lost: () => {}, place: () => {}, taken: () => {}, inputSpace: () => {}, closed: () => {} }
 	const session = await xen.openConsole(1, reader)
 	session.resume()
 	await session.drained()

@@ -2,7 +2,7 @@ import { UserError } from '../../src/base/errors.ts'
 import { ConsoleBackend } from '../../src/pv/console/backend.ts'
 import { ConsoleFrontend } from '../../src/pv/console/frontend.ts'
 import type { Host } from '../../src/toolstack/domain_steps.ts'
-import { ConsoleReading } from '../../src/xenctrl/console_reading.ts'
+import { ConsoleReading, Typists } from '../../src/xenctrl/console_reading.ts'
 import {
 	type ConsoleReader,
 	type ConsoleSession,
@@ -123,6 +123,7 @@ export class FakeXen implements XenControl {
 	/** Set to make the next creation fail. */
 	failure: Error | undefined
 	private readonly kept: KeptConsoles
+	private readonly typists = new Typists()
 	private readonly listeners = new Set<(event: XenEvent) => void>()
 	private readonly dom0 = this.store.store.openSession(0, () => {})
 	private logged = '(XEN) hello\n'
@@ -220,10 +221,10 @@ export class FakeXen implements XenControl {
 		this.find(ref).cores.push({ path, live })
 		return 4096
 	}
-	async openConsole(domid: number, reader: ConsoleReader, from = 0): Promise<ConsoleSession> {
+	async openConsole(domid: number, reader: ConsoleReader, from = 0, typist?: string): Promise<ConsoleSession> {
 		const console = this.lookUp(domid)?.console ?? this.kept.get(domid)
 		if (console === undefined) throw new NoDomain(domid)
-		return new ConsoleReading(console, reader, from)
+		return new ConsoleReading(console, reader, from, typist === undefined ? undefined : this.typists.of(console, typist))
 	}
 	async saveDomain(ref: DomainRef, path: string, config: string): Promise<number> {
 		const domain = this.find(ref)
