@@ -128,9 +128,10 @@ class Run {
 
 	private suspend(name: string): Promise<string> {
 		return this.attempt(`suspend ${name}`, [], {}, async () => {
-			if (this.suspended.has(name)) return
-			if ((await this.client.domain(name)).domid === null) await this.client.start(name, { paused: false })
-			await this.client.suspend(name)
+			const { domid, state } = await this.client.domain(name)
+			if (domid === null && state === '') await this.client.start(name, { paused: false })
+			// A resume that was cut off may have left it as it was.
+			if (domid !== null || state === '') await this.client.suspend(name)
 			this.suspended.add(name)
 		})
 	}
