@@ -71,12 +71,15 @@ test('another version of the interface is refused by both ends with a sentence t
 		const channel = await dial(events)
 		return {
 			...channel,
-			write: () => channel.write(encodeJson(WIRE_HELLO, { interface: 7, role: 'toolstack', open: { kind: 'control' } })),
+			write: () =>
+				channel.write(encodeJson(WIRE_HELLO, { interface: XENCTRL_INTERFACE_VERSION + 1, role: 'toolstack', open: { kind: 'control' } })),
 		}
 	}
 	await assert.rejects(
 		RemoteXen.connect(newer, 'toolstack'),
-		new RegExp(`running hypervisor \\(pid \\d+\\) has interface version ${XENCTRL_INTERFACE_VERSION}, this toolstack version 7: `),
+		new RegExp(
+			`running hypervisor \\(pid \\d+\\) has interface version ${XENCTRL_INTERFACE_VERSION}, this toolstack version ${XENCTRL_INTERFACE_VERSION + 1}: `,
+		),
 	)
 	const older: Dial = async (events) => ({
 		write: () => {
