@@ -8,8 +8,9 @@ import { restoreDomain, resumeInMemory, saveDomain, suspendInMemory } from './sa
 
 const web = { name: 'web', kernel: '/k', ramdisk: '/r', extra: 'quiet', memory: 64, maxmem: 96, on_reboot: 'rename-restart' }
 
-async function setUp() {
+async function setUp(suspendTimeout_s = 0.02) {
 	const world = new World()
+	world.suspendTimeout_s = suspendTimeout_s
 	const { lifecycle } = await world.toolstack()
 	const events: DomainEvent[] = []
 	lifecycle.onEvent((event) => events.push(event))
@@ -125,7 +126,7 @@ test('a guest that suspends itself when nobody waits for it any more goes on', a
 })
 
 test('a guest that ends instead has ended', async () => {
-	const { world, lifecycle, states } = await setUp()
+	const { world, lifecycle, states } = await setUp(60)
 	await lifecycle.create(web)
 	world.xen.last.suspends = false
 	const saving = saveDomain(lifecycle, 'web', { path: '/f' })

@@ -81,6 +81,8 @@ export class World {
 	readonly records = new MemoryRecords()
 	readonly clock = { now_s: 100_000 }
 	readonly logged: string[] = []
+	/** How long a guest may take to suspend itself, of toolstacks from now on. */
+	suspendTimeout_s = 0.02
 	/** Files of suspended domains, among those of the hypervisor. */
 	readonly savedFiles: SavedFiles = {
 		path: async (uuid) => `/saved/${uuid}`,
@@ -96,7 +98,7 @@ export class World {
 			newUuid: () => `00000000-0000-0000-0000-${String(++this.uuids).padStart(12, '0')}`,
 			now_s: () => this.clock.now_s,
 			freeMemory_kib: () => 1024 * 1024,
-			suspendTimeout_s: 0.02,
+			suspendTimeout_s: this.suspendTimeout_s,
 			savedFiles: mortal(this.savedFiles, fate),
 			checkWritable: async (path) => {
 				if (path.startsWith('/unwritable/')) throw new UserError(`Unable to create file ${path}: permission denied`)
