@@ -2,7 +2,8 @@
 //
 // Rules:
 // - flushTlb() and flushPage() act on both modes, kernel and user.
-// - An entry gives way to another of its slot by moving to the victims, a smaller table found by more of the address; one that is found there moves back.
+// - An entry gives way to another of its slot by moving to the victims, a smaller table found by more of the address. What is found there moves back now and then, which
+//   is soon for what is used much: two that are used in turn would else change places at every access, where one of them needs no look here at all.
 //   Jump caches and regions know the pages of code that are in neither: a victim's slot of the code TLB remembers in which generation of jumps it lost one.
 // - A context keeps lists of slots filled, so that what is dropped often (low addresses, what is cached for writing) is found without looking at everything. A
 //   list that is full lists nothing.
@@ -71,6 +72,10 @@ export function fill(access: u32, va: u64, mfn: u32): void {
   put(access, va & PAGE, <u32>(frameBase + (<usize>mfn << 12)) - (<u32>va & ~0xfff));
 }
 
+/** Of so many entries that are found among the victims one moves back. */
+const MOVES_BACK: u32 = 8;
+let victimsFound: u32 = 0;
+
 function find(access: u32, va: u64): usize {
   const context = S.contextOf(load<u32>(cpu + L.CPU_KERNEL_MODE));
   const page = va & PAGE;
@@ -79,8 +84,11 @@ function find(access: u32, va: u64): usize {
   const victim = victimSlot(victimsOf(context, access), page);
   if (load<u64>(victim) != page) return MISS;
   const addend = load<u32>(victim, 8);
-  store<u64>(victim, EMPTY);
-  put(access, page, addend);
+  victimsFound += 1;
+  if (!(victimsFound % MOVES_BACK)) {
+    store<u64>(victim, EMPTY);
+    put(access, page, addend);
+  }
   return <usize>(<u32>va + addend);
 }
 
