@@ -65,16 +65,18 @@ function sourceHash(): string {
 	return hash.update(asc.version).digest('hex').slice(0, 16)
 }
 
-/** Operators of WebAssembly. call_indirect has a type and a table behind it, and return_call_indirect the same. */
-const [END, CALL_INDIRECT, RETURN_CALL_INDIRECT] = [0x0b, 0x11, 0x13]
+/** Operators of WebAssembly. A call has a function behind it, whose number takes two bytes here, call_indirect a type and a table; their tail calls are two above them. */
+const [END, CALL, CALL_INDIRECT, TO_RETURN] = [0x0b, 0x10, 0x11, 2]
 
-/** The module with the call_indirect that is the last thing an exported function does made a tail call, which AssemblyScript has no word for. */
+/** The module with the call that is the last thing an exported function does made a tail call, which AssemblyScript has no word for. */
 function withTailCall(wasm: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
 	const out = new Uint8Array(wasm)
 	const at = bodyEnd(out, name) - 4
-	if (out[at] !== CALL_INDIRECT || out[at + 1]! >= 0x80 || out[at + 2] !== 0 || out[at + 3] !== END)
-		throw new Error(`${name}() does not end with a call`)
-	out[at] = RETURN_CALL_INDIRECT
+	const [operator, first, second, end] = out.subarray(at) as unknown as readonly [number, number, number, number]
+	const isCall = operator === CALL && first >= 0x80 && second > 0 && second < 0x80
+	const isIndirect = operator === CALL_INDIRECT && first < 0x80 && second === 0
+	if (!(isCall || isIndirect) || end !== END) throw new Error(`${name}() does not end with a call`)
+	out[at] = operator + TO_RETURN
 	if (!WebAssembly.validate(out)) throw new Error(`${name}() cannot be made to end with a tail call`)
 	return out
 }
@@ -166,7 +168,8 @@ export async function buildCore(report: (line: string) => void = (line) => proce
 		{ stdout: process.stdout, stderr: process.stderr },
 	)
 	if (error) throw new Error(`the processor core does not compile:\n${stderr?.toString() ?? ''}\n${error.message}`)
-	writeFileSync(join(root, temporary), withTailCall(readFileSync(join(root, temporary)), 'goOn'))
+	const compiled: Uint8Array = readFileSync(join(root, temporary))
+	writeFileSync(join(root, temporary), ['goOn', 'systemCall'].reduce(withTailCall, compiled))
 	renameSync(join(root, temporary), output)
 	for (const old of readdirSync(buildDir))
 		if (/^core-[0-9a-f]{16}\.wasm$/.test(old) && join(buildDir, old) !== output) rmSync(join(buildDir, old))

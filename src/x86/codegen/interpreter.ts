@@ -380,6 +380,9 @@ function branchCases(): string {
         } while (budget > 0);
         settleKept();
         kind = ccKind; a = ccA; b = ccB;
+        // A region may have switched rings.
+        tR = S.tlbRead;
+        tW = S.tlbWrite;
         start = ip;
         if (outcome == JUMP) {
           if (n && budget > 0 && !isSampled()) continue;
@@ -438,8 +441,8 @@ export let budgetLeft: i32 = 0;
 export function interpret(ip: usize, budget: i32): void {
   const r = S.cpu;
   const fb = frameBase;
-  const tR = S.tlbRead;
-  const tW = S.tlbWrite;
+  let tR = S.tlbRead;
+  let tW = S.tlbWrite;
   let kind = ccKind;
   let a = ccA;
   let b = ccB;

@@ -11,7 +11,7 @@ import { interpret, budgetLeft, isSampled, LATE } from "./generated/interpreter"
 import { statusFlags, setFlags, STATUS } from "./flags";
 import { loadDataSegment, loadCode } from "./segments";
 import { codeAddress } from "./execute";
-import { switchRings } from "./ring_switch";
+import { switchRings, SWITCH_COST } from "./ring_switch";
 import { decode, decodedLength, decodedOperation } from "./decode";
 import { OP_F_REGION, OP_STEP_END, OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS } from "./generated/ops";
 
@@ -20,8 +20,6 @@ const AC: u32 = 0x40000;
 const CR0_AM: u32 = 0x40000;
 /** Elements of a repeated string instruction that step() does before giving up. */
 const STEP_BUDGET: i32 = 1 << 20;
-/** Instructions of the budget that a ring switch uses up: code that only makes switches must leave the loop too. */
-const SWITCH_COST: i32 = 16;
 
 export function initialise(state: usize, frameBase: usize, frames: u32, attributes: usize): void {
   S.initialiseState(state, frameBase, frames, attributes);
@@ -122,7 +120,7 @@ export {
 } from "./sse_region";
 export { enterAt } from "./trace";
 export { protectLines } from "./cache";
-export { installRegion, regionAt, verifyPage, goOn, codeFrameAt, frameVersion } from "./regions";
+export { installRegion, regionAt, verifyPage, goOn, systemCall, codeFrameAt, frameVersion } from "./regions";
 
 /** Entries of a data TLB. */
 export function tlbEntries(): u32 {

@@ -8,12 +8,15 @@
 // - Its lines in every page stay protected (cache.ts) while it is installed, or the frame's version has grown.
 // - A region with a page whose code was dropped takes itself away: the entry's record is what it was, and can be translated anew.
 
+import * as K from "./flag_kinds";
 import * as L from "./layout";
 import * as S from "./state";
-import { findCodeFrame } from "./mmu";
+import { findCodeFrame, isCanonical } from "./mmu";
 import { jumpGeneration } from "./state";
 import { bringJump, dropJumps, findEntry, isJump, jumpSlot, regionOfJump } from "./cache";
-import { JUMP } from "./execute";
+import { JUMP, LEAVE } from "./execute";
+import { ccA, ccB, ccKind, keepFlags, settleKept } from "./flags";
+import { switchRings, SWITCH_COST } from "./ring_switch";
 import { OP_EA, OP_F_REGION } from "./generated/ops";
 
 @inline
@@ -105,4 +108,27 @@ export function goOn(budget: i32, target: u64): i32 {
   S.count(L.CNT_REGIONS);
   store<u32>(S.cpu + L.CPU_REGION_LAST, index);
   return call_indirect<i32>(index, budget - L.REGION_CHARGE);
+}
+
+/**
+ * A region ends with the SYSCALL of a record, `next` being the address behind it; registers and flags are where a region finds them. Goes on where the ring switch
+ * leads, as goOn() does, or returns to the main loop for the host to make it. What is left of the budget. The last call is a tail call, too.
+ */
+export function systemCall(budget: i32, next: u64, record: usize): i32 {
+  store<u64>(S.cpu + L.CPU_RIP, next);
+  S.setExit(L.EXIT_SYSCALL);
+  settleKept();
+  if (budget <= SWITCH_COST || !switchRings()) {
+    store<u32>(S.cpu + L.CPU_KEPT_KIND, K.KEPT_NONE);
+    store<u32>(S.cpu + L.CPU_REGION_RECORD, <u32>record);
+    store<i32>(S.cpu + L.CPU_REGION_STATUS, LEAVE);
+    return budget;
+  }
+  keepFlags(ccKind, ccA, ccB);
+  const target = load<u64>(S.cpu + L.CPU_RIP);
+  if (!isCanonical(target)) {
+    store<i32>(S.cpu + L.CPU_REGION_STATUS, JUMP);
+    return budget - SWITCH_COST;
+  }
+  return goOn(budget - SWITCH_COST, target);
 }

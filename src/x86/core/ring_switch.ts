@@ -16,6 +16,9 @@ import { serveEntry, serveMapping } from "./table_updates";
 import { setFlags, statusFlags, STATUS } from "./flags";
 import { checkCode, loadDataSegment, loadCode, descriptorHigh, CS, SS } from "./segments";
 
+/** Instructions of the budget that a ring switch uses up: code that only makes switches must leave the loop too. */
+export const SWITCH_COST: i32 = 16;
+
 const TF: u32 = 0x100;
 const IF: u32 = 0x200;
 const DF: u32 = 0x400;
@@ -25,6 +28,9 @@ const RF: u32 = 0x10000;
 const VM: u32 = 0x20000;
 const AC: u32 = 0x40000;
 const CR0_TS: u32 = 8;
+/** In the second word of a descriptor. */
+const ACCESSED: u32 = 0x100;
+const LONG: u32 = 0x200000;
 /** Bits of RFLAGS that a return changes: all defined ones but VM, IOPL and IF. */
 const RETURN_FLAGS: u32 = 0x274dd5 & ~(IF | VM | IOPL);
 /** Exceptions that push an error code. */
@@ -247,9 +253,10 @@ function returnFromKernel(): bool {
     setFlat(CS, <u16>userCs, L.SLOT_CS_BASE);
     setFlat(SS, <u16>userSs, L.SLOT_SS_BASE);
   } else {
-    if (cs != userCs && (cs & 4 || !checkCode(cs) || !(descriptorHigh & 0x200000))) return false;
+    if (cs != userCs && (cs & 4 || !checkCode(cs) || !(descriptorHigh & LONG))) return false;
+    const isPlain = cs == userCs || (descriptorHigh & ACCESSED) != 0;
     if (ss != userSs && (ss & 4 || !loadDataSegment(SS, ss))) return false;
-    if (cs == userCs) setFlat(CS, <u16>cs, L.SLOT_CS_BASE);
+    if (isPlain) setFlat(CS, <u16>cs, L.SLOT_CS_BASE);
     else loadCode(cs);
     if (ss == userSs) setFlat(SS, <u16>ss, L.SLOT_SS_BASE);
   }

@@ -16,6 +16,7 @@ export interface CoreImports {
 	readonly flagsKept: number
 	readonly verifyPage: number
 	readonly goOn: number
+	readonly systemCall: number
 	readonly raiseSimdUnavailable: number
 	readonly raiseMisaligned: number
 	readonly doubleArithmetic: number
@@ -70,6 +71,7 @@ const IMPORTERS: Readonly<Record<keyof CoreImports, Importer>> = {
 	flagsKept: f(KEPT, [I32]),
 	verifyPage: f([I32, I64, I32], [I32]),
 	goOn: f([I32, I64], [I32]),
+	systemCall: f([I32, I64, I32], [I32]),
 	raiseSimdUnavailable: f([], []),
 	raiseMisaligned: f([], []),
 	doubleArithmetic: f([I32, F64, F64], [F64]),

@@ -40,6 +40,8 @@ export class Exits {
 	private readonly status: number
 	/** Gives XMM registers the form that the ways out have in common. */
 	settle: () => void = () => {}
+	/** Stores the XMM registers. */
+	private spillVectors: () => void = () => {}
 	/** Labels. */
 	private jumpExit = 0
 	private rareExit = 0
@@ -121,6 +123,7 @@ export class Exits {
 	/** Writes `body` and behind it what the ways out have in common; `spillVectors` stores the XMM registers. */
 	around(body: () => void, spillVectors: () => void): void {
 		const { code, core, state, use } = this.context
+		this.spillVectors = spillVectors
 		this.rawExit = code.block()
 		this.jumpExit = code.block()
 		this.rareExit = code.block()
@@ -203,6 +206,21 @@ export class Exits {
 		this.pushAddress(offset)
 		this.context.code.set(this.target)
 		this.leaveRarely(JUMP)
+	}
+
+	/** Ends with a SYSCALL. */
+	systemCall(instruction: Instruction): void {
+		const { code, core, residence } = this.context
+		if (code.isOutline) return this.flags.store()
+		this.settle()
+		residence.check()
+		this.registers.spill(residence.dirty)
+		this.flags.store()
+		this.spillVectors()
+		code.get(this.budget)
+		this.pushAddress(instruction.off + instruction.length)
+		pushRecord(code, core, instruction.record)
+		code.returnCall(core.systemCall)
 	}
 
 	/** Leaves for the linear address on the stack. */

@@ -192,6 +192,11 @@ export class RegionCode {
 		this.exits.to(offset)
 	}
 
+	/** Ends the region with a SYSCALL. */
+	systemCall(instruction: Instruction): void {
+		this.exits.systemCall(instruction)
+	}
+
 	/** Leaves for an offset where one of the region's pages, a mask, is not what the region was made from. */
 	requirePages(mask: number, offset: number): void {
 		this.exits.requirePages(mask, offset)

@@ -226,6 +226,7 @@ class RegionWriter {
 			case 'dispatch':
 				return this.writeDispatch(block, this.region.indirect)
 			case 'leave':
+				if (last!.op === 'SYSCALL') return r.systemCall(last!)
 				if (last!.op === 'CALL_E' && last!.addressRecord === 0 && emitIndirect(r, last!)) return
 				r.execute(last!)
 				return r.exitTo(last!.off + last!.length)
