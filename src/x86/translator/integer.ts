@@ -11,7 +11,7 @@ import { STACK } from './integer/stack.ts'
 import { STRINGS } from './integer/strings.ts'
 import { timestamp } from './integer/timestamp.ts'
 
-export { emitCall, emitDispatch, emitIndirect, emitReturn } from './integer/control.ts'
+export { emitCall, emitDispatch, emitIndirect, finishReturn, peekReturn } from './integer/control.ts'
 
 /** Emitters of the integer instructions that do not end a block. */
 export const INTEGER: Readonly<Record<string, Emitter>> = {

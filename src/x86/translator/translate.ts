@@ -4,7 +4,7 @@ import type { RegisterUse } from './context.ts'
 import { importCore } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
-import { emitCall, emitDispatch, emitIndirect, emitReturn, INTEGER } from './integer.ts'
+import { emitCall, emitDispatch, emitIndirect, finishReturn, INTEGER, peekReturn } from './integer.ts'
 import { RegionCode } from './region_code.ts'
 import type { ResidenceFound } from './residence.ts'
 import { planResidence } from './residence_plan.ts'
@@ -237,21 +237,25 @@ class RegionWriter {
 	private writeReturn(block: Block, instruction: Instruction): void {
 		const { r } = this
 		const { code } = r
-		if (!emitReturn(r, instruction)) {
+		const address = r.temporary(I64)
+		if (!peekReturn(r, instruction, address)) {
 			r.execute(instruction)
 			return r.exitTo(instruction.off + instruction.length)
 		}
-		const address = r.temporary(I64)
-		code.get(r.x64).set(address)
-		r.endBlock()
 		for (const target of successors(block, this.region)) {
 			code.get(address)
 			r.pushAddress(target)
 			code.op('i64.eq')
 			code.if()
-			r.onOneWay(() => this.goTo(block, target))
+			r.onOneWay(() => {
+				finishReturn(r, instruction, address, true)
+				r.endBlock()
+				this.goTo(block, target)
+			})
 			code.end()
 		}
+		finishReturn(r, instruction, address, false)
+		r.endBlock()
 		code.get(address)
 		r.exitToPushed()
 	}

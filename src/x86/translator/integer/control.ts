@@ -17,18 +17,18 @@ function refuse(r: RegionCode, i: Instruction): void {
 	r.code.op('unreachable')
 }
 
-/** Leaves the return address in local x64. False: left to the core. */
-export function emitReturn(r: RegionCode, i: Instruction): boolean {
+/** Leaves the return address in local `address`, and the stack pointer as it is. False: left to the core. */
+export function peekReturn(r: RegionCode, i: Instruction, address: number): boolean {
 	if (i.size !== 8) return false
 	peek(r, i)
-	r.code.tee(r.x64)
-	// A non-canonical address faults at the RET itself.
-	r.code.i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(r.x64).op('i64.ne')
-	r.code.if()
-	refuse(r, i)
-	r.code.end()
-	raiseStack(r, 8)
+	r.code.set(address)
 	return true
+}
+
+/** The rest of a RET. An address that is not known to be `canonical` faults, at the RET itself, when it is not. */
+export function finishReturn(r: RegionCode, i: Instruction, address: number, canonical: boolean): void {
+	if (!canonical) refuseNonCanonical(r, i, address)
+	raiseStack(r, 8)
 }
 
 /** The instruction faults where its target, in a local, is not canonical. */
