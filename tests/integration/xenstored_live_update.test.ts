@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connectXenstore } from '../../src/platform/node/xenstore_socket.ts'
@@ -10,8 +10,15 @@ import { delay, PrivateXend } from '../support/xend.ts'
 const CLIENTS = 20
 const RESTARTS = 5
 
-test('xenstored is replaced five times under twenty clients, and none of them notices', { timeout: 120_000 }, async () => {
+test('xenstored is replaced five times under twenty clients, and none of them notices', { timeout: 120_000 }, async (context) => {
 	await using xend = new PrivateXend()
+	await replaceUnderClients(xend).catch((error) => {
+		context.diagnostic(readFileSync(xend.rundir.xenstored.log, 'utf8'))
+		throw error
+	})
+})
+
+async function replaceUnderClients(xend: PrivateXend): Promise<void> {
 	assert.equal((await xend.xm('list')).status, 0)
 	const kernel = join(xend.rundir.path, 'sleeper')
 	writeFileSync(kernel, SLEEPER)
@@ -44,6 +51,8 @@ test('xenstored is replaced five times under twenty clients, and none of them no
 		return store
 	}
 	const workers = rounds.map((_, index) => work(index))
+	// Heard of where they are awaited: what fails first is told first.
+	for (const worker of workers) worker.catch(() => {})
 	const operator = await connectXenstore(socket, () => lost++)
 	let attempts = 0
 	let replaced = () => {}
@@ -75,4 +84,4 @@ test('xenstored is replaced five times under twenty clients, and none of them no
 	)
 	assert.equal(await operator.isDomainIntroduced(1), true)
 	for (const store of [operator, ...stores]) store.close()
-})
+}
