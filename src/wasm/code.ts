@@ -507,6 +507,11 @@ export class Code {
 		}
 		return false
 	}
+
+	/** The same, but that it may have been in an earlier round of a loop, or before all rounds. */
+	encloses(scope: number): boolean {
+		return this.constructs.some((open) => open === scope || open === -scope)
+	}
 	br(label: number): this {
 		if (this.isOutline) return this
 		this.out.u8(0x0c)

@@ -34,7 +34,10 @@ const STACK = '505157e8040000005f5a5bcc4883ec1848897c2408488b7424084883c418c3'
 const BRANCHES = '488b07a8017406488b4f08eb0448897f10488b571848895720488b5f10cc'
 // mov rax,[rdi]; movaps xmm1,[rdi+16]; movaps [rdi+32],xmm1; mov rcx,[rdi+8]; int3
 const ALIGNED = '488b070f284f100f294f20488b4f08cc'
-const PROGRAMS = { FIELDS, STACK, BRANCHES, ALIGNED }
+// mov rax,[rdi]; mov [rdi+16],rax; mov ecx,3; 1: mov rdx,[rdi+8]; push rdx; add [rdi+16],rdx; pop rbx; mov [rdi+24],rcx; dec ecx; jnz 1b; mov rbx,[rdi+16];
+// mov [rdi+32],rbx; int3
+const LOOP = '488b0748894710b903000000488b570852480157105b48894f18ffc975ee488b5f1048895f20cc'
+const PROGRAMS = { FIELDS, STACK, BRANCHES, ALIGNED, LOOP }
 
 let core: WebAssembly.Module
 before(async () => {
@@ -202,7 +205,9 @@ test('a span that ends where canonical addresses end faults where it should', ()
 
 test('a store that has the host map another frame ends what is known of the old one, for reads and for writes', () => {
 	// mov rax,[rdi]; mov [rsi],rax; mov rcx,[rdi+8]; mov [rdi+16],rcx; int3, and mov [rdi],rax; mov [rsi],rax; mov [rdi+8],rcx; int3
-	for (const hex of ['488b07488906488b4f0848894f10cc', '48890748890648894f08cc']) {
+	// mov rax,[rdi]; mov [rdi+16],rax; mov ecx,3; 1: mov rdx,[rdi+8]; add rax,rdx; mov [rsi],rax; dec ecx; jnz 1b; mov [rdi+24],rax; int3
+	const loop = '488b0748894710b903000000488b57084801d0488906ffc975f248894718cc'
+	for (const hex of ['488b07488906488b4f0848894f10cc', '48890748890648894f08cc', loop]) {
 		const guest = compare(hex, (guest) => {
 			guest.map(DATA, FRAMES[0])
 			guest.mapAs('hooked', TABLE, TABLE_FRAME)
@@ -210,7 +215,7 @@ test('a store that has the host map another frame ends what is known of the old 
 			pointTo(guest, DATA + 0x100)
 			guest.cpu.set(RSI, TABLE)
 		})
-		assert.equal(guest.writes.length, 1)
+		assert.equal(guest.writes.length, hex === loop ? 3 : 1)
 		assert.equal(guest.vector, BREAKPOINT)
 	}
 })

@@ -297,6 +297,9 @@ export function writeSlow(va: u64, size: u32): usize {
   return buffer;
 }
 
+/** The host was asked to make the last hooked write: it may have changed any mapping. What updateEntry() does leaves the TLBs as they are. */
+let askedHost: bool = false;
+
 /** Hands a hooked write to the host in naturally sized pieces. */
 function hookedWrite(maddr: u32, from: usize, size: u32): bool {
   while (size) {
@@ -310,7 +313,10 @@ function hookedWrite(maddr: u32, from: usize, size: u32): bool {
     } else if (piece == 4) lo = load<u32>(from);
     else if (piece == 2) lo = load<u16>(from);
     else lo = load<u8>(from);
-    if ((piece != 8 || !updateEntry(frameBase + maddr, load<u64>(from), 0)) && !protectedWrite(maddr, piece, lo, hi)) return false;
+    if (piece != 8 || !updateEntry(frameBase + maddr, load<u64>(from), 0)) {
+      askedHost = true;
+      if (!protectedWrite(maddr, piece, lo, hi)) return false;
+    }
     maddr += piece;
     from += piece;
     size -= piece;
@@ -320,11 +326,12 @@ function hookedWrite(maddr: u32, from: usize, size: u32): bool {
 
 /**
  * Carries out the store that was made in the bounce buffer. 0: it is refused, with #PF raised. 1: done. 2: done, and decoded code was dropped: whoever runs
- * translated code must leave it after this instruction. 3: done, by the host or as it would be: mappings may have changed.
+ * translated code must leave it after this instruction. 3: done, by the host: mappings may have changed.
  */
 export function commitWrite(): i32 {
   const buffer = cpu + L.CPU_SPLIT_BUFFER;
   let done = true;
+  askedHost = false;
   if (pendingHookA) done = hookedWrite(pendingMaddrA, buffer, pendingFirst);
   else memory.copy(pendingHostA, buffer, pendingFirst);
   if (done && pendingFirst < pendingSize) {
@@ -337,7 +344,7 @@ export function commitWrite(): i32 {
     return 0;
   }
   if (pendingDrops) return 2;
-  return pendingHookA || (pendingFirst < pendingSize && pendingHookB) ? 3 : 1;
+  return askedHost ? 3 : 1;
 }
 
 // ---- code ------------------------------------------------------------------------------------------------------------

@@ -16,10 +16,30 @@ export interface RegisterUse {
 	readonly placesUsed: Set<number>
 	/** Which accesses are made together (spans.ts), by number. */
 	readonly spans: Map<number, Span>
+	/** What blocks change, by their start. */
+	readonly changes: Map<number, BlockChanges>
+	/** By the start of a loop's head: registers that are not, at the end of a round, what they were at its beginning. */
+	readonly moved: Map<number, number>
+	/** By the start of its head, once known. */
+	readonly loops: Map<number, LoopInvariants>
 	/** What blocks, by their start, do first with the flags that they find: set all of them, or need them. The others leave them alone. */
 	readonly flagsFirst: Map<number, 'set' | 'read'>
 	/** Starts of blocks where nobody needs the flags. */
 	readonly flagsDead: Set<number>
+}
+
+/** What a loop leaves alone; found by a pass before the others. */
+export interface LoopInvariants {
+	/** General registers that change in no round, or are in the end of each what they were in the beginning: a mask. */
+	readonly registers: number
+	/** Mappings stay. */
+	readonly mappings: boolean
+}
+
+/** What a block changes: general registers, a mask, and mappings perhaps. */
+export interface BlockChanges {
+	registers: number
+	mappings: boolean
 }
 
 /** What all parts of a region's code share. */

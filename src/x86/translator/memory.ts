@@ -1,7 +1,7 @@
 import type { MemoryOperator } from '../../wasm/code.ts'
 import { I32, I64, type ValueType, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
-import type { RegionContext } from './context.ts'
+import type { BlockChanges, RegionContext } from './context.ts'
 import type { Exits } from './exits.ts'
 import { type LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
@@ -42,6 +42,8 @@ export class Memory {
 	private readonly spans: Spans
 	private readonly strides: Strides
 	private readonly separate: boolean
+	/** Of the block that is written. */
+	private changes: BlockChanges = { registers: 0, mappings: false }
 	/** What is at `host` may be written in place. */
 	private isDirect = false
 	private readonly va: number
@@ -78,7 +80,25 @@ export class Memory {
 		this.pages.begin()
 	}
 
-	/** Where ways meet, but for the heads of loops. */
+	beginBlock(changes: BlockChanges): void {
+		this.changes = changes
+	}
+
+	/** At the head of a loop, after begin(). */
+	beginLoop(head: number): void {
+		this.spans.beginLoop(head)
+	}
+
+	/** Where its code ends; it began when there were `before` accesses. */
+	endLoop(before: number): void {
+		this.spans.endLoop(before)
+	}
+
+	get accesses(): number {
+		return this.spans.accesses
+	}
+
+	/** Where ways meet. */
 	begin(block: number): void {
 		this.spans.begin(block)
 	}
@@ -95,7 +115,9 @@ export class Memory {
 
 	/** Runs `body`, which writes code that control does not come back from. */
 	aside(body: () => void): void {
+		const { mappings } = this.changes
 		this.spans.onOneWay(() => this.pages.aside(body))
+		this.changes.mappings = mappings
 	}
 
 	/** Loads the tables in use, those of a mask of TLB_READ and TLB_WRITE. */
@@ -240,7 +262,7 @@ export class Memory {
 	 */
 	private reach(access: Access, type: ValueType | typeof VOID, hit: (offset: number) => void, miss: () => void): boolean {
 		const { instruction, size, write, place = this.pages.placeOf(instruction) } = access
-		const span = this.isAlone(instruction) ? undefined : this.spans.of(place, size, write)
+		const span = this.separate ? undefined : this.spans.of(place, size, write, this.strides.repeats(instruction))
 		if (span !== undefined) {
 			this.reachSpan(access, span, place.offset, hit)
 			return true
@@ -546,6 +568,7 @@ export class Memory {
 
 	/** Mappings may have changed in the code just written. */
 	forgetPages(): void {
+		this.changes.mappings = true
 		this.pages.forget()
 		this.spans.forget()
 	}

@@ -141,14 +141,20 @@ export class RegionCode {
 
 	// ---- blocks -----------------------------------------------------------------------------------------------------------
 
-	/** `kind`: the head of a loop, or where several ways meet. */
-	beginBlock(start: number, kind: 'header' | 'merge' | undefined): void {
+	/** `isMerge`: several ways lead there, but for those back; `isHead`: some lead back. */
+	beginBlock(start: number, isMerge: boolean, isHead: boolean): void {
 		this.residence.beginBlock(start)
-		if (kind === 'header') this.registers.forget()
-		else if (kind === 'merge') {
+		const changes = { registers: 0, mappings: false }
+		this.use.changes.set(start, changes)
+		this.registers.beginBlock(changes)
+		this.memory.beginBlock(changes)
+		if (isMerge) {
 			this.registers.begin(start)
 			this.memory.begin(start)
 		}
+		if (!isHead) return
+		this.registers.beginLoop(start)
+		this.memory.beginLoop(start)
 	}
 
 	/** Where the block's ways to others begin. */
@@ -286,7 +292,21 @@ export class RegionCode {
 		this.lazy.meet(target)
 	}
 
-	/** Before control goes on where ways meet, at the block `target`, which is no loop's head. */
+	/** Before control goes back to the head of a loop. */
+	endRound(head: number): void {
+		this.registers.endRound(head)
+	}
+
+	/** Where the code of a loop ends that begins after the first `count` accesses to memory, and which that is now. */
+	endLoop(count: number): void {
+		this.memory.endLoop(count)
+	}
+
+	get accesses(): number {
+		return this.memory.accesses
+	}
+
+	/** Before control goes on where ways meet, at the block `target`, but for the ways back. */
 	meetRegisters(target: number): void {
 		this.registers.meet(target)
 		this.memory.meet(target)

@@ -1,5 +1,6 @@
+import { InternalError } from '../../base/errors.ts'
 import { I64 } from '../../wasm/module.ts'
-import type { RegionContext } from './context.ts'
+import type { BlockChanges, RegionContext } from './context.ts'
 
 /** What is known of the values that registers hold: see GeneralRegisters. */
 interface Values {
@@ -8,6 +9,8 @@ interface Values {
 }
 /** A version that no value has. */
 const UNKNOWN = -1
+/** All general registers. */
+const ALL = 0xffff
 
 /** The general registers of a region: i64 locals. */
 export class GeneralRegisters {
@@ -17,6 +20,10 @@ export class GeneralRegisters {
 	private versions = new Array<number>(16).fill(0)
 	private offsets = new Array<number>(16).fill(0)
 	private clock = 0
+	/** By block start: what is known at the heads of loops. */
+	private readonly heads = new Map<number, Values>()
+	/** Of the block that is written: registers that change. */
+	private changes: BlockChanges = { registers: 0, mappings: false }
 	/** By block start: what is known on all ways that have been written so far to where ways meet. */
 	private readonly met = new Map<number, Values>()
 
@@ -43,6 +50,7 @@ export class GeneralRegisters {
 		const local = this.locals[number]!
 		this.versions[number] = ++this.clock
 		this.offsets[number] = 0
+		this.changes.registers |= 1 << number
 		use.written.add(number)
 		if (size === 8) {
 			residence.write(number)
@@ -80,7 +88,9 @@ export class GeneralRegisters {
 
 	/** Runs `body`, which writes code that control does not come back from. */
 	aside(body: () => void): void {
+		const { registers } = this.changes
 		this.onOneWay(() => this.context.residence.runAside(body))
+		this.changes.registers = registers
 	}
 
 	/** Runs `body`; what is known of values stays. */
@@ -136,6 +146,7 @@ export class GeneralRegisters {
 		for (let n = 0; n < 16; n++) {
 			if (!(mask & (1 << n))) continue
 			this.versions[n] = ++this.clock
+			this.changes.registers |= 1 << n
 			use.written.add(n)
 			residence.write(n)
 		}
@@ -143,6 +154,7 @@ export class GeneralRegisters {
 
 	/** Nothing is known of any value: the core may have changed it, or ways meet. */
 	forget(): void {
+		this.changes.registers |= ALL
 		for (let n = 0; n < 16; n++) this.versions[n] = ++this.clock
 	}
 
@@ -152,6 +164,29 @@ export class GeneralRegisters {
 		const met = this.met.get(target)
 		if (met === undefined) return void this.met.set(target, { versions: [...versions], offsets: [...offsets] })
 		for (let n = 0; n < 16; n++) if (versions[n] !== met.versions[n] || offsets[n] !== met.offsets[n]) met.versions[n] = UNKNOWN
+	}
+
+	/** At the beginning of each block. */
+	beginBlock(changes: BlockChanges): void {
+		this.changes = changes
+	}
+
+	/** At the head of a loop: what the loop leaves alone is what it was before it. */
+	beginLoop(head: number): void {
+		const stays = this.context.use.loops.get(head)?.registers ?? 0
+		this.versions = this.versions.map((version, n) => (stays & (1 << n) ? version : ++this.clock))
+		this.offsets = [...this.offsets]
+		this.heads.set(head, { versions: [...this.versions], offsets: [...this.offsets] })
+	}
+
+	/** Control goes back to the head of a loop. */
+	endRound(head: number): void {
+		const { use } = this.context
+		const before = this.heads.get(head)!
+		let moved = 0
+		for (let n = 0; n < 16; n++) if (this.versions[n] !== before.versions[n] || this.offsets[n] !== before.offsets[n]) moved |= 1 << n
+		use.moved.set(head, (use.moved.get(head) ?? 0) | moved)
+		if (moved & (use.loops.get(head)?.registers ?? 0)) throw new InternalError('a register changes in a loop that was to leave it alone')
 	}
 
 	/** Where they meet. */

@@ -4,11 +4,12 @@
 // - A span is what they touch: bytes by their distance from a sum of registers. The first of them in the order of execution, the span's anchor, asks for all of it at once: that one
 //   page has it, and that it may be read, or written, in place. Then the others are loads and stores at constant distances, which cannot fail.
 // - Where the anchor is refused the core executes its instruction, which faults as it should or makes progress, and the region is left behind it.
-// - Members are dominated by their anchor, in the same round of every loop, and their names are exact (registers.ts): they are where the anchor thought.
+// - Members are dominated by their anchor, and their names are exact (registers.ts): they are where the anchor thought.
 // - A span that is looked up for writing serves reads too, never the other way round: a read of a page that is read-only must not leave for what may be written later.
 // - What was found holds while mappings stay. Whatever may change them ends all spans: forget() where it always may; a store that turns out to be the host's, or to drop code,
 //   leaves the region where a span is to be used after it (memory.ts).
-// - Not in loops: a frame that lies across two pages would leave in every round. There pages.ts serves. A region that is left too often for it is made once more without
+// - No anchor is in a loop: a frame that lies across two pages would leave in every round. There pages.ts serves. But a
+//   loop uses spans that were found before it, where it leaves the registers and all mappings alone, which a pass before the others finds out. A region that is left too often for it is made once more without
 //   spans (translator.ts).
 // - The first pass decides; the second, which meets the same accesses in the same order, follows.
 
@@ -52,6 +53,8 @@ interface Open {
 export class Spans {
 	private readonly context: RegionContext
 	private open: Open[] = []
+	/** Those that have a local. */
+	private taken: Open[] = []
 	/** Locals of spans that are not used any more. */
 	private readonly free: number[] = []
 	/** By block start: what is known on all ways that have been written so far to where ways meet. */
@@ -63,13 +66,13 @@ export class Spans {
 	}
 
 	/** The span that an access is to be made by; undefined where it is alone. */
-	of(place: Place, size: number, write: boolean): FoundSpan | undefined {
+	of(place: Place, size: number, write: boolean, repeats: boolean): FoundSpan | undefined {
 		const number = ++this.count
-		return this.context.use.residence.plan === undefined ? this.plan(number, place, size, write) : this.follow(number, place, size)
+		return this.context.use.residence.plan === undefined ? this.plan(number, place, size, write, repeats) : this.follow(number, place, size)
 	}
 
 	/** In the first pass. */
-	private plan(number: number, place: Place, size: number, write: boolean): FoundSpan | undefined {
+	private plan(number: number, place: Place, size: number, write: boolean, repeats: boolean): FoundSpan | undefined {
 		const { code, use } = this.context
 		const { name, offset } = place
 		const end = offset + size
@@ -77,13 +80,14 @@ export class Spans {
 		for (let n = this.open.length - 1; n >= Math.max(0, this.open.length - MAX_OPEN); n--) {
 			const open = this.open[n]!
 			const { low, high } = open.span
-			if (open.name !== name || (write && !open.span.write) || !code.dominates(open.scope)) continue
+			if (open.name !== name || (write && !open.span.write) || !code.encloses(open.scope)) continue
 			if (offset >= low && end <= high) {
 				near = open
 				break
 			}
 			if (near === undefined && Math.max(high, end) - Math.min(low, offset) <= MAX_SPAN) near = open
 		}
+		if (near === undefined && repeats) return undefined
 		if (near === undefined) {
 			const span = { low: offset, high: end, write, anchor: number, last: number }
 			this.open.push({ span, name, scope: code.scope, host: 0 })
@@ -101,27 +105,46 @@ export class Spans {
 	/** In the second. */
 	private follow(number: number, { name, offset }: Place, size: number): FoundSpan | undefined {
 		const { code, use } = this.context
+		this.release(number)
 		const span = use.spans.get(number)
 		if (span === undefined || span.last === span.anchor) return undefined
 		if (span.anchor === number) {
 			const host = this.free.pop() ?? code.local(I32)
-			this.open.push({ span, name, scope: code.scope, host })
+			const open = { span, name, scope: code.scope, host }
+			this.open.push(open)
+			this.taken.push(open)
 			return { span, host, isAnchor: true }
 		}
 		const open = this.open.find((other) => other.span === span)
-		if (open === undefined || open.name !== name || offset < span.low || offset + size > span.high || !code.dominates(open.scope))
+		if (open === undefined || open.name !== name || offset < span.low || offset + size > span.high || !code.encloses(open.scope))
 			throw new InternalError('an access is not where the first pass met it')
-		if (span.last === number) {
-			this.open.splice(this.open.indexOf(open), 1)
-			this.free.push(open.host)
-		}
 		return { span, host: open.host, isAnchor: false }
+	}
+
+	/** Locals of spans that are not used by this access and those after it. */
+	private release(number: number): void {
+		this.taken = this.taken.filter(({ span, host }) => {
+			const isUsed = span.last >= number
+			if (!isUsed) this.free.push(host)
+			return isUsed
+		})
+	}
+
+	/** Accesses written so far. */
+	get accesses(): number {
+		return this.count
+	}
+
+	/** Where the code of a loop ends that began when there were `before` accesses: what was used in it, and looked up before it, may have been used in a round after this. */
+	endLoop(before: number): void {
+		for (const span of new Set(this.context.use.spans.values()))
+			if (span.anchor <= before && span.last > before) span.last = Math.max(span.last, this.count)
 	}
 
 	/** Whether one is to be used after the present access. */
 	get areUsedLater(): boolean {
 		const { code } = this.context
-		return this.open.some(({ span, scope }) => span.last > this.count && code.dominates(scope))
+		return this.open.some(({ span, scope }) => span.last > this.count && code.encloses(scope))
 	}
 
 	/** Mappings may have changed in the code just written. */
@@ -141,6 +164,11 @@ export class Spans {
 	meet(target: number): void {
 		const met = this.met.get(target)
 		this.met.set(target, met === undefined ? [...this.open] : met.filter((span) => this.open.includes(span)))
+	}
+
+	/** At the head of a loop, which may change mappings. */
+	beginLoop(head: number): void {
+		if (!this.context.use.loops.get(head)?.mappings) this.forget()
 	}
 
 	/** Where they meet. */

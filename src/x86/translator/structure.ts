@@ -115,6 +115,19 @@ export class Shape {
 		return this.predecessors[this.number.get(block.start)!]!.map((n) => this.order[n]!)
 	}
 
+	/** Blocks of all loops that the block is the head of. */
+	loopOf(head: Block): ReadonlySet<Block> {
+		const first = this.number.get(head.start)!
+		const inside = new Set([first])
+		const stack = this.predecessors[first]!.filter((n) => n >= first && this.dominates(first, n))
+		for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
+			if (inside.has(at)) continue
+			inside.add(at)
+			stack.push(...this.predecessors[at]!)
+		}
+		return new Set([...inside].map((n) => this.order[n]!))
+	}
+
 	/** Blocks between the loop's header and `from`, in order. */
 	span(from: Block, header: number): readonly Block[] {
 		return this.order.slice(this.number.get(header)!, this.number.get(from.start)! + 1)

@@ -1,6 +1,6 @@
 import { type FunctionBody, I32, I64, ModuleBuilder } from '../../wasm/module.ts'
 import { byOperation } from './by_operation.ts'
-import type { RegisterUse } from './context.ts'
+import type { LoopInvariants, RegisterUse } from './context.ts'
 import { importCore } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
@@ -40,19 +40,15 @@ export function dispatchTable({ indirect }: Region): Uint8Array {
  * the region's data.
  */
 export function translate(region: Region, target: Target, dispatchAt = 0, shape = new Shape(region)): Uint8Array {
-	const residence: ResidenceFound = { effects: new Map(), conditional: new Map(), plan: undefined }
-	const use: RegisterUse = {
-		written: new Set(),
-		residence,
-		xmmUsed: new Set(),
-		xmmWritten: new Set(),
-		carried: new Set(),
-		placesUsed: new Set(),
-		spans: new Map(),
-		flagsFirst: new Map(),
-		flagsDead: new Set(),
-	}
 	const known: Known = { region, shape, lanes: laneFlow(shape, region), strides: new Strides(shape) }
+	const loops = new Map<number, LoopInvariants>()
+	if (shape.repeats) {
+		const first = newUse(loops)
+		writeFunction(known, target, dispatchAt, first, new ModuleBuilder())
+		for (const head of shape.order) if (shape.isHeader(head)) loops.set(head.start, invariants(shape.loopOf(head), head, first))
+	}
+	const use = newUse(loops)
+	const { residence } = use
 	// The first pass finds out which registers the second has to load and store, and where nobody needs the flags.
 	writeFunction(known, target, dispatchAt, use, new ModuleBuilder())
 	residence.plan = planResidence(shape, region, residence.effects)
@@ -61,6 +57,36 @@ export function translate(region: Region, target: Target, dispatchAt = 0, shape 
 	const body = writeFunction(known, target, dispatchAt, use, module)
 	module.addFunction(module.type([I32], [I32]), body, 'region')
 	return module.finish()
+}
+
+function newUse(loops: Map<number, LoopInvariants>): RegisterUse {
+	const residence: ResidenceFound = { effects: new Map(), conditional: new Map(), plan: undefined }
+	return {
+		written: new Set(),
+		residence,
+		xmmUsed: new Set(),
+		xmmWritten: new Set(),
+		carried: new Set(),
+		placesUsed: new Set(),
+		spans: new Map(),
+		changes: new Map(),
+		moved: new Map(),
+		loops,
+		flagsFirst: new Map(),
+		flagsDead: new Set(),
+	}
+}
+
+/** Of a loop of these blocks: what none of them changes, and registers that are what they were at the end of each round. */
+function invariants(blocks: Iterable<Block>, head: Block, { changes, moved }: RegisterUse): LoopInvariants {
+	let changed = 0
+	let mappings = true
+	for (const { start } of blocks) {
+		const block = changes.get(start)
+		changed |= block?.registers ?? 0
+		if (block?.mappings) mappings = false
+	}
+	return { registers: ~(changed & (moved.get(head.start) ?? 0)) & 0xffff, mappings }
 }
 
 /** The flags are needed in a block that needs them first, or that leaves them alone and goes on to one where they are. */
@@ -153,12 +179,14 @@ class RegionWriter {
 		if (this.shape.isHeader(block)) {
 			this.r.meetFlags(block.start)
 			this.r.block = block.start
+			const { accesses } = this.r
 			this.loops.set(block.start, code.loop())
 			if (this.lanes.loops.has(block.start)) xmm.beginLoop(this.lanes.blocks.get(block.start)!)
 			code.enter()
 			this.writeWithin(block, this.shape.mergesBelow(block), 0)
 			code.leave()
 			code.end()
+			this.r.endLoop(accesses)
 		} else {
 			this.r.block = block.start
 			code.enter()
@@ -186,7 +214,7 @@ class RegionWriter {
 		const { r } = this
 		const { code } = r
 		const last = block.instructions.at(-1)
-		r.beginBlock(block.start, this.shape.isHeader(block) ? 'header' : this.shape.isMerge(block.start) ? 'merge' : undefined)
+		r.beginBlock(block.start, this.shape.isMerge(block.start), this.shape.isHeader(block))
 		r.xmm.beginBlock(this.lanes.blocks.get(block.start)!)
 		r.xmm.accumulators = this.lanes.accumulators.get(block.start) ?? 0
 		for (let n = 0; n < block.instructions.length; ) {
@@ -313,6 +341,7 @@ class RegionWriter {
 			if (target !== DISPATCH) r.charge(shape.instructionsBetween(target, from), target)
 			r.prepare(target)
 			r.meetFlags(target)
+			r.endRound(target)
 			r.code.br(this.loops.get(target)!)
 			return
 		}
