@@ -1,16 +1,17 @@
 // Accesses near one another, by the same registers, that are looked up once: fields of a structure, a stack frame, pushes in a row.
-//
 // Rules:
-// - A span is what they touch: bytes by their distance from a sum of registers. The first of them in the order of execution, the span's anchor, asks for all of it at once: that one
-//   page has it, and that it may be read, or written, in place. Then the others are loads and stores at constant distances, which cannot fail.
+// - A span is what they touch: bytes by their distance from a sum of registers. The first of them in the order of execution, the span's anchor, asks
+//   for all of it at once: that one page has it, and that it may be read, or written, in place. Then the others are loads and stores at constant
+//   distances, which cannot fail.
 // - Where the anchor is refused the core executes its instruction, which faults as it should or makes progress, and the region is left behind it.
 // - Members are dominated by their anchor, and their names are exact (registers.ts): they are where the anchor thought.
-// - A span that is looked up for writing serves reads too, never the other way round: a read of a page that is read-only must not leave for what may be written later.
-// - What was found holds while mappings stay. Whatever may change them ends all spans: forget() where it always may; a store that turns out to be the host's, or to drop code,
-//   leaves the region where a span is to be used after it (memory.ts).
-// - No anchor is in a loop: a frame that lies across two pages would leave in every round. There pages.ts serves. But a
-//   loop uses spans that were found before it, where it leaves the registers and all mappings alone, which a pass before the others finds out. A region that is left too often for it is made once more without
-//   spans (translator.ts).
+// - A span that is looked up for writing serves reads too, never the other way round: a read of a page that is read-only must not leave for what may
+//   be written later.
+// - What was found holds while mappings stay. Whatever may change them ends all spans: forget() where it always may; a store that turns out to be the
+//   host's, or to drop code, leaves the region where a span is to be used after it (memory.ts).
+// - No anchor is in a loop: a frame that lies across two pages would leave in every round. There pages.ts serves. But a loop uses spans that were
+//   found before it, where it leaves the registers and all mappings alone, which a pass before the others finds out. A region that is left too often
+//   for it is made once more without spans (translator.ts).
 // - The first pass decides; the second, which meets the same accesses in the same order, follows.
 
 import { InternalError } from '../../base/errors.ts'
@@ -135,7 +136,7 @@ export class Spans {
 		return this.count
 	}
 
-	/** Where the code of a loop ends that began when there were `before` accesses: what was used in it, and looked up before it, may have been used in a round after this. */
+	/** Where the code of a loop ends that began when there were `before` accesses: what is used in it, and was looked up before it, is used in its next round too. */
 	endLoop(before: number): void {
 		for (const span of new Set(this.context.use.spans.values()))
 			if (span.anchor <= before && span.last > before) span.last = Math.max(span.last, this.count)

@@ -24,7 +24,10 @@ const MAX_PENDING = 64
 const MAX_RECOGNISING = 400
 /** Pages that a sample has compared with what a cache knows. */
 const RECOGNISED_BY_A_SAMPLE = 4
-/** Times that a region was left, in the time between two samples, because accesses were refused that it makes together, for the one refused last to be blamed; and blames for it to be made anew without. */
+/**
+ * Times that regions were left between two samples because accesses were refused that they make together, for the one refused last to be blamed; and blames for it
+ * to be made anew without.
+ */
 const REFUSED_OFTEN = 8
 const MAX_BLAMES = 8
 /** Addresses that are remembered for being dispatched to, or for such regions. */
