@@ -13,6 +13,7 @@ export interface DaemonCommand {
  * - Sources come stripped from a cache of our own (scripts/strip_types.mjs): with Node's, every thread would keep a second copy of each and of its code.
  * - A young generation of 1 MiB, not 16: collected often, it stays in the host's caches besides. An old one that is collected before it grows much.
  * - V8 doesn't collect once more for good measure in each thread that has come to rest: half of what the 3.5 s after a boot took (161.7 -> 80.5 ms).
+ * - V8 doesn't wait two seconds, with a timer each, for every function that it has compiled, to tell nobody that there is code to be cached.
  * - malloc gives memory back; left alone it keeps what V8's compilers used in each of their threads. What the user has set stays.
  * - gc() is there for platform/node/collect_garbage.ts.
  */
@@ -26,6 +27,7 @@ export function daemonCommand(program: string, rundir: string, execArgv: readonl
 			'--max-semi-space-size=1',
 			'--optimize-for-size',
 			'--no-memory-reducer',
+			'--wasm-caching-timeout-ms=0',
 			...hooks,
 			program,
 		],

@@ -106,8 +106,11 @@ const MAX_DRAFTS = 4000
 const MAX_DRAFT_BYTES = 4 << 20
 /** Requests to the cache alone that are answered before anything else is looked at. */
 const RECOGNISED_AT_ONCE = 8
-/** When there has been nothing to do for so long, garbage is collected, if there is enough of it: after so many pieces of work. */
-const REST_MS = 250
+/**
+ * When there has been nothing to do for so long, garbage is collected, if there is enough of it: after so many pieces of work. Long, because guests do a little
+ * again and again, and a collection costs as much as ten regions.
+ */
+const REST_MS = 5000
 const WORTH_COLLECTING = 32
 /** From there on a region is made better before others are made at all, every other time. */
 const URGENT = 8

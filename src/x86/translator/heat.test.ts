@@ -76,4 +76,7 @@ test('a vCPU is busy that has run for most of a tenth of a second, and not after
 	assert.equal(run(2000, 2100), true)
 	assert.equal(run(2400, 2420), false, 'it has rested')
 	assert.equal(run(2420, 2500), true)
+	const worth = economy.worthBuilding(20, 0)
+	assert.equal(run(3000, 3020), false)
+	assert.ok(economy.worthBuilding(20, 0) > 2 * worth, 'code of one that rests must be hotter')
 })

@@ -12,6 +12,8 @@ const BUILT_BY_A_SAMPLE = 24
 /** The same for the better compiler when it has nothing else to do, in samples of the region itself. Otherwise it takes four times as many. */
 const IMPROVED_BY_A_SAMPLE = 48
 const WHATEVER_ELSE = 4
+/** How much more is asked for while the vCPU mostly rests. */
+const AT_REST = 4
 /** Requests without an answer that double what is asked for. */
 const DOUBLING = 10
 /** How much more is asked for each time that regions had to be given up, at most, and how that wears off with a sample. */
@@ -78,7 +80,8 @@ export class Economy {
 
 	/** Samples that a region of that many instructions must have had to be worth making, while so many requests have no answer. */
 	worthBuilding(instructions: number, pending: number): number {
-		return Math.ceil((HOT + instructions / BUILT_BY_A_SAMPLE) * (1 + pending / DOUBLING) * this.scarcity)
+		const samples = (HOT + instructions / BUILT_BY_A_SAMPLE) * (1 + pending / DOUBLING) * this.scarcity
+		return Math.ceil(this.isBusy ? samples : samples * AT_REST)
 	}
 }
 

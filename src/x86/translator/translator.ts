@@ -184,7 +184,7 @@ export class Translator {
 		if (region !== undefined) return region.isOptimised ? LONG_BUDGET : BUDGET
 		const id = this.pendingAt.get(physical)
 		if (id !== undefined) this.heat(id)
-		else if (this.sampleCold(physical) <= FEW_SAMPLES && this.building <= FEW_PENDING) return SHORT_BUDGET
+		else if (this.sampleCold(physical) <= FEW_SAMPLES && this.building <= FEW_PENDING && this.economy.isBusy) return SHORT_BUDGET
 		return BUDGET
 	}
 
