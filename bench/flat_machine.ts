@@ -8,7 +8,7 @@ import { Cpu, R11, RAX, RCX, RDI, RDX, type RegionExports, RSI, RSP } from '../s
 import { MachineMemory, PAGE_SIZE } from '../src/x86/machine_memory.ts'
 import type { RegionCompiler } from '../src/x86/translator/compiler.ts'
 import type { BuildingRoom } from '../src/x86/translator/region_builder.ts'
-import { Translator } from '../src/x86/translator/translator.ts'
+import { BUDGET as FIRST_BUDGET, Translator } from '../src/x86/translator/translator.ts'
 
 const RAM_FRAMES = 2048
 const STACK_TOP = 0x7fff_f000
@@ -20,8 +20,6 @@ const USER_CS64 = 0xe033
 const CR4 = 0x600
 /** Instructions between looks at the clock of a run that must end; where code is translated, a domain's, because it is found by sampling. */
 const BUDGET = 10_000_000
-/** The first; then as the translator says. */
-const BUDGET_TRANSLATED = 20_000
 const SYS_WRITE = 1
 const SYS_EXIT_GROUP = 231
 const SYS_CLOCK_GETTIME = 228
@@ -91,7 +89,7 @@ class FlatMachine {
 	run(limit_ms: number, translated: boolean, compiler: RegionCompiler | undefined): FlatResult {
 		const end_ms = performance.now() + limit_ms
 		const translator = translated ? new Translator(this.cpu, { compiler }) : undefined
-		let budget = translated ? BUDGET_TRANSLATED : BUDGET
+		let budget = translated ? FIRST_BUDGET : BUDGET
 		while (this.status === undefined) {
 			const reason = this.cpu.run(budget)
 			if (reason === L.EXIT_SYSCALL) this.systemCall()

@@ -20,7 +20,7 @@ import {
 	EXIT_SOFTINT,
 	EXIT_SYSCALL,
 } from '../x86/core/layout.ts'
-import { Translator } from '../x86/translator/translator.ts'
+import { BUDGET, Translator } from '../x86/translator/translator.ts'
 import { answerDebugRequest } from './debug_report.ts'
 import { handleCpuid, handleInvalidOpcode, handlePrivileged } from './emulate_privileged.ts'
 import { raiseVirq } from './event_channel.ts'
@@ -46,8 +46,6 @@ import {
 	vcpuWord,
 } from './vcpu_shared.ts'
 
-/** Instructions between looks for work; also the distance of the samples by which hot code is found. */
-const BUDGET = 20_000
 /** Exits served between looks for work. */
 const EXITS_MAX = 64
 /** Atomics.wait() oversleeps by about this much, so the last stretch before a deadline is spun. */
@@ -87,7 +85,7 @@ class VcpuLoop {
 	private readonly shutdownWord: number
 	private readonly virqRequests: number
 	private readonly translator: Translator | undefined
-	/** Instructions until the next sample. */
+	/** Instructions until the next look for work, which is the next sample too; the translator says how many. */
 	private budget = BUDGET
 
 	constructor(vcpu: VcpuContext) {

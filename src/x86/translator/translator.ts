@@ -33,10 +33,10 @@ const MAX_BLAMES = 8
 /** Addresses that are remembered for being dispatched to, or for such regions. */
 const MAX_ADDRESSES = 1 << 16
 /**
- * Instructions between samples: as a rule, where an optimised region runs, of which samples tell nothing new, and where there is still code to be found and the
+ * Instructions between samples: at first and as a rule, where an optimised region runs, of which samples tell nothing new, and where there is still code to be found and the
  * compiler has time for it.
  */
-const BUDGET = 20_000
+export const BUDGET = 20_000
 const LONG_BUDGET = 80_000
 const SHORT_BUDGET = 6000
 /** Samples at an address, and requests without an answer, up to which budgets are short. */
