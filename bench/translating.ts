@@ -5,11 +5,14 @@ import { setFlagsFromString } from 'node:v8'
 import { loadCore } from '../src/platform/node/load_core.ts'
 import { compileBaseline, compileOptimised } from '../src/platform/node/v8_wasm.ts'
 import { type CompileRequest, LocalCompiler } from '../src/x86/translator/compiler.ts'
+import { regionModule } from '../src/x86/translator/core_imports.ts'
 import { buildRegion } from '../src/x86/translator/region_builder.ts'
 import { buildingRoom, runFlat } from './flat_machine.ts'
 import { buildPrograms, PROGRAMS, runsWithoutKernel } from './programs.ts'
 
 const LIMIT_MS = 120_000
+/** No instance is made of the modules. */
+const MEMORY_PAGES = 1
 
 class RecordingCompiler extends LocalCompiler {
 	readonly requests: CompileRequest[] = []
@@ -45,13 +48,13 @@ process.stdout.write('round   regions   instructions   bytes each   build µs ea
 for (let round = 1; round <= Number(values.rounds); round++) {
 	const regions = compiler.requests.flatMap(({ snapshot, target }) => buildRegion(snapshot, target, room) ?? [])
 	const instructions = regions.reduce((sum, region) => sum + region.instructions, 0)
-	const bytes = regions.reduce((sum, { wasm }) => sum + wasm.length, 0)
+	const bytes = regions.reduce((sum, { body }) => sum + body.bytes.length, 0)
 	const each = (time: number) => ((time * 1000) / instructions).toFixed(1)
 	const building = time_ms(() => {
 		for (const { snapshot, target } of compiler.requests) buildRegion(snapshot, target, room)
 	})
 	// With an empty custom section of another name each round, for V8 has one compiled module for the same bytes.
-	const modules = regions.map(({ wasm }) => Uint8Array.of(...wasm, 0, 2, 1, round))
+	const modules = regions.map(({ body }) => Uint8Array.of(...regionModule([body], MEMORY_PAGES), 0, 2, 1, round))
 	const baseline = time_ms(() => modules.forEach(compileBaseline))
 	const optimised = time_ms(() => modules.forEach(compileOptimised))
 	const cells = [round, regions.length, instructions, (bytes / instructions).toFixed(1), each(building), each(baseline), each(optimised)]

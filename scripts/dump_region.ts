@@ -9,6 +9,7 @@ import * as L from '../src/x86/core/layout.ts'
 import { CodeReader, READER_BYTES } from '../src/x86/translator/code_reader.ts'
 import { type CodeSnapshot, SnapshotPages } from '../src/x86/translator/code_snapshot.ts'
 import type { CompileReply, CompileRequest, RegionCompiler } from '../src/x86/translator/compiler.ts'
+import { regionModule } from '../src/x86/translator/core_imports.ts'
 import { type Block, discover, type Region } from '../src/x86/translator/discover.ts'
 import { type Instruction, pageOf } from '../src/x86/translator/instruction.ts'
 import { type BuildingRoom, type BuiltRegion, buildRegion } from '../src/x86/translator/region_builder.ts'
@@ -35,12 +36,12 @@ class RecordingCompiler implements RegionCompiler {
 		const built = buildRegion(snapshot, target, this.room)
 		if (built === undefined) return void this.replies.push({ type: 'region', id, region: undefined })
 		this.made.push({ snapshot, built })
-		const { wasm, ...rest } = built
-		const module = new WebAssembly.Module(wasm as BufferSource)
+		const { body, ...rest } = built
+		const module = new WebAssembly.Module(regionModule([body], target.memoryPages) as BufferSource)
 		this.replies.push({
 			type: 'region',
 			id,
-			region: { ...rest, module, wasmBytes: wasm.length, isOptimised: true, isCached: false, time_ms: 0 },
+			region: { ...rest, module, place: 0, wasmBytes: body.bytes.length, isOptimised: true, isCached: false, time_ms: 0 },
 		})
 	}
 
@@ -144,7 +145,7 @@ if (values.region === undefined) {
 	for (const [n, { snapshot, built }] of compiler.made.entries()) {
 		const bytes = built.code.reduce((sum, range) => sum + range.bytes.length, 0)
 		console.log(
-			`${n}: entry ${offset(snapshot.entry)}, ${built.instructions} instructions of ${bytes} bytes, ${built.wasm.length} bytes of WebAssembly`,
+			`${n}: entry ${offset(snapshot.entry)}, ${built.instructions} instructions of ${bytes} bytes, ${built.body.bytes.length} bytes of WebAssembly`,
 		)
 	}
 } else {
@@ -154,5 +155,5 @@ if (values.region === undefined) {
 		process.exit(1)
 	}
 	console.log(listing(made, room).join('\n'))
-	console.log(`\n${await textOf(made.built.wasm)}`)
+	console.log(`\n${await textOf(regionModule([made.built.body], 1))}`)
 }

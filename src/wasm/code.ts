@@ -282,6 +282,7 @@ export class Code {
 	private readonly params: number
 	readonly isOutline: boolean
 	private readonly hints: number[] = []
+	private readonly globals: number[] = []
 	/** Open blocks, loops and ifs. */
 	depth = 0
 	/** Of each of them, innermost last: a number of its own, another one in its else arm, negative for a loop. 0, outside all, comes first. */
@@ -407,12 +408,14 @@ export class Code {
 	globalGet(global: number): this {
 		if (this.isOutline) return this
 		this.out.u8(0x23)
+		this.globals.push(this.out.length)
 		this.out.u32(global)
 		return this
 	}
 	globalSet(global: number): this {
 		if (this.isOutline) return this
 		this.out.u8(0x24)
+		this.globals.push(this.out.length)
 		this.out.u32(global)
 		return this
 	}
@@ -556,6 +559,6 @@ export class Code {
 		const start = body.length
 		this.out.moveTo(body)
 		body.u8(0x0b)
-		return { bytes: body.finish(), start, hints: this.hints }
+		return { bytes: body.finish(), start, hints: this.hints, globals: this.globals }
 	}
 }

@@ -20,6 +20,16 @@ export interface FunctionBody {
 	readonly start: number
 	/** Branches that are likely or unlikely to be taken, in pairs: offset in the expression, 1 or 0. */
 	readonly hints: readonly number[]
+	/** Where in the expression the index of a global is. */
+	readonly globals: readonly number[]
+}
+
+/** The body with global `to` where it has `from`. Both are below 128, so that an index is a byte. */
+export function withGlobal(body: FunctionBody, from: number, to: number): FunctionBody {
+	if (from === to) return body
+	const bytes = body.bytes.slice()
+	for (const at of body.globals) if (bytes[body.start + at] === from) bytes[body.start + at] = to
+	return { ...body, bytes }
 }
 
 /** A module of imported functions, globals and one shared memory, and of exported functions. Indices of functions count the imports first. */

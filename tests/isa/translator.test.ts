@@ -5,6 +5,8 @@ import * as L from '../../src/x86/core/layout.ts'
 import { Cpu, RAX, RBX, RCX, RSP } from '../../src/x86/cpu.ts'
 import { MachineMemory } from '../../src/x86/machine_memory.ts'
 import { type CompileReply, type CompileRequest, LocalCompiler, type RegionCompiler } from '../../src/x86/translator/compiler.ts'
+import { regionModule } from '../../src/x86/translator/core_imports.ts'
+import type { BuiltRegion } from '../../src/x86/translator/region_builder.ts'
 import { Translator, type TranslatorOptions } from '../../src/x86/translator/translator.ts'
 import { loadCore } from './core.ts'
 
@@ -46,6 +48,30 @@ class LateCompiler implements RegionCompiler {
 		const region = this.local.compile(snapshot, target)
 		this.arrived.push({ type: 'region', id, region: region && { ...region, ...form } })
 	}
+	/** Answers everything with regions of one module. */
+	answerTogether(): void {
+		const made = this.requests.splice(0).map(({ id, snapshot, target }) => ({ id, built: this.local.build(snapshot, target)! }))
+		const module = moduleOf(made.map(({ built }) => built))
+		const replies = made.map(({ id, built: { body, ...rest } }, place) => {
+			const region = { ...rest, module, place, wasmBytes: body.bytes.length, isOptimised: false, isCached: false, time_ms: 0 }
+			return { type: 'region', id, region } as const
+		})
+		this.arrived.push({ type: 'regions', replies })
+	}
+	/** Regions that were requested by these names, made anew in one module. */
+	replace(requests: readonly CompileRequest[]): void {
+		const module = moduleOf(requests.map(({ snapshot, target }) => this.local.build(snapshot, target)!))
+		this.arrived.push({ type: 'optimised', ids: requests.map(({ id }) => id), module, time_ms: 0 })
+	}
+}
+
+function moduleOf(regions: readonly BuiltRegion[]): WebAssembly.Module {
+	return new WebAssembly.Module(
+		regionModule(
+			regions.map(({ body }) => body),
+			1,
+		) as BufferSource,
+	)
 }
 
 /** A processor with `pages` pages of code, from CODE_VA on. */
@@ -186,6 +212,48 @@ test('regions beyond the limit push out those not seen for longest, and everythi
 	assert.equal(machine.cpu.regions!.regionAt(CODE_FRAME * PAGE), 0)
 	assert.notEqual(machine.cpu.regions!.regionAt((CODE_FRAME + 3) * PAGE), 0)
 	for (let page = 0; page < 4; page++) assert.equal(machine.run(page * PAGE), (page + 1) * 10_000)
+})
+
+test('regions of one module each run with their own data, and one whose code has changed meanwhile is not taken in', () => {
+	const machine = new Machine({ pages: 4 })
+	const { compiler, translator, cpu } = machine
+	const regionAt = (page: number) => cpu.regions!.regionAt((CODE_FRAME + page) * PAGE)
+	const requests = [0, 1, 2, 3].map((page) => {
+		machine.write(page * PAGE, loop(page + 1))
+		machine.run(page * PAGE)
+		return compiler.requests[page]!
+	})
+	machine.write(2 * PAGE, loop(9))
+	compiler.answerTogether()
+	for (const [page, step] of [1, 2, 9, 4].entries()) assert.equal(machine.run(page * PAGE), step * 10_000)
+	const { regions, stale } = translator.statistics
+	assert.deepEqual({ regions, stale }, { regions: 3, stale: 1 })
+	assert.deepEqual(
+		[0, 1, 2, 3].map((page) => regionAt(page) !== 0),
+		[true, true, false, true],
+	)
+	// Each knows its page as its own data say; the third is not there to be replaced.
+	compiler.replace([requests[3]!, requests[2]!, requests[0]!])
+	for (const [page, step] of [1, 2, 9, 4].entries()) assert.equal(machine.run(page * PAGE), step * 10_000)
+	assert.equal(translator.statistics.optimised, 3)
+})
+
+test('regions that share a module are given up together', () => {
+	const machine = new Machine({ limits: { regions: 4, wasmBytes: 1 << 20 }, pages: 8 })
+	for (let page = 0; page < 3; page++) {
+		machine.write(page * PAGE, loop(page + 1))
+		machine.run(page * PAGE)
+	}
+	machine.compiler.answerTogether()
+	for (let page = 0; page < 3; page++) machine.run(page * PAGE)
+	for (let page = 3; page < 5; page++) {
+		machine.write(page * PAGE, loop(page + 1))
+		machine.run(page * PAGE)
+		machine.compiler.answer()
+		machine.run(page * PAGE)
+	}
+	assert.equal(machine.translator.statistics.evictions, 3)
+	for (let page = 0; page < 5; page++) assert.equal(machine.run(page * PAGE), (page + 1) * 10_000)
 })
 
 test('a region whose near accesses are again and again not in one page is made anew, to look each up for itself', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import type { CodeSnapshot } from '../../x86/translator/code_snapshot.ts'
-import type { CompileReply, CompileRequest } from '../../x86/translator/compiler.ts'
+import type { CompileReply, CompileRequest, RegionReply } from '../../x86/translator/compiler.ts'
 import { CompileThread } from './compile_thread.ts'
 import { loadCore } from './load_core.ts'
 import { WorkerCompiler } from './region_compiler.ts'
@@ -35,6 +35,14 @@ async function next(compiler: WorkerCompiler): Promise<CompileReply> {
 	}
 }
 
+/** Those that have come are handed out one by one. */
+async function nextRegion(compiler: WorkerCompiler): Promise<RegionReply> {
+	const reply = await next(compiler)
+	if (reply.type === 'region') return reply
+	assert.ok(reply.type === 'regions' && reply.replies.length === 1)
+	return reply.replies[0]!
+}
+
 test('the compile worker answers with a region, makes it better when it is met again, and finds it in its cache next time', async () => {
 	const cacheDirectory = mkdtempSync(join(tmpdir(), 'xenotype-compile-'))
 	const thread = new CompileThread({ core: await loadCore(), cacheDirectory })
@@ -46,7 +54,8 @@ test('the compile worker answers with a region, makes it better when it is met a
 	assert.deepEqual([first.region.instructions, first.region.isOptimised, first.region.isCached], [3 + 1, false, false])
 	compiler.improve(7, 0.25)
 	const second = await next(compiler)
-	assert.ok(second.type === 'optimised' && second.id === 7)
+	assert.ok(second.type === 'optimised')
+	assert.deepEqual(second.ids, [7])
 	lease.release()
 	await thread.close()
 
@@ -74,9 +83,40 @@ test('a region without loops is compiled well at once, and found in the cache ne
 		const compiler = new WorkerCompiler(lease.connection)
 		// Its JNZ goes on behind itself.
 		compiler.request(request(7, LOOP.with(8, 0)))
-		const answer = await next(compiler)
-		assert.ok(answer.type === 'region' && answer.region !== undefined && answer.id === 7)
+		const answer = await nextRegion(compiler)
+		assert.ok(answer.region !== undefined && answer.id === 7)
 		assert.deepEqual([answer.region.isOptimised, answer.region.isCached], [true, isCached])
+		lease.release()
+		await thread.close()
+	}
+	rmSync(cacheDirectory, { recursive: true })
+})
+
+test('regions without loops that wait are compiled together, and found in the cache next time', async () => {
+	const cacheDirectory = mkdtempSync(join(tmpdir(), 'xenotype-compile-'))
+	const thread = new CompileThread({ core: await loadCore(), cacheDirectory })
+	for (const isCached of [false, true]) {
+		const lease = thread.lease()
+		const compiler = new WorkerCompiler(lease.connection)
+		const ids = Array.from({ length: 20 }, (_, n) => n + 1)
+		for (const id of ids) compiler.request(request(id, LOOP.with(3, id).with(8, 0)))
+		const places = new Map<WebAssembly.Module, number[]>()
+		const answered: number[] = []
+		while (answered.length < ids.length) {
+			const reply = await next(compiler)
+			for (const { id, region } of reply.type === 'regions' ? reply.replies : [reply as RegionReply]) {
+				assert.ok(region?.isOptimised && region.isCached === isCached)
+				answered.push(id)
+				places.set(region.module, [...(places.get(region.module) ?? []), region.place])
+			}
+		}
+		assert.deepEqual(
+			answered.sort((a, b) => a - b),
+			ids,
+		)
+		// Whatever arrived while others were compiled; the first ones may have been alone.
+		if (!isCached) assert.ok(places.size < ids.length)
+		if (!isCached) for (const of of places.values()) assert.equal(new Set(of).size, of.length)
 		lease.release()
 		await thread.close()
 	}
@@ -98,14 +138,16 @@ test('what is worth most is made better first, and twice of nothing', async () =
 		[3, 0.25],
 	] as const)
 		compiler.improve(id, worth)
-	const better = [await next(compiler), await next(compiler), await next(compiler)]
-	assert.deepEqual(
-		better.map(({ type, id }) => `${type} ${id}`),
-		['optimised 1', 'optimised 2', 'optimised 3'],
-	)
+	const better: number[] = []
+	while (better.length < 3) {
+		const reply = await next(compiler)
+		assert.ok(reply.type === 'optimised')
+		better.push(...reply.ids)
+	}
+	assert.deepEqual(better, [1, 2, 3])
 	compiler.request(request(4, LOOP))
-	const last = await next(compiler)
-	assert.deepEqual([last.type, last.id], ['region', 4])
+	const last = await nextRegion(compiler)
+	assert.equal(last.id, 4)
 	lease.release()
 	await thread.close()
 })

@@ -1,18 +1,19 @@
 // The worker thread that makes regions for all vCPUs of the process.
 import { readlinkSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { availableParallelism, setPriority } from 'node:os'
 import { isMainThread, type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { RegionExports } from '../../x86/cpu.ts'
 import { CompileQueue } from '../../x86/translator/compile_queue.ts'
 import type { CompiledRegion, CompileRequest } from '../../x86/translator/compiler.ts'
+import { MAX_REGIONS_A_MODULE, regionModule } from '../../x86/translator/core_imports.ts'
 import { buildRegion, ROOM_BYTES } from '../../x86/translator/region_builder.ts'
 import { type RegionKey, regionKey } from '../../x86/translator/region_key.ts'
 import { collectGarbageSoon } from './collect_garbage.ts'
-import { type CachedRegion, RegionCache } from './region_cache.ts'
+import { type CachedRegion, RegionCache, type RegionToKeep } from './region_cache.ts'
 import type { CompilerAnswer, CompilerMessage } from './region_compiler.ts'
 import type { PackedRegion } from './region_pack.ts'
 import { regionVersion } from './region_version.ts'
-import { compileBaseline, compileOptimised, machineCodeOf, moduleOf } from './v8_wasm.ts'
+import { compileBaseline, compileOptimised, limitCompilers, machineCodeOf, moduleOf } from './v8_wasm.ts'
 
 /** What the worker is made with. */
 export interface CompileWorkerData {
@@ -39,6 +40,13 @@ interface Draft {
 	readonly region: CachedRegion | undefined
 	/** Where it is in the cache, if it is there. */
 	readonly kept?: PackedRegion | undefined
+}
+
+/** What is to be kept on disk: a region, or those of a module. */
+interface Unwritten {
+	readonly cache: RegionCache
+	readonly regions: readonly RegionToKeep[]
+	readonly module?: { readonly wasm: Uint8Array; readonly machineCode: Uint8Array }
 }
 
 /** A region that a request waits for: it has no loops, and is compiled well at once. */
@@ -106,6 +114,8 @@ const MAX_DRAFTS = 4000
 const MAX_DRAFT_BYTES = 4 << 20
 /** Requests to the cache alone that are answered before anything else is looked at. */
 const RECOGNISED_AT_ONCE = 8
+/** Of regions that are compiled together: what comes meanwhile waits for so long. */
+const MAX_MODULE_BYTES = 48 << 10
 /**
  * When there has been nothing to do for so long, garbage is collected, if there is enough of it: after so many pieces of work. Long, because guests do a little
  * again and again, and a collection costs as much as ten regions.
@@ -135,7 +145,9 @@ class Compiler {
 	private readonly spare = new CompileQueue<Client, Draft>()
 	private isUrgentsTurn = false
 	/** To be written to the cache when there is nothing else to do. */
-	private readonly unwritten: Draft[] = []
+	private readonly unwritten: Unwritten[] = []
+	/** Modules from the cache that are in use, by name. */
+	private readonly modules = new Map<string, WeakRef<WebAssembly.Module>>()
 	private rest: NodeJS.Timeout | undefined
 	/** Pieces of work since garbage was collected. */
 	private uncollected = 0
@@ -247,12 +259,11 @@ class Compiler {
 
 	/** A few at a time. */
 	private recognise(): boolean {
-		let next = this.recognised.take()
+		const next = this.recognised.takeSome(upTo(RECOGNISED_AT_ONCE))
 		if (next === undefined) return false
-		for (let n = 1; next !== undefined; next = n++ < RECOGNISED_AT_ONCE ? this.recognised.take() : undefined) {
-			const { client, request } = next
-			client.post({ type: 'region', id: request.id, region: this.find(client, request) })
-		}
+		const { client, requests } = next
+		const replies = requests.map((request) => ({ type: 'region', id: request.id, region: this.find(client, request) }) as const)
+		client.post({ type: 'regions', replies })
 		return true
 	}
 
@@ -271,12 +282,25 @@ class Compiler {
 		const found = client.cache?.find(snapshot, target)
 		if (found === undefined) return undefined
 		const { kept, region } = found
-		const { wasm, ...rest } = region.built
-		const optimised = region.machineCode && moduleOf(region.machineCode, wasm)
-		const module = optimised ?? compileBaseline(wasm)
-		if (optimised === undefined) client.keepDraft({ ...COLD, id, key: keyOf(snapshot), region, kept })
+		const { body, ...rest } = region.built
+		const { module, place } = this.keptModule(client.cache!, region) ?? { module: compileBaseline(moduleOfOne(region)), place: undefined }
+		if (place === undefined) client.keepDraft({ ...COLD, id, key: keyOf(snapshot), region, kept })
 		const time_ms = performance.now() - started
-		return { ...rest, module, wasmBytes: wasm.length, isOptimised: optimised !== undefined, isCached: true, time_ms }
+		return { ...rest, module, place: place ?? 0, wasmBytes: body.bytes.length, isOptimised: place !== undefined, isCached: true, time_ms }
+	}
+
+	/** Where the cache has the region compiled well. */
+	private keptModule(cache: RegionCache, { optimised }: CachedRegion): { module: WebAssembly.Module; place: number } | undefined {
+		if (optimised === undefined) return undefined
+		const { module: name, place } = optimised
+		let module = this.modules.get(name)?.deref()
+		if (module === undefined) {
+			const kept = cache.module(name)
+			module = kept && moduleOf(kept.machineCode, kept.wasm)
+			if (module === undefined) return undefined
+			this.modules.set(name, new WeakRef(module))
+		}
+		return { module, place }
 	}
 
 	/** What has no loops is the interpreter's until it is compiled well: Liftoff's code is slower than the interpreter where it has to be fetched anew at every run. */
@@ -287,51 +311,71 @@ class Compiler {
 		if (built === undefined) return undefined
 		const draft = { id, key: keyOf(snapshot), region: { entry: snapshot.entry, built, target } }
 		if (!built.repeats) return { ...draft, heat, time_ms: performance.now() - started }
-		const { wasm, ...rest } = built
-		const module = compileBaseline(wasm)
+		const { body, ...rest } = built
+		const module = compileBaseline(moduleOfOne(draft.region))
 		client.keepDraft({ ...COLD, ...draft })
-		return { ...rest, module, wasmBytes: wasm.length, isOptimised: false, isCached: false, time_ms: performance.now() - started }
+		const time_ms = performance.now() - started
+		return { ...rest, module, place: 0, wasmBytes: body.bytes.length, isOptimised: false, isCached: false, time_ms }
 	}
 
 	private finish(): boolean {
-		const next = this.awaited.take()
+		const next = this.awaited.takeSome(oneModule(({ region }) => region))
 		if (next === undefined) return false
-		const { client, request } = next
-		const { id, key, region } = request
+		const { client, requests } = next
 		const started = performance.now()
-		const { wasm, ...rest } = region.built
-		const module = compileOptimised(wasm)
-		const time_ms = request.time_ms + performance.now() - started
-		client.post({ type: 'region', id, region: { ...rest, module, wasmBytes: wasm.length, isOptimised: true, isCached: false, time_ms } })
-		this.keep(client, { ...COLD, id, key, region: { ...region, machineCode: machineCodeOf(module) } })
+		const module = this.compile(client, requests)
+		const each_ms = (performance.now() - started) / requests.length
+		const replies = requests.map(({ id, region, time_ms }, place) => {
+			const { body, ...rest } = region.built
+			const made = { ...rest, module, place, wasmBytes: body.bytes.length, isOptimised: true, isCached: false, time_ms: time_ms + each_ms }
+			return { type: 'region', id, region: made } as const
+		})
+		client.post({ type: 'regions', replies })
 		return true
 	}
 
+	/** Compiles regions well, and has them kept. */
+	private compile(client: Client, regions: readonly (RegionToKeep & { readonly region: CachedRegion })[]): WebAssembly.Module {
+		const memoryPages = Math.max(...regions.map(({ region }) => region.target.memoryPages))
+		const wasm = regionModule(
+			regions.map(({ region }) => region.built.body),
+			memoryPages,
+		)
+		const module = compileOptimised(wasm)
+		const { cache } = client
+		if (cache === undefined) return module
+		const machineCode = machineCodeOf(module)
+		this.unwritten.push(machineCode === undefined ? { cache, regions } : { cache, regions, module: { wasm, machineCode } })
+		return module
+	}
+
 	private improve(queue: CompileQueue<Client, Draft>): boolean {
-		const next = queue.take()
+		const next = queue.takeSome(oneModule(({ region }) => region))
 		if (next === undefined) return false
-		this.makeBetter(next.client, next.request)
+		this.makeBetter(next.client, next.requests)
 		return true
 	}
 
 	private improveInSpareTime(): boolean {
 		for (let next = this.spare.take(); next !== undefined; next = this.spare.take()) {
 			if (performance.now() - next.request.asked_ms > SPARE_MS) continue
-			this.makeBetter(next.client, next.request)
+			this.makeBetter(next.client, [next.request])
 			return true
 		}
 		return false
 	}
 
 	/** Nothing is done for what has been made better, or was given up, meanwhile. */
-	private makeBetter(client: Client, request: Draft): void {
-		const draft = client.dropDraft(request.id)
-		const region = draft?.region ?? (draft?.kept === undefined ? undefined : client.cache?.get(draft.kept))
-		if (draft === undefined || region === undefined) return
+	private makeBetter(client: Client, requests: readonly Draft[]): void {
+		const regions = requests.flatMap(({ id }) => {
+			const draft = client.dropDraft(id)
+			const region = draft?.region ?? (draft?.kept === undefined ? undefined : client.cache?.get(draft.kept))
+			return draft === undefined || region === undefined ? [] : [{ id, key: draft.key, region, instead: draft.kept }]
+		})
+		if (regions.length === 0) return
 		const started = performance.now()
-		const module = compileOptimised(region.built.wasm)
-		client.post({ type: 'optimised', id: draft.id, module, time_ms: performance.now() - started })
-		this.keep(client, { ...draft, region: { ...region, machineCode: machineCodeOf(module) } })
+		const module = this.compile(client, regions)
+		client.post({ type: 'optimised', ids: regions.map(({ id }) => id), module, time_ms: performance.now() - started })
 	}
 
 	/** Moves what is too much in memory to the cache. Without a cache it is given up: those regions stay as they are. */
@@ -339,27 +383,49 @@ class Compiler {
 		for (const client of this.clients) {
 			const draft = client.takeSurplus()
 			if (draft === undefined) continue
-			const kept = draft.kept ?? client.cache?.add(draft.key, draft.region!)
+			const kept = draft.kept ?? client.cache?.add({ key: draft.key, region: draft.region! })
 			if (kept !== undefined) client.keepDraft({ ...draft, region: undefined, kept })
 			return true
 		}
 		return false
 	}
 
-	private keep(client: Client, draft: Draft): void {
-		if (client.cache !== undefined) this.unwritten.push(draft)
+	private keep({ cache }: Client, { key, region }: Draft): void {
+		if (cache !== undefined && region !== undefined) this.unwritten.push({ cache, regions: [{ key, region }] })
 	}
 
 	private write(): boolean {
 		const next = this.unwritten.shift()
 		if (next === undefined) return false
-		if (next.region !== undefined) this.cache!.add(next.key, next.region, next.kept)
+		const { cache, regions, module } = next
+		if (module !== undefined) cache.addModule(regions, module)
+		else for (const region of regions) cache.add(region)
 		return true
 	}
 }
 
+/** For CompileQueue.takeSome(): so many requests. */
+function upTo(count: number): () => boolean {
+	let taken = 1
+	return () => ++taken <= count
+}
+
+/** The same: what goes into one module. */
+function oneModule<Request>(regionOf: (request: Request) => CachedRegion | undefined): (request: Request) => boolean {
+	let taken = 1
+	let bytes = 0
+	return (request) => {
+		bytes += regionOf(request)?.built.body.bytes.length ?? 0
+		return ++taken <= MAX_REGIONS_A_MODULE && bytes <= MAX_MODULE_BYTES
+	}
+}
+
+function moduleOfOne({ built, target }: CachedRegion): Uint8Array {
+	return regionModule([built.body], target.memoryPages)
+}
+
 function bytesOf({ region }: Draft): number {
-	return region === undefined ? 0 : region.built.wasm.length + region.built.data.length
+	return region === undefined ? 0 : region.built.body.bytes.length + region.built.data.length
 }
 
 function keyOf({ pages, entry }: CompileRequest['snapshot']): RegionKey {
@@ -369,6 +435,7 @@ function keyOf({ pages, entry }: CompileRequest['snapshot']): RegionKey {
 // On the main thread it is only imported (daemon/start_over.ts).
 if (!isMainThread) {
 	if (process.platform === 'linux') setPriority(Number(readlinkSync('/proc/thread-self').split('/').at(-1)), NICENESS)
+	limitCompilers(Math.max(1, availableParallelism() - 1))
 	const compiler = new Compiler(workerData as CompileWorkerData)
 	parentPort?.on('message', (message: CompileWorkerMessage) => {
 		if (message.type === 'end') compiler.end()

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import type { CodeSnapshot } from '../../x86/translator/code_snapshot.ts'
-import { regionKey } from '../../x86/translator/region_key.ts'
+import { type RegionKey, regionKey } from '../../x86/translator/region_key.ts'
 import { type CachedRegion, RegionCache, regionCacheDirectory } from './region_cache.ts'
 import { RegionPack } from './region_pack.ts'
 
@@ -31,13 +31,16 @@ const files = () => readdirSync(join(directory, VERSION)).map((name) => join(dir
 function page(fill: number): Uint8Array {
 	return new Uint8Array(4096).fill(fill)
 }
+function keyOf(snapshot: CodeSnapshot): RegionKey {
+	return regionKey(snapshot.pages.get(0)!.bytes, snapshot.entry)
+}
 function snapshotOf(pages: readonly (readonly [number, Uint8Array])[], entry = 0x40): CodeSnapshot {
 	return { entry, pages: new Map(pages.map(([number, bytes]) => [number, { bytes, entries: [] }])), options: {} }
 }
 function regionOf(snapshot: CodeSnapshot, instructions = 3): CachedRegion {
 	const code = [...snapshot.pages].map(([number, { bytes }]) => ({ page: number, from: 0x40, bytes: bytes.slice(0x40, 0x50) }))
 	const built = {
-		wasm: Uint8Array.of(1, 2),
+		body: { bytes: Uint8Array.of(1, 2), start: 1, hints: [], globals: [] },
 		data: Uint8Array.of(3),
 		code,
 		pages: [...snapshot.pages.keys()],
@@ -48,7 +51,16 @@ function regionOf(snapshot: CodeSnapshot, instructions = 3): CachedRegion {
 	return { entry: snapshot.entry, built, target: TARGET }
 }
 function add(cache: RegionCache, snapshot: CodeSnapshot, region = regionOf(snapshot)): void {
-	cache.add(regionKey(snapshot.pages.get(0)!.bytes, snapshot.entry), region)
+	cache.add({ key: keyOf(snapshot), region })
+}
+function addModule(cache: RegionCache, snapshots: readonly CodeSnapshot[], machineCode: Uint8Array): void {
+	const regions = snapshots.map((snapshot) => ({ key: keyOf(snapshot), region: regionOf(snapshot) }))
+	cache.addModule(regions, { wasm: Uint8Array.of(9), machineCode })
+}
+/** What is kept of the module that the region of the snapshot is in, and its place there. */
+function moduleOf(cache: RegionCache, snapshot: CodeSnapshot): { machineCode: Uint8Array | undefined; place: number } | undefined {
+	const optimised = cache.find(snapshot, TARGET)?.region.optimised
+	return optimised && { machineCode: cache.module(optimised.module)?.machineCode, place: optimised.place }
 }
 
 test('what was added is found by its code when the cache is opened again', () => {
@@ -65,11 +77,11 @@ test('what was added is found by its code when the cache is opened again', () =>
 	)
 })
 
-test('what is found of a region keeps nothing of the file in memory but what it is compiled from', () => {
+test('what is found of a region keeps nothing else of the file in memory', () => {
 	const snapshot = snapshotOf([[0, page(1)]])
-	add(open(), snapshot, { ...regionOf(snapshot), machineCode: new Uint8Array(1000) })
-	const { code, data } = open().find(snapshot, TARGET)!.region.built
-	assert.deepEqual([data.buffer.byteLength, code[0]!.bytes.buffer.byteLength], [1, 16])
+	addModule(open(), [snapshot], new Uint8Array(1000))
+	const { body, code, data } = open().find(snapshot, TARGET)!.region.built
+	assert.deepEqual([body.bytes.buffer.byteLength, data.buffer.byteLength, code[0]!.bytes.buffer.byteLength], [2, 1, 16])
 })
 
 test('a region does not fit where a byte differs, a page is missing, the entry point is another or the target is', () => {
@@ -102,8 +114,24 @@ test('of several that fit the largest is taken, and one that replaces another ta
 	add(cache, snapshot, regionOf(snapshot, 7))
 	const { kept, region } = cache.find(snapshot, TARGET)!
 	assert.equal(region.built.instructions, 7)
-	cache.add(regionKey(page(1), 0x40), { ...region, machineCode: Uint8Array.of(7) }, kept)
-	for (const one of [cache, open()]) assert.deepEqual(one.find(snapshot, TARGET)?.region.machineCode, Uint8Array.of(7))
+	cache.addModule([{ key: regionKey(page(1), 0x40), region, instead: kept }], { wasm: Uint8Array.of(9), machineCode: Uint8Array.of(7) })
+	for (const one of [cache, open()]) assert.deepEqual(moduleOf(one, snapshot), { machineCode: Uint8Array.of(7), place: 0 })
+})
+
+test('regions of a module know its name and their places; without the record that has it they are to be compiled again', () => {
+	const snapshots = [1, 2, 3].map((fill) => snapshotOf([[0, page(fill)]]))
+	const writer = open()
+	addModule(writer, snapshots, Uint8Array.of(7))
+	writer.close()
+	const cache = open()
+	for (const [place, snapshot] of snapshots.entries()) assert.deepEqual(moduleOf(cache, snapshot), { machineCode: Uint8Array.of(7), place })
+	assert.equal(cache.module('0123'), undefined)
+	cache.close()
+	const path = files()[0]!
+	flip(path, lengthOfFirst(path) - 1)
+	const damaged = open()
+	assert.equal(damaged.find(snapshots[0]!, TARGET), undefined)
+	assert.deepEqual(moduleOf(damaged, snapshots[1]!), { machineCode: undefined, place: 1 })
 })
 
 test('what is damaged in a pack is as good as none, and what is before it is there', () => {
@@ -163,17 +191,16 @@ test('a pack that another removes can still be read by who has it open', () => {
 
 test('many small packs become one, of the better ones of what they hold', () => {
 	const snapshots = Array.from({ length: 40 }, (_, n) => snapshotOf([[0, page(n)]]))
-	const region = regionOf(snapshots[0]!)
 	for (const snapshot of snapshots) {
 		const cache = open()
-		if (snapshot === snapshots[39]) add(cache, snapshots[0]!, { ...region, machineCode: Uint8Array.of(7) })
+		if (snapshot === snapshots[39]) addModule(cache, snapshots.slice(0, 2), Uint8Array.of(7))
 		add(cache, snapshot)
 		cache.close()
 	}
 	assert.ok(files().length < 40)
 	const cache = open()
 	for (const snapshot of snapshots) assert.deepEqual(cache.find(snapshot, TARGET)?.region.built, regionOf(snapshot).built)
-	assert.deepEqual(cache.find(snapshots[0]!, TARGET)?.region.machineCode, Uint8Array.of(7))
+	for (const place of [0, 1]) assert.deepEqual(moduleOf(cache, snapshots[place]!), { machineCode: Uint8Array.of(7), place })
 })
 
 test('another version sees nothing of it, and only the youngest versions are kept', () => {
@@ -193,7 +220,7 @@ test('the packs of which nothing was used for longest go when there is too much'
 	const snapshots = [1, 2, 3, 4].map((fill) => snapshotOf([[0, page(fill)]]))
 	for (const snapshot of snapshots) {
 		const cache = open()
-		add(cache, snapshot, { ...regionOf(snapshot), machineCode: new Uint8Array(1000) })
+		addModule(cache, [snapshot], new Uint8Array(1000))
 		cache.close()
 	}
 	for (const path of files()) utimesSync(path, 1000, 1000)

@@ -15,9 +15,41 @@ export interface CachedRegion {
 	readonly entry: number
 	readonly built: BuiltRegion
 	readonly target: Target
-	/** Optimised machine code of the module, where V8 gives it away. */
-	readonly machineCode?: Uint8Array | undefined
+	/** Where it is compiled well, if it is. */
+	readonly optimised?: OptimisedRegion | undefined
 }
+
+/** A region of a kept module. */
+export interface OptimisedRegion {
+	/** Names the module: digest of the record that has it. */
+	readonly module: string
+	/** The region's place in the module. */
+	readonly place: number
+}
+
+/** A module of regions, with its machine code. */
+export interface KeptModule {
+	readonly wasm: Uint8Array
+	readonly machineCode: Uint8Array
+}
+
+/** What is in a record: a region, and a module when it is the first of that module's. */
+interface Content {
+	readonly region: CachedRegion
+	readonly module?: KeptModule
+}
+
+/** A region to be kept. */
+export interface RegionToKeep {
+	/** Of its entry point. */
+	readonly key: RegionKey
+	readonly region: CachedRegion
+	/** Where it is kept already, which is then forgotten. */
+	readonly instead?: PackedRegion | undefined
+}
+
+/** The name of a module in its own record, which has no digest yet. */
+const HERE = ''
 
 export interface RegionCacheOptions {
 	/** Where caches of all versions are. */
@@ -60,6 +92,8 @@ export class RegionCache {
 	private readonly limitBytes: number
 	private readonly packBytes: number
 	private readonly byHash = new Map<number, PackedRegion[]>()
+	/** What may have a module, by digest. */
+	private readonly byDigest = new Map<string, PackedRegion>()
 	private readonly packs = new Set<RegionPack>()
 	private readonly young = new Set<RegionPack>()
 	/** Where regions are added. */
@@ -116,21 +150,52 @@ export class RegionCache {
 
 	/** What is kept there, if it is still whole. */
 	get(kept: PackedRegion): CachedRegion | undefined {
+		const content = this.read(kept)
+		if (content === undefined) return undefined
+		const { optimised } = content.region
+		return withOwnData(
+			optimised?.module === HERE ? { ...content.region, optimised: { ...optimised, module: kept.digest } } : content.region,
+		)
+	}
+
+	/** A module that an OptimisedRegion names, if it is still whole. */
+	module(name: string): KeptModule | undefined {
+		const kept = this.byDigest.get(name)
+		return kept && this.read(kept)?.module
+	}
+
+	private read(kept: PackedRegion): Content | undefined {
 		try {
 			const content = kept.pack.read(kept)
-			if (content !== undefined) return withOwnData(deserialize(content) as CachedRegion)
+			if (content !== undefined) return deserialize(content) as Content
 		} catch {
 			// Not ours.
 		}
 		this.forget(kept)
+		this.byDigest.delete(kept.digest)
 		return undefined
 	}
 
-	/** Keeps a region, and not the one that it replaces; `key` is of its entry point. Where it is; undefined when it could not be kept. */
-	add(key: RegionKey, region: CachedRegion, instead?: PackedRegion): PackedRegion | undefined {
-		const { pages, instructions } = region.built
-		const label = { ...key, pages, instructions, hasMachineCode: region.machineCode !== undefined }
-		const kept = this.packWithRoom()?.add(label, serialize(region))
+	/** Keeps a region, and not the one that it replaces. Where it is; undefined when it could not be kept. */
+	add(region: RegionToKeep): PackedRegion | undefined {
+		return this.write(region, { region: region.region })
+	}
+
+	/** Keeps the regions of a module, in the order of their places. */
+	addModule(regions: readonly RegionToKeep[], module: KeptModule): void {
+		let name = HERE
+		for (const [place, one] of regions.entries()) {
+			const region = { ...one.region, optimised: { module: name, place } }
+			const kept = this.write(one, place === 0 ? { region, module } : { region })
+			if (kept === undefined) return
+			if (place === 0) name = kept.digest
+		}
+	}
+
+	private write({ key, instead }: RegionToKeep, content: Content): PackedRegion | undefined {
+		const { built, optimised } = content.region
+		const label = { ...key, pages: built.pages, instructions: built.instructions, hasMachineCode: optimised !== undefined }
+		const kept = this.packWithRoom()?.add(label, serialize(content))
 		if (kept === undefined) {
 			// No room, or no right to write: regions are made anew next time.
 			this.isFull = true
@@ -151,6 +216,7 @@ export class RegionCache {
 		for (const pack of this.packs) pack.close()
 		this.packs.clear()
 		this.byHash.clear()
+		this.byDigest.clear()
 	}
 
 	private packWithRoom(): RegionPack | undefined {
@@ -182,6 +248,7 @@ export class RegionCache {
 	}
 
 	private register(region: PackedRegion): void {
+		if (region.hasMachineCode) this.byDigest.set(region.digest, region)
 		const regions = this.byHash.get(region.hash)
 		if (regions === undefined) this.byHash.set(region.hash, [region])
 		else if (!regions.some(({ digest }) => digest === region.digest)) regions.push(region)
@@ -258,7 +325,8 @@ export class RegionCache {
 /** What is deserialised are views of the whole file, which whoever is sent one of them would get and keep. */
 function withOwnData({ built, ...rest }: CachedRegion): CachedRegion {
 	const code = built.code.map((range) => ({ ...range, bytes: range.bytes.slice() }))
-	return { ...rest, built: { ...built, data: built.data.slice(), code } }
+	const body = { ...built.body, bytes: built.body.bytes.slice() }
+	return { ...rest, built: { ...built, body, data: built.data.slice(), code } }
 }
 
 function worth({ instructions, hasMachineCode }: PackedRegion): number {

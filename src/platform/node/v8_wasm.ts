@@ -37,6 +37,11 @@ function marked(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
 	return bytes
 }
 
+/** From now on V8 compiles the functions of a module on so many threads at once: of those that there are, vCPUs need one. */
+export function limitCompilers(threads: number): void {
+	setFlagsFromString(`--wasm-num-compilation-tasks=${threads}`)
+}
+
 export function compileOptimised(wasm: Uint8Array): WebAssembly.Module {
 	return withFlags(OPTIMISED, () => new WebAssembly.Module(marked(wasm)))
 }

@@ -40,15 +40,21 @@ export class CompileQueue<Client, Request extends QueuedRequest> {
 
 	/** Takes the next request. */
 	take(): { readonly client: Client; readonly request: Request } | undefined {
+		const taken = this.takeSome(() => false)
+		return taken && { client: taken.client, request: taken.requests[0]! }
+	}
+
+	/** Takes the next request and those of the same client that follow it, while there is room `for` them. */
+	takeSome(hasRoomFor: (request: Request) => boolean): { readonly client: Client; readonly requests: readonly Request[] } | undefined {
 		const [next] = this.waiting
 		if (next === undefined) return undefined
-		const [client, requests] = next
-		let hottest: { request: Request; heat: number } | undefined
-		for (const entry of requests.values()) if (hottest === undefined || entry.heat > hottest.heat) hottest = entry
-		const { request } = hottest!
-		requests.delete(request.id)
+		const [client, entries] = next
+		const [first, ...others] = [...entries.values()].sort((a, b) => b.heat - a.heat).map(({ request }) => request)
+		const end = others.findIndex((request) => !hasRoomFor(request))
+		const requests = [first!, ...(end < 0 ? others : others.slice(0, end))]
+		for (const { id } of requests) entries.delete(id)
 		this.waiting.delete(client)
-		if (requests.size > 0) this.waiting.set(client, requests)
-		return { client, request }
+		if (entries.size > 0) this.waiting.set(client, entries)
+		return { client, requests }
 	}
 }

@@ -1,12 +1,16 @@
 import type { CodeSnapshot } from './code_snapshot.ts'
+import { regionModule } from './core_imports.ts'
 import { type BuildingRoom, type BuiltRegion, buildRegion } from './region_builder.ts'
 import type { KnownRegion } from './region_key.ts'
 import type { Target } from './translate.ts'
 
 /** A region that can be instantiated. */
-export interface CompiledRegion extends Omit<BuiltRegion, 'wasm'> {
+export interface CompiledRegion extends Omit<BuiltRegion, 'body'> {
+	/** Of this region and others. */
 	readonly module: WebAssembly.Module
-	/** Bytes of the module. */
+	/** Its place among them. */
+	readonly place: number
+	/** Bytes of its function. */
 	readonly wasmBytes: number
 	/** Compiled as well as can be; if not, it can be had again, compiled better, for its request's id. */
 	readonly isOptimised: boolean
@@ -27,11 +31,19 @@ export interface CompileRequest {
 	readonly cachedOnly: boolean
 }
 
+/** To a request. Undefined: it is not translated. */
+export interface RegionReply {
+	readonly type: 'region'
+	readonly id: number
+	readonly region: CompiledRegion | undefined
+}
+
 export type CompileReply =
-	/** To a request. Undefined: it is not translated. */
-	| { readonly type: 'region'; readonly id: number; readonly region: CompiledRegion | undefined }
-	/** The module of a region that was not, made anew. */
-	| { readonly type: 'optimised'; readonly id: number; readonly module: WebAssembly.Module; readonly time_ms: number }
+	| RegionReply
+	/** Of regions that share modules. */
+	| { readonly type: 'regions'; readonly replies: readonly RegionReply[] }
+	/** A module of regions that were not, made anew; their requests in the order of their places. */
+	| { readonly type: 'optimised'; readonly ids: readonly number[]; readonly module: WebAssembly.Module; readonly time_ms: number }
 
 /** Makes regions out of snapshots, for one vCPU: on its own thread (LocalCompiler) or elsewhere. No method blocks on another thread. */
 export interface RegionCompiler {
@@ -65,13 +77,18 @@ export class LocalCompiler implements RegionCompiler {
 	}
 
 	/** Undefined when the code is not translated. */
+	build(snapshot: CodeSnapshot, target: Target): BuiltRegion | undefined {
+		return buildRegion(snapshot, target, this.room)
+	}
+
 	compile(snapshot: CodeSnapshot, target: Target): CompiledRegion | undefined {
 		const started = performance.now()
-		const built = buildRegion(snapshot, target, this.room)
+		const built = this.build(snapshot, target)
 		if (built === undefined) return undefined
-		const { wasm, ...rest } = built
-		const module = new WebAssembly.Module(wasm as BufferSource)
-		return { ...rest, module, wasmBytes: wasm.length, isOptimised: true, isCached: false, time_ms: performance.now() - started }
+		const { body, ...rest } = built
+		const module = new WebAssembly.Module(regionModule([body], target.memoryPages) as BufferSource)
+		const time_ms = performance.now() - started
+		return { ...rest, module, place: 0, wasmBytes: body.bytes.length, isOptimised: true, isCached: false, time_ms }
 	}
 
 	hotter(): void {}

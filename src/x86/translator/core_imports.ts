@@ -1,5 +1,5 @@
 import type { Code } from '../../wasm/code.ts'
-import { F64, I32, I64, type ModuleBuilder, V128, type ValueType } from '../../wasm/module.ts'
+import { F64, type FunctionBody, I32, I64, ModuleBuilder, V128, type ValueType, withGlobal } from '../../wasm/module.ts'
 
 /** Function and global indices of what a region imports from the core. */
 export interface CoreImports {
@@ -92,29 +92,38 @@ const IMPORTERS: Readonly<Record<keyof CoreImports, Importer>> = {
 	ccA: g(I64),
 	ccB: g(I64),
 	jumpGeneration: g(I32),
-	data: (module) => module.importGlobal('region', 'data', I32, { mutable: false }),
+	data: (module) => importData(module, 0),
 }
 
-/** The core's exports as imports of a module that has no function yet. The memory has at least `pages` pages. Each is declared when it is first asked for. */
-export function importCore(module: ModuleBuilder, pages: number): CoreImports {
-	module.importSharedMemory('env', 'memory', pages, MAX_MEMORY_PAGES)
-	return new Imports(module) as unknown as CoreImports
+/** Regions that a module may have. */
+export const MAX_REGIONS_A_MODULE = 16
+
+function importData(module: ModuleBuilder, region: number): number {
+	return module.importGlobal('region', nameOf(region), I32, { mutable: false })
 }
 
-class Imports {
-	readonly module: ModuleBuilder
-	readonly indices: (number | undefined)[] = new Array<undefined>(Object.keys(IMPORTERS).length).fill(undefined)
-
-	constructor(module: ModuleBuilder) {
-		this.module = module
-	}
+/** Of a module's region, and of the global with the host address of its data. */
+export function nameOf(region: number): string {
+	return `${region}`
 }
-for (const [n, [name, make]] of Object.entries(IMPORTERS).entries())
-	Object.defineProperty(Imports.prototype, name, {
-		get(this: Imports): number {
-			return (this.indices[n] ??= make(this.module, name))
-		},
-	})
+
+function importCore(module: ModuleBuilder, memoryPages: number): CoreImports {
+	module.importSharedMemory('env', 'memory', memoryPages, MAX_MEMORY_PAGES)
+	return Object.fromEntries(Object.entries(IMPORTERS).map(([name, make]) => [name, make(module, name)])) as unknown as CoreImports
+}
+
+/** What a region's body uses; it is the same in every module. */
+export const CORE_IMPORTS: CoreImports = importCore(new ModuleBuilder(), 1)
+
+/** The bytes of a module of regions, each an exported function nameOf() its place. The memory has at least `memoryPages` pages of 64 KiB. */
+export function regionModule(bodies: readonly FunctionBody[], memoryPages: number): Uint8Array {
+	const module = new ModuleBuilder()
+	const { data } = importCore(module, memoryPages)
+	const globals = bodies.map((_, n) => (n === 0 ? data : importData(module, n)))
+	const type = module.type([I32], [I32])
+	for (const [n, body] of bodies.entries()) module.addFunction(type, withGlobal(body, data, globals[n]!), nameOf(n))
+	return module.finish()
+}
 
 /** Pushes the host address of a record, by its offset in the region's data. */
 export function pushRecord(code: Code, core: CoreImports, record: number): void {

@@ -14,8 +14,8 @@ const IMPROVED_BY_A_SAMPLE = 48
 const WHATEVER_ELSE = 4
 /** How much more is asked for while the vCPU mostly rests. */
 const AT_REST = 4
-/** Requests without an answer that double what is asked for. */
-const DOUBLING = 10
+/** Requests without an answer that double what is asked for: some wait, so that there are several to make a module of. */
+const DOUBLING = 40
 /** How much more is asked for each time that regions had to be given up, at most, and how that wears off with a sample. */
 const SCARCER = 1.5
 const SCARCEST = 16

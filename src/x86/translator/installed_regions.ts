@@ -2,7 +2,9 @@ import * as L from '../core/layout.ts'
 import type { Cpu, RegionExports } from '../cpu.ts'
 import { PAGE_SIZE } from '../machine_memory.ts'
 import type { CompiledRegion } from './compiler.ts'
+import { MAX_REGIONS_A_MODULE, nameOf } from './core_imports.ts'
 import { DataArena } from './data_arena.ts'
+import type { LiveCode } from './live_code.ts'
 import type { CodeRange } from './region_builder.ts'
 
 /** Room in the vCPU's area for the data of regions. */
@@ -23,6 +25,25 @@ export type Addition = 'installed' | 'kept' | 'stale' | 'too large'
 
 /** The frame of a page, counted from the entry's; -1 when it cannot be fetched. */
 export type FrameOf = (page: number) => number
+
+/** A region that has come. */
+export interface Arrival {
+	/** Physical address of its entry point. */
+	readonly physical: number
+	readonly code: LiveCode
+	/** Of the request that it is the answer to. */
+	readonly id: number
+	readonly region: CompiledRegion
+}
+
+/** An arrival that there is room for. */
+interface Placed extends Arrival {
+	/** In `arrivals`. */
+	readonly n: number
+	/** Of the table. */
+	readonly index: number
+	readonly data: number
+}
 
 /** What is told of a region that was seen to run. */
 export interface SeenRegion {
@@ -49,6 +70,8 @@ interface Resident {
 	/** Of the request that it is the answer to. */
 	readonly id: number
 	isOptimised: boolean
+	/** Those that have their code in one module, it among them: it is there as long as one of them is. */
+	mates: Set<Resident>
 	/** When it was last seen to run, and how often. */
 	seen: number
 	heat: number
@@ -72,6 +95,8 @@ export class InstalledRegions {
 	private readonly indices: number[]
 	private wasmBytes = 0
 	private now = 0
+	/** Of a region that does not run. */
+	private readonly nowhere = new WebAssembly.Global({ value: 'i32' }, 0)
 
 	constructor(cpu: Cpu, core: RegionExports, dataAt: number, limits: RegionLimits) {
 		this.cpu = cpu
@@ -123,12 +148,19 @@ export class InstalledRegions {
 		return resident
 	}
 
-	/** Puts better code in the place of that of the region that answered a request. */
-	replace(id: number, module: WebAssembly.Module): void {
-		const resident = this.byId.get(id)
-		if (resident === undefined) return
-		this.core.table.set(resident.index, this.instantiate(module, resident.data))
-		resident.isOptimised = true
+	/** Puts better code in the place of that of regions; the module has them in the order of the requests that they answered. */
+	replace(ids: readonly number[], module: WebAssembly.Module): void {
+		const residents = ids.map((id) => this.byId.get(id))
+		const mates = new Set(residents.filter((resident) => resident !== undefined))
+		if (mates.size === 0) return
+		const exports = this.instantiate(module, new Map(residents.map((resident, place) => [place, resident?.data ?? 0])))
+		for (const [place, resident] of residents.entries()) {
+			if (resident === undefined) continue
+			this.core.table.set(resident.index, exports[nameOf(place)])
+			resident.isOptimised = true
+			resident.mates.delete(resident)
+			resident.mates = mates
+		}
 	}
 
 	/** Installs the region that was made before for these bytes at this entry point, if there is one. */
@@ -141,34 +173,70 @@ export class InstalledRegions {
 		return this.byPhysical.get(physical)?.length ?? 0
 	}
 
-	/** Takes a region in and installs it, unless the code is not what it was made from any more. */
-	add(physical: number, frameOf: FrameOf, id: number, region: CompiledRegion): Addition {
-		const { cpu, core, limits } = this
-		if (!this.isCurrent(region.code, frameOf)) return 'stale'
-		let at = this.data.take(region.data.length)
-		for (; at === undefined || this.indices.length === 0 || this.wasmBytes + region.wasmBytes > limits.wasmBytes; ) {
-			if (this.byIndex.size === 0) return 'too large'
-			this.evict()
-			at ??= this.data.take(region.data.length)
+	/** Takes regions in and installs them, but for those whose code is not what they were made from any more. Those with one module share its instance. */
+	add(arrivals: readonly Arrival[]): Addition[] {
+		const additions: Addition[] = arrivals.map(() => 'stale')
+		const byModule = new Map<WebAssembly.Module, Placed[]>()
+		for (const [n, arrival] of arrivals.entries()) {
+			const { code, region } = arrival
+			if (!this.isCurrent(region.code, (page) => code.frameOf(page))) continue
+			const room = this.makeRoom(region)
+			if (room === undefined) {
+				additions[n] = 'too large'
+				continue
+			}
+			const placed = byModule.get(region.module) ?? []
+			byModule.set(region.module, placed)
+			placed.push({ ...arrival, n, ...room })
 		}
-		const index = this.indices.pop()!
-		cpu.machine.u8.set(region.data, at)
-		core.table.set(index, this.instantiate(region.module, at))
+		for (const [module, placed] of byModule) {
+			const exports = this.instantiate(module, new Map(placed.map(({ region, data }) => [region.place, data])))
+			const mates = new Set<Resident>()
+			for (const one of placed) {
+				this.core.table.set(one.index, exports[nameOf(one.region.place)])
+				additions[one.n] = this.settle(one, mates)
+			}
+		}
+		return additions
+	}
+
+	/** Room for a region; others are given up for it. Undefined when that is not enough. */
+	private makeRoom({ data, wasmBytes }: CompiledRegion): { readonly index: number; readonly data: number } | undefined {
+		const { limits } = this
+		let at = this.data.take(data.length)
+		for (; at === undefined || this.indices.length === 0 || this.wasmBytes + wasmBytes > limits.wasmBytes; ) {
+			if (this.byIndex.size === 0) {
+				if (at !== undefined) this.data.give(at, data.length)
+				return undefined
+			}
+			this.evict()
+			at ??= this.data.take(data.length)
+		}
+		this.cpu.machine.u8.set(data, at)
+		this.wasmBytes += wasmBytes
+		return { index: this.indices.pop()!, data: at }
+	}
+
+	/** Its function is in the table. */
+	private settle({ physical, code: live, id, region, index, data }: Placed, mates: Set<Resident>): Addition {
 		const { pages, code, wasmBytes, instructions, isOptimised } = region
 		const size = { dataBytes: region.data.length, wasmBytes }
-		const resident = { physical, pages, code, index, data: at, ...size, instructions, id, isOptimised, seen: this.now, heat: 1 }
-		this.wasmBytes += wasmBytes
+		const resident = { physical, pages, code, index, data, ...size, instructions, id, isOptimised, mates, seen: this.now, heat: 1 }
+		mates.add(resident)
 		this.byIndex.set(index, resident)
 		this.byId.set(id, resident)
 		const list = this.byPhysical.get(physical)
 		if (list === undefined) this.byPhysical.set(physical, [resident])
 		else list.push(resident)
-		return this.install(resident, frameOf) ? 'installed' : 'kept'
+		return this.install(resident, (page) => live.frameOf(page)) ? 'installed' : 'kept'
 	}
 
-	private instantiate(module: WebAssembly.Module, data: number): unknown {
-		const region = { data: new WebAssembly.Global({ value: 'i32' }, data | 0) }
-		return new WebAssembly.Instance(module, { ...this.imports, region }).exports.region
+	/** `data`: where the regions at places of the module have theirs. */
+	private instantiate(module: WebAssembly.Module, data: ReadonlyMap<number, number>): WebAssembly.Exports {
+		const region: Record<string, WebAssembly.Global> = {}
+		for (let place = 0; place < MAX_REGIONS_A_MODULE; place++)
+			region[nameOf(place)] = data.has(place) ? new WebAssembly.Global({ value: 'i32' }, data.get(place)! | 0) : this.nowhere
+		return new WebAssembly.Instance(module, { ...this.imports, region }).exports
 	}
 
 	/** Makes the entry point run the region, if it is one now and the code in its frames is what the region was made from. */
@@ -198,9 +266,8 @@ export class InstalledRegions {
 		return true
 	}
 
-	/** Gives up the regions of the frames that have not been seen for longest. */
+	/** Gives up the regions of the frames that have not been seen for longest, and those that share modules with them: only then is there room. */
 	private evict(): void {
-		const { cpu } = this
 		const seen = new Map<number, number>()
 		const frameOf = (resident: Resident) => Math.floor(resident.physical / PAGE_SIZE)
 		for (const resident of this.byIndex.values()) {
@@ -214,16 +281,22 @@ export class InstalledRegions {
 		for (const resident of byAge) {
 			const mfn = frameOf(resident)
 			if (mfn !== last && this.byIndex.size <= target && this.wasmBytes <= limit) break
-			if (mfn !== last) cpu.invalidateFrame(mfn)
 			last = mfn
-			this.drop(resident)
-			this.evictions++
+			for (const mate of [...resident.mates]) this.giveUp(mate)
 		}
+	}
+
+	private giveUp(resident: Resident): void {
+		if (this.byIndex.get(resident.index) !== resident) return
+		this.cpu.invalidateFrame(Math.floor(resident.physical / PAGE_SIZE))
+		this.drop(resident)
+		this.evictions++
 	}
 
 	/** No entry point runs it any more. */
 	private drop(resident: Resident): void {
 		const { physical, index, id, data, dataBytes, wasmBytes } = resident
+		resident.mates.delete(resident)
 		const others = this.byPhysical.get(physical)?.filter((other) => other !== resident) ?? []
 		if (others.length > 0) this.byPhysical.set(physical, others)
 		else this.byPhysical.delete(physical)

@@ -1,3 +1,4 @@
+import type { FunctionBody } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import type { RegionExports } from '../cpu.ts'
 import { PAGE_SIZE } from '../machine_memory.ts'
@@ -19,8 +20,8 @@ export interface CodeRange {
 
 /** A region as plain data. It fits any domain: what it needs in the domain's memory, and at which address, it is told when it is instantiated. */
 export interface BuiltRegion {
-	/** A module that imports the core, the memory, and `region.data`, the host address of `data`; it exports `region`. */
-	readonly wasm: Uint8Array
+	/** For a regionModule(). */
+	readonly body: FunctionBody
 	/** What the region keeps in the domain's memory: its REGION_* fields (core/layout.ts) but for the frames, and its records. */
 	readonly data: Uint8Array
 	readonly code: readonly CodeRange[]
@@ -55,9 +56,9 @@ export function buildRegion(snapshot: CodeSnapshot, target: Target, { core, memo
 	view.setUint32(L.REGION_PAGES, found.pages.length, true)
 	for (const [n, page] of found.pages.entries()) view.setInt32(L.REGION_FRAMES + n * L.REGION_FRAME_SIZE, page, true)
 	const shape = new Shape(found)
-	const wasm = translate(found, target, records.length, shape)
+	const body = translate(found, target, records.length, shape)
 	const { pages, indirect, instructions } = found
-	return { wasm, data, code: rangesOf(found, snapshot), pages, indirect, instructions, repeats: shape.repeats }
+	return { body, data, code: rangesOf(found, snapshot), pages, indirect, instructions, repeats: shape.repeats }
 }
 
 /** The table behind the records, in whole records. */

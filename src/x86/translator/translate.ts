@@ -1,7 +1,7 @@
-import { type FunctionBody, I32, I64, ModuleBuilder } from '../../wasm/module.ts'
+import { type FunctionBody, I32, I64 } from '../../wasm/module.ts'
 import { byOperation } from './by_operation.ts'
 import type { LoopInvariants, RegisterUse } from './context.ts'
-import { importCore } from './core_imports.ts'
+import { CORE_IMPORTS } from './core_imports.ts'
 import { type Block, DISPATCH, type Region, successors } from './discover.ts'
 import type { Instruction } from './instruction.ts'
 import { emitCall, emitDispatch, emitIndirect, finishReturn, INTEGER, peekReturn } from './integer.ts'
@@ -36,27 +36,23 @@ export function dispatchTable({ indirect }: Region): Uint8Array {
 }
 
 /**
- * The bytes of a module with one exported function `region(budget: i32) -> i32`: what is left of the budget. Its dispatchTable() is to be `dispatchAt` bytes into
- * the region's data.
+ * A function of a regionModule(), `(budget: i32) -> i32`: what is left of the budget. Its dispatchTable() is to be `dispatchAt` bytes into the region's data.
  */
-export function translate(region: Region, target: Target, dispatchAt = 0, shape = new Shape(region)): Uint8Array {
+export function translate(region: Region, target: Target, dispatchAt = 0, shape = new Shape(region)): FunctionBody {
 	const known: Known = { region, shape, lanes: laneFlow(shape, region), strides: new Strides(shape) }
 	const loops = new Map<number, LoopInvariants>()
 	if (shape.repeats) {
 		const first = newUse(loops)
-		writeFunction(known, target, dispatchAt, first, new ModuleBuilder())
+		writeFunction(known, target, dispatchAt, first)
 		for (const head of shape.order) if (shape.isHeader(head)) loops.set(head.start, invariants(shape.loopOf(head), head, first))
 	}
 	const use = newUse(loops)
 	const { residence } = use
 	// The first pass finds out which registers the second has to load and store, and where nobody needs the flags.
-	writeFunction(known, target, dispatchAt, use, new ModuleBuilder())
+	writeFunction(known, target, dispatchAt, use)
 	residence.plan = planResidence(shape, region, residence.effects)
 	findDeadFlags(region, use)
-	const module = new ModuleBuilder()
-	const body = writeFunction(known, target, dispatchAt, use, module)
-	module.addFunction(module.type([I32], [I32]), body, 'region')
-	return module.finish()
+	return writeFunction(known, target, dispatchAt, use)
 }
 
 function newUse(loops: Map<number, LoopInvariants>): RegisterUse {
@@ -110,10 +106,9 @@ interface Known {
 	readonly strides: Strides
 }
 
-function writeFunction(known: Known, target: Target, dispatchAt: number, use: RegisterUse, module: ModuleBuilder): FunctionBody {
+function writeFunction(known: Known, target: Target, dispatchAt: number, use: RegisterUse): FunctionBody {
 	const { region, lanes, strides } = known
-	const core = importCore(module, target.memoryPages)
-	const code = new RegionCode(core, target, use, region.pages.length, lanes, strides)
+	const code = new RegionCode(CORE_IMPORTS, target, use, region.pages.length, lanes, strides)
 	return code.wrap(() => new RegionWriter(code, known, dispatchAt).write())
 }
 

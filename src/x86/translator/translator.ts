@@ -3,10 +3,10 @@ import * as L from '../core/layout.ts'
 import type { Cpu, RegionExports } from '../cpu.ts'
 import { PAGE_SIZE, VCPU_AREA_SIZE } from '../machine_memory.ts'
 import { CodeReader } from './code_reader.ts'
-import { type CompiledRegion, type CompileReply, LocalCompiler, type RegionCompiler } from './compiler.ts'
+import { type CompileReply, LocalCompiler, type RegionCompiler, type RegionReply } from './compiler.ts'
 import { type DiscoverOptions, discover } from './discover.ts'
 import { Economy, Heat, worthImproving } from './heat.ts'
-import { InstalledRegions, type RegionLimits, type SeenRegion } from './installed_regions.ts'
+import { type Addition, type Arrival, InstalledRegions, type RegionLimits, type SeenRegion } from './installed_regions.ts'
 import { pageOf } from './instruction.ts'
 import { LiveCode } from './live_code.ts'
 import { type CodeAt, Recognition } from './recognition.ts'
@@ -217,7 +217,7 @@ export class Translator {
 		const region =
 			found !== undefined ? this.local.compile(code.snapshot(physical % PAGE_SIZE, options), this.targetAt(physical)) : undefined
 		if (region === undefined) this.counts.refused++
-		return region !== undefined && this.take(physical, code, this.nextId++, region)
+		return region !== undefined && this.take([{ physical, code, id: this.nextId++, region }]) > 0
 	}
 
 	/** A region that is left again and again because its accesses are not where it makes them together is given up, to be made without. */
@@ -343,29 +343,35 @@ export class Translator {
 	}
 
 	private accept(reply: CompileReply): void {
-		const { counts } = this
-		const { id } = reply
-		if (reply.type === 'optimised') {
-			const started = performance.now()
-			counts.optimised++
-			counts.time_ms += reply.time_ms
-			this.installed.replace(id, reply.module)
-			this.trace?.({ type: 'optimised', id, time_ms: reply.time_ms })
-			counts.blocked_ms += performance.now() - started
-			return
+		const started = performance.now()
+		if (reply.type === 'optimised') this.replace(reply.ids, reply.module, reply.time_ms)
+		else this.acceptRegions(reply.type === 'regions' ? reply.replies : [reply])
+		this.counts.blocked_ms += performance.now() - started
+	}
+
+	private replace(ids: readonly number[], module: WebAssembly.Module, time_ms: number): void {
+		this.installed.replace(ids, module)
+		this.counts.optimised += ids.length
+		this.counts.time_ms += time_ms
+		for (const id of ids) this.trace?.({ type: 'optimised', id, time_ms: time_ms / ids.length })
+	}
+
+	private acceptRegions(replies: readonly RegionReply[]): void {
+		const arrivals: Arrival[] = []
+		for (const { id, region } of replies) {
+			const pending = this.pending.get(id)
+			if (pending === undefined) continue
+			const { physical, code, cachedOnly } = pending
+			this.pending.delete(id)
+			this.pendingAt.delete(physical)
+			if (cachedOnly) this.recognising--
+			if (region !== undefined) {
+				arrivals.push({ physical, code, id, region })
+				this.cold.forget(physical)
+			} else if (cachedOnly) this.counts.cacheMisses++
+			else this.refuse(physical)
 		}
-		const { region } = reply
-		const pending = this.pending.get(id)
-		if (pending === undefined) return
-		const { physical, code, cachedOnly } = pending
-		this.pending.delete(id)
-		this.pendingAt.delete(physical)
-		if (cachedOnly) this.recognising--
-		if (region !== undefined) {
-			this.take(physical, code, id, region)
-			this.cold.forget(physical)
-		} else if (cachedOnly) counts.cacheMisses++
-		else this.refuse(physical)
+		this.take(arrivals)
 	}
 
 	/** A dispatcher goes there now: what was asked for meanwhile would be the same region again, with another entry point. */
@@ -385,25 +391,30 @@ export class Translator {
 		this.cold.postpone(physical, HOT_REFUSED)
 	}
 
-	/** Takes a region in. True when its entry point runs it now. */
-	private take(physical: number, code: LiveCode, id: number, region: CompiledRegion): boolean {
-		const { counts, inside } = this
-		const started = performance.now()
-		const mfn = Math.floor(physical / PAGE_SIZE)
-		const others = this.installed.count(physical)
-		const frameOf = (page: number) => code.frameOf(page)
-		if (region.isCached) {
+	/** Takes regions in. How many of them their entry points run now. */
+	private take(arrivals: readonly Arrival[]): number {
+		const others = arrivals.map(({ physical }) => this.installed.count(physical))
+		for (const { physical, code, region } of arrivals) {
+			if (!region.isCached) continue
 			this.core.enterAt(physical)
-			for (const page of region.pages) this.recognition.meet(frameOf(page), code.linear + page * PAGE_SIZE)
+			for (const page of region.pages) this.recognition.meet(code.frameOf(page), code.linear + page * PAGE_SIZE)
 		}
 		const { evictions } = this.installed
-		const addition = this.installed.add(physical, frameOf, id, region)
+		const additions = this.installed.add(arrivals)
 		if (this.installed.evictions !== evictions) this.economy.evicted()
+		for (const [n, arrival] of arrivals.entries()) this.taken(arrival, additions[n]!, others[n]! > 0)
+		return additions.filter((addition) => addition === 'installed').length
+	}
+
+	/** `again`: its entry point has had others. */
+	private taken({ physical, code, id, region }: Arrival, addition: Addition, again: boolean): void {
+		const { counts, inside } = this
 		if (addition === 'stale') counts.stale++
 		if (addition === 'installed' || addition === 'kept') {
-			if (others > 0) this.drops.set(mfn, (this.drops.get(mfn) ?? 0) + 1)
+			const mfn = Math.floor(physical / PAGE_SIZE)
+			if (again) this.drops.set(mfn, (this.drops.get(mfn) ?? 0) + 1)
 			if (inside.size > MAX_ADDRESSES) inside.clear()
-			for (const offset of region.indirect) this.addInside(frameOf(pageOf(offset)) * PAGE_SIZE + (offset & (PAGE_SIZE - 1)))
+			for (const offset of region.indirect) this.addInside(code.frameOf(pageOf(offset)) * PAGE_SIZE + (offset & (PAGE_SIZE - 1)))
 			counts.regions++
 			counts.instructions += region.instructions
 			counts.bytes += region.wasmBytes
@@ -413,8 +424,6 @@ export class Translator {
 		this.trace?.({ type: 'region', id, physical, outcome: addition, instructions, pages, wasmBytes, isOptimised, isCached, time_ms })
 		if (region.isCached) counts.cacheHits++
 		counts.time_ms += region.time_ms
-		counts.blocked_ms += performance.now() - started
-		return addition === 'installed'
 	}
 }
 
