@@ -6,7 +6,7 @@
  * given PATIENCE_MS to leave, then its client, which does not read, is cut off.
  */
 import type { ChildProcess } from 'node:child_process'
-import type { Server, Socket } from 'node:net'
+import { type Server, Socket } from 'node:net'
 import type { ConnectionState } from '../../xenstore/connection.ts'
 import type { GuestTransactions } from '../../xenstore/store.ts'
 import type { XenstoreListener } from './xenstore_socket.ts'
@@ -26,14 +26,17 @@ export interface Inheritance {
 
 /**
  * Sends everything, and calls `leave` in the turn in which nothing is left to be sent: it must end this process. Until then this
- * process and the heir both take new clients; the heir serves none before this process is gone.
+ * process and the heir both take new clients; the heir serves none before this process is gone. Rejects when the heir dies meanwhile.
  */
-export async function handOver(
-	heir: ChildProcess,
-	listener: XenstoreListener,
-	guests: GuestTransactions,
-	leave: () => never,
-): Promise<never> {
+export function handOver(heir: ChildProcess, listener: XenstoreListener, guests: GuestTransactions, leave: () => never): Promise<never> {
+	// What waits to be sent to a process that has died is never told of it.
+	const died = new Promise<never>((_, reject) => {
+		heir.once('exit', () => reject(new Error('the next xenstored has died in the middle of the handover')))
+	})
+	return Promise.race([died, sendAll(heir, listener, guests, leave)])
+}
+
+async function sendAll(heir: ChildProcess, listener: XenstoreListener, guests: GuestTransactions, leave: () => never): Promise<never> {
 	const { server, clients } = listener
 	const sent = new Set<Socket>()
 	const left = () => clients().filter(({ socket }) => !sent.has(socket) && !socket.destroyed)
@@ -68,18 +71,24 @@ export async function inherit(): Promise<Inheritance> {
 	let listener: Server | undefined
 	let guests: GuestTransactions | undefined
 	const gone = new Promise<void>((resolve) => process.once('disconnect', resolve))
+	const receive = (socket: Socket, state: ConnectionState | undefined) => {
+		clients.push({ socket, state })
+		// Nobody serves it yet, and yet it is read from: a client that breaks its connection now must end nothing but that.
+		socket.on('error', () => socket.destroy())
+	}
 	process.on('message', (message: HandoverMessage, handle: unknown) => {
 		if (message.kind === 'listener') {
 			listener = handle as Server
-			listener.on('connection', (socket) => clients.push({ socket, state: undefined }))
-		} else if (message.kind === 'client') clients.push({ socket: handle as Socket, state: message.state })
-		else guests = message.guests
+			listener.on('connection', (socket) => receive(socket, undefined))
+		} else if (message.kind === 'all') guests = message.guests
+		// The socket of a client that left while it waited to be sent does not come along.
+		else if (handle instanceof Socket) receive(handle, message.state)
 	})
 	process.send?.('ready')
 	await gone
 	if (guests === undefined || listener === undefined) throw new Error('the xenstored before has ended in the middle of the handover')
 	listener.removeAllListeners('connection')
-	return { listener, clients, guests }
+	return { listener, clients: clients.filter(({ socket }) => !socket.destroyed), guests }
 }
 
 /** send() leaves the handle reading until the heir has it, and drops what it reads: Node has no public way to stop it at once. */
