@@ -1,5 +1,4 @@
 /** The program `xend start|stop|restart|status`: bin/xend runs it. The daemon itself is main.ts. */
-import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { endWithReader } from '../cli/broken_pipe.ts'
@@ -7,6 +6,7 @@ import { whileWaiting } from '../cli/progress.ts'
 import { DaemonUnreachable, XendClient } from '../sdk/client.ts'
 import { connect } from '../sdk/connect.ts'
 import type { DaemonInfo } from './api.ts'
+import { readPidFile } from './pid_file.ts'
 import { isAlive } from './process_state.ts'
 import { openRunDir, type RunDir } from './rundir.ts'
 
@@ -77,6 +77,7 @@ function status(info: DaemonInfo | undefined, { socket, xenstore, xenstored, hyp
 		print('xend is not running')
 		return NOT_RUNNING
 	}
+	const xenstoredPid = readPidFile(xenstored.pid)
 	const rows = [
 		['xend is running', `pid ${info.pid}, version ${info.version}, domains ${info.domains}`],
 		['its socket', socket],
@@ -84,7 +85,7 @@ function status(info: DaemonInfo | undefined, { socket, xenstore, xenstored, hyp
 		['managed domains', state],
 		['hypervisor', `pid ${info.hypervisorPid}`],
 		['its socket', hypervisor.socket],
-		['xenstored', existsSync(xenstored.pid) ? `pid ${readFileSync(xenstored.pid, 'utf8').trim()}` : 'not running'],
+		['xenstored', xenstoredPid === undefined ? 'not running' : `pid ${xenstoredPid}`],
 		['XENSTORED_RUNDIR', dirname(xenstore)],
 	]
 	for (const [name, value] of rows) print(`${(name as string).padEnd(17)}: ${value}`)

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dialSocket } from '../platform/node/xenctrl_socket.ts'
@@ -17,6 +17,7 @@ import { daemonCommand } from './daemon_command.ts'
 import { endOnFault } from './fault.ts'
 import { takeLock } from './lock.ts'
 import { openLog } from './log.ts'
+import { writePidFile } from './pid_file.ts'
 import { openRunDir, type RunDir } from './rundir.ts'
 
 /**
@@ -36,15 +37,12 @@ export async function runXenstored(): Promise<never> {
 	const xen = await RemoteXen.connect(dial, 'xenstored')
 	mkdirSync(dirname(rundir.xenstore), { recursive: true, mode: 0o700 })
 	const { store, journal } = await startStore(rundir, xen, dial, log, inherited?.guests ?? [])
-	writeFileSync(rundir.xenstored.pid, `${process.pid}\n`, { mode: 0o600 })
+	writePidFile(rundir.xenstored.pid)
 	const listener =
 		inherited === undefined
 			? await listenXenstore(store, rundir.xenstore)
 			: serveClients(store, inherited.listener, rundir.xenstore, inherited.clients)
-	store.store.liveUpdate.begin = () => {
-		store.store.liveUpdate.begin = undefined
-		void liveUpdate(rundir, listener, store, journal, log)
-	}
+	store.store.liveUpdate.begin = () => liveUpdate(rundir, listener, store, journal, log)
 	log('info', `xenstored started: pid ${process.pid}, socket ${rundir.xenstore}`)
 
 	const ended = Promise.withResolvers<string>()
@@ -108,7 +106,10 @@ function restore(make: () => XenstoreServer, read: () => StoreRecord[], log: Log
 	}
 }
 
-/** Another process takes over, and this one ends; its lock is the last that it has. */
+/**
+ * Another process takes over, and this one ends; its lock is the last that it has. Resolves when the other did not start, rejects when it
+ * died with a part of the clients: then this one must end, too.
+ */
 async function liveUpdate(
 	rundir: RunDir,
 	listener: XenstoreListener,

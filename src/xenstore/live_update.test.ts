@@ -8,8 +8,12 @@ function setUp() {
 	const server = new XenstoreServer()
 	const { liveUpdate } = server.store
 	let begun = 0
+	let decline = () => {}
 	liveUpdate.begin = () => {
 		begun++
+		return new Promise((resolve) => {
+			decline = resolve
+		})
 	}
 	const [operator, other] = [connectInProcess(server), connectInProcess(server)]
 	const { promise: released, resolve: release } = Promise.withResolvers<void>()
@@ -27,6 +31,8 @@ function setUp() {
 		other,
 		openTransaction,
 		begun: () => begun,
+		/** Nobody took over after all. */
+		decline: () => decline(),
 		end: async () => {
 			release()
 			await done
@@ -40,6 +46,17 @@ test('live-update -s takes open transactions along at once', async () => {
 	assert.equal(await operator.control('live-update', '-s'), 'OK')
 	assert.equal(begun(), 1)
 	await end()
+})
+
+test('a live update that has begun is busy for others, until it turns out that nobody takes over', async () => {
+	const { operator, other, begun, decline } = setUp()
+	assert.equal(await operator.control('live-update', '-s'), 'OK')
+	await assert.rejects(other.control('live-update', '-s'), /EBUSY/)
+	assert.equal(begun(), 1)
+	decline()
+	await new Promise(setImmediate)
+	assert.equal(await other.control('live-update', '-s'), 'OK')
+	assert.equal(begun(), 2)
 })
 
 test('live-update -t waits for the end of open transactions; who asked is answered then, in order, and nobody else waits', async () => {

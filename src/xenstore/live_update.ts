@@ -18,20 +18,21 @@ export interface LiveUpdateOptions {
  * have none go along waits for their end.
  */
 export class LiveUpdate {
-	/** Has another process take over, soon. Undefined where there is none that could. */
-	begin: (() => void) | undefined
+	/** Has another process take over. Resolves when none did, and this one goes on. Undefined where there is none that could. */
+	begin: (() => Promise<void>) | undefined
 	readonly #open: () => readonly (readonly [domid: number, transactions: number])[]
 	#waiting: ((open: number) => void) | undefined
+	#begun = false
 
 	/** `open` tells the domains with open transactions. */
 	constructor(open: () => readonly (readonly [domid: number, transactions: number])[]) {
 		this.#open = open
 	}
 
-	/** What its operator is answered: OK, or why there is none. EINVAL where no process could take over, EBUSY while one waits already. */
+	/** What its operator is answered: OK, or why there is none. EINVAL where no process could take over, EBUSY while one waits or has begun. */
 	start({ timeout_s, force }: LiveUpdateOptions): Text | Errno | Promise<Text> {
 		if (this.begin === undefined) return 'EINVAL'
-		if (this.#waiting !== undefined) return 'EBUSY'
+		if (this.#waiting !== undefined || this.#begun) return 'EBUSY'
 		if (timeout_s === undefined || this.#open().length === 0) return this.#go()
 		return new Promise((resolve) => {
 			const settle = (answer: Text) => {
@@ -50,7 +51,10 @@ export class LiveUpdate {
 	}
 
 	#go(): Text {
-		this.begin?.()
+		this.#begun = true
+		void this.begin?.().finally(() => {
+			this.#begun = false
+		})
 		return { text: 'OK' }
 	}
 }

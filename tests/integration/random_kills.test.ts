@@ -194,7 +194,7 @@ class Run {
 		await delay(moment_ms)
 		if (choice < 0.55) await kill(pid)
 		else if (victims === 'xend') return ''
-		else if (choice < 0.7) await kill(xenstoredPid(this.xend.rundir) ?? 0)
+		else if (choice < 0.7) await kill(xenstoredPid(this.xend.rundir))
 		else if (choice < 0.8) await kill(hypervisorPid)
 		else return ''
 		return choice < 0.55 ? 'xend killed' : choice < 0.7 ? 'xenstored killed' : 'hypervisor killed'

@@ -1,13 +1,15 @@
 /** The processes of a private xend, to be killed. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
+import { readPidFile } from '../../src/daemon/pid_file.ts'
 import { isAlive } from '../../src/daemon/process_state.ts'
 import type { RunDir } from '../../src/daemon/rundir.ts'
 import type { XendClient } from '../../src/sdk/client.ts'
 import { connect } from '../../src/sdk/connect.ts'
 import { delay } from './xend.ts'
 
-/** Kills with -9 and waits until the process is gone. One that is gone already is no fault. */
-export async function kill(pid: number): Promise<void> {
+/** Kills with -9 and waits until the process is gone. One that is gone already, or not there, is no fault. */
+export async function kill(pid: number | undefined): Promise<void> {
+	if (pid === undefined) return
 	try {
 		process.kill(pid, 'SIGKILL')
 	} catch {
@@ -22,7 +24,7 @@ export async function reconnect({ rundir }: { readonly rundir: RunDir }): Promis
 }
 
 export function xenstoredPid({ xenstored }: RunDir): number | undefined {
-	return existsSync(xenstored.pid) ? Number(readFileSync(xenstored.pid, 'utf8')) : undefined
+	return readPidFile(xenstored.pid)
 }
 
 /** Every process that was started for this run directory. */

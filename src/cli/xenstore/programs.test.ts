@@ -134,7 +134,7 @@ test('xenstore-control passes its words on, and says why the server refuses', as
 test("xenstore-control live-update takes the options of Xen's own", async () => {
 	const { run, server } = setUp()
 	let begun = 0
-	server.store.liveUpdate.begin = () => {
+	server.store.liveUpdate.begin = async () => {
 		begun++
 	}
 	assert.deepEqual(await run('xenstore-control live-update -c -N -t 5 -F /usr/sbin/xenstored'), { status: 0, out: 'OK\n', err: '' })
