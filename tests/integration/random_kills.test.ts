@@ -43,6 +43,8 @@ class Run {
 	private readonly suspended = new Set<string>()
 	readonly xend: PrivateXend
 	readonly random: () => number
+	/** How often which process was killed. */
+	readonly killed = new Map<string, number>()
 	client: XendClient
 	private readonly kernels: { readonly sleeper: string; readonly napper: string; readonly rebooter: string; readonly poweroff: string }
 
@@ -192,12 +194,16 @@ class Run {
 		const [choice, moment_ms] = [this.random(), this.random() * 300]
 		const { pid, hypervisorPid } = await this.client.daemon()
 		await delay(moment_ms)
-		if (choice < 0.55) await kill(pid)
-		else if (victims === 'xend') return ''
-		else if (choice < 0.7) await kill(xenstoredPid(this.xend.rundir))
-		else if (choice < 0.8) await kill(hypervisorPid)
-		else return ''
-		return choice < 0.55 ? 'xend killed' : choice < 0.7 ? 'xenstored killed' : 'hypervisor killed'
+		if (choice < 0.55) return this.kill('xend', pid)
+		if (victims === 'any' && choice < 0.7) return this.kill('xenstored', xenstoredPid(this.xend.rundir))
+		if (victims === 'any' && choice < 0.8) return this.kill('hypervisor', hypervisorPid)
+		return ''
+	}
+
+	private async kill(victim: 'xend' | 'xenstored' | 'hypervisor', pid: number | undefined): Promise<string> {
+		await kill(pid)
+		this.killed.set(victim, (this.killed.get(victim) ?? 0) + 1)
+		return `${victim} killed`
 	}
 
 	/** Waits until what is listed is what must be, as XenStore has it too. What was uncertain is known afterwards. */
@@ -260,10 +266,11 @@ const seed = Number(process.env.XENOTYPE_SEED ?? Math.floor(Math.random() * 1e6)
 
 test(`processes are killed at random during ${OPERATIONS} operations: no domain is lost, doubled or left over`, {
 	timeout: 1_800_000,
-}, async () => {
+}, async (context) => {
 	await using xend = new PrivateXend()
 	const run = new Run(xend, await reconnect(xend), generator(seed))
 	await operate(run, seed, OPERATIONS, 'any')
+	context.diagnostic(`killed ${JSON.stringify(Object.fromEntries(run.killed))}`)
 	await run.client.stop({ domains: 'destroy' })
 	assert.deepEqual(processesOf(xend.rundir), [])
 	assert.deepEqual(readdirSync(xend.rundir.records), [])
@@ -302,6 +309,7 @@ test(`xend is killed at random during ${OPERATIONS} operations: hypervisor and x
 	const before = await census(run)
 	await operate(run, seed, OPERATIONS, 'xend', WARM_UP)
 	const after = await census(run)
+	context.diagnostic(`killed ${JSON.stringify(Object.fromEntries(run.killed))}`)
 	context.diagnostic(`before ${JSON.stringify(before)}, after ${JSON.stringify(after)}`)
 	assert.deepEqual(after.files, before.files)
 	assert(after.memory_mib < before.memory_mib + GROWTH_MIB, `${before.memory_mib} MiB became ${after.memory_mib} MiB`)
