@@ -4,19 +4,45 @@ import { EXACT, type IsaCase } from './case.ts'
 import { loadCore } from './core.ts'
 import { ENGINES, IsaMachine } from './machine.ts'
 import { GS_BASE } from './memory_map.ts'
-import { baseState, STATE_GPR, viewOf } from './state.ts'
+import { baseState, setGpr, viewOf } from './state.ts'
 
 const PAGE_FAULT = 14
 const GENERAL_PROTECTION = 13
-/** mov %gs:(%rax),%rcx; bt %bx,%gs:(%rax) */
-const INSTRUCTIONS = { MOV: [0x65, 0x48, 0x8b, 0x08], BT: [0x65, 0x66, 0x0f, 0xa3, 0x18] }
+/** The offset is in RAX, RBX, RSI and RDI, and follows the opcode of MOVABS; RCX is 8. */
+const INSTRUCTIONS = {
+	'mov %gs:(%rax),%rcx': [0x65, 0x48, 0x8b, 0x08],
+	'movabs %gs:offset,%rax': [0x65, 0x48, 0xa1],
+	'movsb %gs:(%rsi),(%rdi)': [0x65, 0xa4],
+	'rep movsb %gs:(%rsi),(%rdi)': [0xf3, 0x65, 0xa4],
+	'lodsq %gs:(%rsi)': [0x65, 0x48, 0xad],
+	'rep cmpsb %gs:(%rsi),(%rdi)': [0xf3, 0x65, 0xa6],
+	'bt %cx,%gs:(%rax)': [0x65, 0x66, 0x0f, 0xa3, 0x08],
+	'xlat %gs:(%rbx)': [0x65, 0xd7],
+	'maskmovdqu %xmm1,%xmm0,%gs:(%rdi)': [0x65, 0x66, 0x0f, 0xf7, 0xc1],
+	'maskmovq %mm1,%mm0,%gs:(%rdi)': [0x65, 0x0f, 0xf7, 0xc1],
+}
+const MOVABS_OPCODE = 0xa1
+const XLAT_OPCODE = 0xd7
 
 function reading(code: readonly number[], offset: bigint): IsaCase {
 	const state = baseState(0, false)
-	viewOf(state).setBigUint64(STATE_GPR, BigInt.asUintN(64, offset), true)
-	viewOf(state).setBigUint64(STATE_GPR + 24, 0n, true)
-	const exact = { undefinedFlags: 0, undefinedStatus: 0, tolerance: EXACT }
-	return { label: '', code: Uint8Array.from(code), base: 0, compat: false, state, memory: [], ...exact } as IsaCase
+	const bytes = new Uint8Array(8)
+	viewOf(bytes).setBigUint64(0, BigInt.asUintN(64, offset), true)
+	for (const register of [0, 3, 6, 7]) setGpr(viewOf(state), register, offset)
+	setGpr(viewOf(state), 1, 8n)
+	if (code.at(-1) === XLAT_OPCODE) setGpr(viewOf(state), 0, 0n)
+	const whole = code.at(-1) === MOVABS_OPCODE ? [...code, ...bytes] : code
+	return {
+		label: '',
+		code: Uint8Array.from(whole),
+		base: 0,
+		compat: false,
+		state,
+		memory: [],
+		undefinedFlags: 0,
+		undefinedStatus: 0,
+		tolerance: EXACT,
+	}
 }
 
 test('an offset that is not canonical is #GP, even where a segment base makes a canonical address of it', async () => {

@@ -13,6 +13,7 @@ import {
   OP_EA, OP_EA32, OP_LINK, OP_REFETCH, OP_CROSS, OP_STEP_END, OP_INVALID, INTEGER_LAST, SSE_FIRST, SSE_LAST, MMX_FIRST, MMX_LAST, X87_FIRST, X87_LAST,
   OP_F_PUSH_R, OP_F_LEAVE, OP_F_CALL, OP_F_RET, OP_PUSH, OP_PUSH_I, OP_POP, OP_PUSHF, OP_POPF, OP_CALL, OP_CALL_E, OP_RET, OP_RET_I, OP_RETF, OP_RETF_I, OP_IRET,
   OP_LEAVE, OP_ENTER, OP_F_CALL_R, OP_F_CALL_M, OP_PUSH_SEG, OP_POP_SEG, OP_F_PUSH_M, OP_BT, OP_BTS, OP_BTR, OP_BTC,
+  OP_MOVS, OP_CMPS, OP_LODS, OP_XLAT, OP_MOV_A_O, OP_MOV_O_A, OP_MASKMOVDQU, OP_MMX_MASKMOVQ,
 } from "./generated/ops";
 
 /** What an instruction did. */
@@ -97,11 +98,24 @@ function isBitTest(op: i32): bool {
   return op == OP_BT || op == OP_BTS || op == OP_BTR || op == OP_BTC;
 }
 
+/** Of the record's memory operand, before the base of a segment is added: what a 64-bit address size makes of it, else 0. */
+function segmentOffset(rec: usize): u64 {
+  if (load<u8>(rec, L.REC_FLAGS) & L.RF_MEM)
+    return load<u64>(cpu + load<u8>(rec, L.REC_BASE)) + (load<u64>(cpu + load<u8>(rec, L.REC_INDEX)) << load<u8>(rec, L.REC_SCALE)) + <u64>load<i32>(rec, L.REC_DISP);
+  if (!load<u32>(cpu + L.CPU_CODE64) || load<u8>(rec, L.REC_FLAGS) & L.RF_ADDR32) return 0;
+  switch (<i32>load<u16>(rec)) {
+    case OP_MOVS: case OP_CMPS: case OP_LODS: return load<u64>(cpu + 48);
+    case OP_MASKMOVDQU: case OP_MMX_MASKMOVQ: return load<u64>(cpu + 56);
+    case OP_XLAT: return load<u64>(cpu + 24) + <u64>load<u8>(cpu);
+    case OP_MOV_A_O: case OP_MOV_O_A: return load<u64>(rec, L.REC_IMM);
+    default: return 0;
+  }
+}
+
 /** A #PF is #GP where the offset is not canonical before the base of FS or GS makes the sum so. */
 export function refinePageFault(rec: usize): void {
-  const seg = load<u8>(rec, L.REC_SEG);
-  if (load<u32>(cpu + L.CPU_EXC_VECTOR) != 14 || seg == <u8>L.SLOT_ZERO || !(load<u8>(rec, L.REC_FLAGS) & L.RF_MEM)) return;
-  const offset = load<u64>(cpu + load<u8>(rec, L.REC_BASE)) + (load<u64>(cpu + load<u8>(rec, L.REC_INDEX)) << load<u8>(rec, L.REC_SCALE)) + <u64>load<i32>(rec, L.REC_DISP);
+  if (load<u32>(cpu + L.CPU_EXC_VECTOR) != 14 || load<u8>(rec, L.REC_SEG) == <u8>L.SLOT_ZERO) return;
+  const offset = segmentOffset(rec);
   if (<u64>(<i64>(offset << 16) >> 16) != offset) raise(13, 0);
 }
 

@@ -1,5 +1,6 @@
 // MMX. A register is the significand of the x87's physical register of the same number. Every instruction sets TOP to 0 and all tags
-// to valid (EMMS: to empty); a write also sets the register's sign and exponent bits.
+// to valid (EMMS: to empty); a write also sets the register's sign and exponent bits. A memory operand's fault comes before that, and #XM
+// after it, but leaves the registers. Only CVTPI2PS and CVTPI2PD of memory have nothing to do with the x87: neither #MF nor a change of TOP.
 
 import { CPU_FSW, CPU_FTW, CPU_X87, REC_FLAGS, REC_IMM, REC_REG, REC_RM, RF_REXW } from './layout'
 import { cpu, ea, FAULT, raise, readPtr } from './mem'
@@ -16,7 +17,7 @@ const ROUND_TRUNCATE: u32 = 3
 
 export function executeMmx(rec: usize, operation: i32): i32 {
 	if (simdUnavailable()) return 1
-	if (load<u16>(cpu, CPU_FSW) & FSW_ES) return raise(16, 0)
+	if (load<u16>(cpu, CPU_FSW) & FSW_ES && !leavesX87(rec, operation)) return raise(16, 0)
 	if (operation <= op.OP_MMX_PABSD) return executePacked(rec, operation)
 	if (operation <= op.OP_MMX_PSLLQ_I) {
 		enterMmx()
@@ -26,6 +27,11 @@ export function executeMmx(rec: usize, operation: i32): i32 {
 		return 0
 	}
 	return executeOther(rec, operation)
+}
+
+/** CVTPI2PS and CVTPI2PD of memory, as AMD's processors execute them. */
+function leavesX87(rec: usize, operation: i32): bool {
+	return isMemory(rec) && (operation == op.OP_MMX_CVTPI2PS || operation == op.OP_MMX_CVTPI2PD)
 }
 
 /** The XMM form of an MMX operation has this number (both lists are opcodes/packed.ts). */
@@ -196,8 +202,8 @@ function executeConversion(rec: usize, operation: i32): i32 {
 			const s = mmxSource(rec, 8)
 			if (s == FAULT) return 1
 			const r = <u64>singleFromInteger(<i64>load<i32>(s)) | (<u64>singleFromInteger(<i64>load<i32>(s, 4)) << 32)
+			if (!isMemory(rec)) enterMmx()
 			if (signal()) return 1
-			enterMmx()
 			store<u64>(xmmReg(rec), r)
 			return 0
 		}
@@ -228,8 +234,8 @@ function executeConversion(rec: usize, operation: i32): i32 {
 }
 
 function setPair(rec: usize, low: i32, high: i32): i32 {
-	if (signal()) return 1
 	enterMmx()
+	if (signal()) return 1
 	set64(mmxReg(rec), <u64>(<u32>low) | (<u64>high << 32))
 	return 0
 }

@@ -220,13 +220,11 @@ function storeStringAddress(rec: usize): u64 {
 
 /**
  * MASKMOVDQU and MASKMOVQ: stores the bytes of `value` selected by bit 7 of the bytes of `mask` at seg:rDI. Bytes not selected are
- * not touched and do not fault. All bytes are checked before the first is stored.
+ * not touched, but the whole operand must be writable, an empty mask's too, as AMD's processors have it.
  */
 export function storeMasked(rec: usize, value: usize, mask: usize, size: u32): i32 {
 	const base = storeStringAddress(rec)
-	for (let i: u32 = 0; i < size; i++) {
-		if (load<i8>(mask + i) < 0 && !writable(base + i, 1)) return 1
-	}
+	if (!writable(base, size)) return 1
 	for (let i: u32 = 0; i < size; i++) {
 		if (load<i8>(mask + i) >= 0) continue
 		const p = writePtr(base + i, 1)
