@@ -718,13 +718,6 @@ function storeControl(random: Random): Piece {
 	return make('stmxcsr', { opcode: [0x0f, 0xae], reg: 3, rm: memory(random, 4) })
 }
 
-function x87(random: Random): Piece {
-	const load = make('', { opcode: [random.pick([0xdd, 0xd9])], reg: 0, rm: doubles(random, 8) })
-	const calculate = make('', { opcode: [0xdc], reg: random.pick([0, 1, 4, 6]), rm: doubles(random, 8) })
-	const store = make('', { opcode: [random.pick([0xdd, 0xd9])], reg: 3, rm: memory(random, 8) })
-	return together('fld; f; fstp', [load, calculate, store])
-}
-
 // ---- what a block is made of ---------------------------------------------------------------------------------------------------------
 
 /** The index takes another small value. */
@@ -769,7 +762,6 @@ const FLOAT: readonly (readonly [weight: number, make: (random: Random) => Piece
 	[3, compareFloat],
 	[3, convertFloat],
 	[1, controlFloat],
-	[1, x87],
 ]
 
 function pickWeighted(random: Random, choices: readonly (readonly [number, (random: Random) => Piece])[]): Piece {

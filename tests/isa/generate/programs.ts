@@ -30,6 +30,7 @@ import {
 	usesOf,
 } from './pieces.ts'
 import { assemble, define, isDefined, label, type Piece, type Program, piece, together } from './program.ts'
+import { countingJump, rarePiece } from './rare_pieces.ts'
 import { selfModification } from './self_modifying.ts'
 import { float64, integer, littleEndian } from './values.ts'
 
@@ -77,6 +78,8 @@ class ProgramGenerator {
 	/** One double in so many is an extreme one. */
 	private readonly extremes: number
 	private readonly flavour: number
+	/** One piece in so many is a rare one. */
+	private readonly rare: number
 	private labels = 0
 	/** Labels of functions; the first ones have no loops. */
 	private readonly functions: number[] = []
@@ -93,6 +96,7 @@ class ProgramGenerator {
 		this.selfModifying = selfModifying
 		this.extremes = random.oneIn(4) ? 2 : 12
 		this.flavour = random.below(5)
+		this.rare = random.oneIn(6) ? 2 : 20
 		this.long = random.oneIn(20)
 		this.left = this.long ? 550 : 15 + random.below(random.oneIn(4) ? 250 : 90)
 		this.fault = random.oneIn(3)
@@ -130,6 +134,7 @@ class ProgramGenerator {
 
 	private one(): Piece {
 		const { random } = this
+		if (random.oneIn(this.rare)) return rarePiece(random)
 		const dice = random.below(10)
 		if (this.pool.length > 0 && dice < 2) return random.pick(this.pool)
 		if (this.flavour === 4 && dice < 7) return arithmeticPiece(random)
@@ -194,6 +199,7 @@ class ProgramGenerator {
 		const other = this.newLabel()
 		const end = this.newLabel()
 		const first = this.random.oneIn(3) ? this.body(depth) : this.straight(4)
+		if (this.random.oneIn(8)) return [...countingJump(this.random, this.newLabel(), end), ...first, label(end)]
 		if (this.random.oneIn(2)) return [...this.conditional(other), ...first, label(other)]
 		return [...this.conditional(other), ...first, jump(end), label(other), ...this.straight(4), label(end)]
 	}
