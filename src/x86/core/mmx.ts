@@ -6,7 +6,7 @@ import { CPU_FSW, CPU_FTW, CPU_X87, REC_FLAGS, REC_IMM, REC_REG, REC_RM, RF_REXW
 import { cpu, ea, FAULT, raise, readPtr } from './mem'
 import { isMemory, setGpr32, simdUnavailable, source, source16, sourceGpr, storeGpr, storeMemory64, xmmReg, xmmRm } from './sse_common'
 import { currentRounding, singleFromInteger, toInteger32, toInteger64 } from './sse_convert'
-import { signal } from './sse_float'
+import { signal } from './sse_float_values'
 import { packedOperation, shiftImmediate, shuffleWords } from './sse_int'
 import { storeMasked } from './sse_move'
 import * as op from './generated/ops'

@@ -6,7 +6,7 @@ import { CPU_MXCSR, CPU_SCRATCH, REC_FLAGS, REC_IMM, REC_REG, RF_REXW } from './
 import { cpu, FAULT, raise } from './mem'
 import { FE_INEXACT, FE_INVALID, raiseFlags } from './softfloat'
 import { source, source16, sourceGpr, xmmReg } from './sse_common'
-import { signal } from './sse_float'
+import { signal } from './sse_float_values'
 import * as soft from './sse_soft'
 import * as op from './generated/ops'
 

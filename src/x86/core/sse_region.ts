@@ -9,7 +9,8 @@ import { CPU_MXCSR, CPU_SSE_MODERATE, CPU_SSE_SLOW, CPU_XMM } from './layout'
 import { cpu, raise } from './mem'
 import { simdUnavailable } from './sse_common'
 import { doubleFromSingle, doubleFromInteger, singleFromDouble, singleFromInteger } from './sse_convert'
-import { byLane, compareValues, lane, signal } from './sse_float'
+import { byLane } from './sse_float'
+import { compareValues, lane, signal } from './sse_float_values'
 import { denormalsAreZeros, KIND_SQRT } from './sse_soft'
 
 /** RC, the six masks and PE of MXCSR, and what they are where the fast paths may run. */

@@ -1,5 +1,5 @@
-// x87 instructions: what every one begins and ends with. The instructions are in x87/ by their operands, arithmetic in softfloat80.ts, trigonometric80.ts and logarithm80.ts, the
-// stack and the status word in x87/state.ts.
+// x87 instructions: what every one begins and ends with. The instructions are in x87/ by their operands, the stack and the status word in
+// x87/state.ts; arithmetic is in softfloat80.ts, conversions in softfloat80_convert.ts, functions in trigonometric80.ts and logarithm80.ts.
 
 import { CPU_CR0, CPU_FDP, CPU_FIP, CPU_FOP, CPU_GPR, REC_MODRM, REC_OFF, REC_OPCODE, SLOT_PAGE } from './layout'
 import { cpu, ea, FAULT, raise, readPtr, writeEnd, writePtr } from './mem'

@@ -2,6 +2,7 @@
 
 import { raise } from '../mem'
 import * as f80 from '../softfloat80'
+import * as convert from '../softfloat80_convert'
 import * as logarithm from '../logarithm80'
 import * as trigonometric from '../trigonometric80'
 import { C0, C1, C2, C3, conclude, fsw, isEmpty, NAN_SE, NAN_SIG, pop, push, setConditions, setFsw, setSt, stackFault } from './state'
@@ -21,7 +22,7 @@ export function unaryFunction(operation: i32): i32 {
 			f80.squareRoot80(se, sig)
 			break
 		case op.OP_FRNDINT:
-			f80.roundToInteger80(se, sig)
+			convert.roundToInteger80(se, sig)
 			break
 		case op.OP_F2XM1:
 			logarithm.exponentialMinusOne80(se, sig)
@@ -122,9 +123,9 @@ export function extract(): i32 {
 		push(NAN_SE, NAN_SIG)
 		return 0
 	}
-	f80.extract80(seOf(0), sigOf(0))
+	convert.extract80(seOf(0), sigOf(0))
 	if (!conclude()) return 0
 	setSt(0, f80.rSe, f80.rSig)
-	push(f80.extractedSe, f80.extractedSig)
+	push(convert.extractedSe, convert.extractedSig)
 	return 0
 }

@@ -3,6 +3,7 @@
 import { ea, FAULT, raise, readPtr, writable, writeEnd, writePtr } from '../mem'
 import * as soft from '../softfloat'
 import * as f80 from '../softfloat80'
+import * as convert from '../softfloat80_convert'
 import { conclude, isEmpty, NAN_SE, NAN_SIG, pop, setSt, stackFault, stopped } from './state'
 import * as op from '../generated/ops'
 import { INDEX_NEW, selector, seOf, sigOf, pushResult, arithmetic, storeNanAfterUnderflow } from './operands'
@@ -62,7 +63,7 @@ export function executeMemory(rec: usize, operation: i32): i32 {
 		case op.OP_FBLD: {
 			const s = readPtr(ea(rec), 10)
 			if (s == FAULT) return 1
-			f80.fromBcd80(load<u64>(s), <u32>load<u16>(s, 8))
+			convert.fromBcd80(load<u64>(s), <u32>load<u16>(s, 8))
 			pushResult(f80.rSe, f80.rSig)
 			return 0
 		}
@@ -80,18 +81,18 @@ function operandFromMemory(rec: usize, operation: i32): bool {
 	if (s == FAULT) return false
 	switch (operation) {
 		case op.OP_FARITH_M32:
-			f80.widen32(load<u32>(s))
-			f80.setNarrowDenormal(f80.widenedDenormal)
+			convert.widen32(load<u32>(s))
+			f80.setNarrowDenormal(convert.widenedDenormal)
 			break
 		case op.OP_FARITH_M64:
-			f80.widen64(load<u64>(s))
-			f80.setNarrowDenormal(f80.widenedDenormal)
+			convert.widen64(load<u64>(s))
+			f80.setNarrowDenormal(convert.widenedDenormal)
 			break
 		case op.OP_FARITH_I32:
-			f80.fromInteger80(<i64>load<i32>(s))
+			convert.fromInteger80(<i64>load<i32>(s))
 			break
 		default:
-			f80.fromInteger80(<i64>load<i16>(s))
+			convert.fromInteger80(<i64>load<i16>(s))
 	}
 	return true
 }
@@ -116,10 +117,10 @@ function arithmeticMemory(rec: usize, operation: i32): i32 {
 function loadReal(rec: usize, wide: bool): i32 {
 	const s = readPtr(ea(rec), wide ? 8 : 4)
 	if (s == FAULT) return 1
-	if (wide) f80.widen64(load<u64>(s))
-	else f80.widen32(load<u32>(s))
+	if (wide) convert.widen64(load<u64>(s))
+	else convert.widen32(load<u32>(s))
 	f80.unaryNan(f80.rSe, f80.rSig)
-	const denormal = f80.widenedDenormal && isEmpty(INDEX_NEW)
+	const denormal = convert.widenedDenormal && isEmpty(INDEX_NEW)
 	pushResult(f80.rSe, f80.rSig)
 	// DE is reported with the value loaded, even when unmasked.
 	if (denormal) {
@@ -132,7 +133,7 @@ function loadReal(rec: usize, wide: bool): i32 {
 function loadInteger(rec: usize, size: u32): i32 {
 	const s = readPtr(ea(rec), size)
 	if (s == FAULT) return 1
-	f80.fromInteger80(size == 8 ? load<i64>(s) : size == 4 ? <i64>load<i32>(s) : <i64>load<i16>(s))
+	convert.fromInteger80(size == 8 ? load<i64>(s) : size == 4 ? <i64>load<i32>(s) : <i64>load<i16>(s))
 	pushResult(f80.rSe, f80.rSig)
 	return 0
 }
@@ -140,7 +141,7 @@ function loadInteger(rec: usize, size: u32): i32 {
 function storeReal(rec: usize, wide: bool, pops: bool): i32 {
 	let value: u64 = wide ? 0xfff8000000000000 : 0xffc00000
 	if (isEmpty(0)) stackFault(false)
-	else value = f80.narrow80(seOf(0), sigOf(0), wide)
+	else value = convert.narrow80(seOf(0), sigOf(0), wide)
 	if (!stopped(KEEPS_MEMORY)) {
 		const p = writePtr(ea(rec), wide ? 8 : 4)
 		if (p == FAULT) return 1
@@ -177,7 +178,7 @@ function storeExtended(rec: usize): i32 {
 function storeInteger(rec: usize, size: u32, rounding: u32, pops: bool): i32 {
 	let value: i64 = size == 8 ? i64.MIN_VALUE : size == 4 ? <i64>i32.MIN_VALUE : -32768
 	if (isEmpty(0)) stackFault(false)
-	else value = f80.toInteger80(seOf(0), sigOf(0), size << 3, rounding)
+	else value = convert.toInteger80(seOf(0), sigOf(0), size << 3, rounding)
 	if (!stopped(KEEPS_MEMORY)) {
 		const p = writePtr(ea(rec), size)
 		if (p == FAULT) return 1
@@ -197,9 +198,9 @@ function storeBcd(rec: usize): i32 {
 	let high: u32 = 0xffff
 	if (isEmpty(0)) stackFault(false)
 	else {
-		f80.toBcd80(seOf(0), sigOf(0))
-		low = f80.bcdLow
-		high = f80.bcdHigh
+		convert.toBcd80(seOf(0), sigOf(0))
+		low = convert.bcdLow
+		high = convert.bcdHigh
 	}
 	if (!stopped(KEEPS_MEMORY)) {
 		const p = writePtr(ea(rec), 10)
