@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import * as L from '../../src/x86/core/layout.ts'
-import { Cpu, RAX, RCX, RDI, RDX, RSP } from '../../src/x86/cpu.ts'
+import { Cpu, RAX, RBX, RCX, RDI, RDX, RSP } from '../../src/x86/cpu.ts'
 import { MachineMemory, PAGE_SIZE } from '../../src/x86/machine_memory.ts'
 import { Translator } from '../../src/x86/translator/translator.ts'
 import { loadCore } from './core.ts'
@@ -196,6 +196,16 @@ test('a region whose further page was written to is made anew', () => {
 	assert.equal(guest.run(), 10)
 	guest.run()
 	assert.equal(guest.translator.statistics.regions, 2, 'the first region serves again')
+})
+
+test('a call whose return address is written over decoded code goes to its target', () => {
+	const guest = new Guest()
+	// mov rsp, LOOP + 64; call rbx; add eax, 7; int3: the return address goes to the line of the code itself
+	guest.place(20, 0xf00, '48c7c4400f4000 ffd3 83c007 cc')
+	guest.place(21, 0, '83c001 c3')
+	guest.cpu.set(RBX, LEAF)
+	assert.equal(guest.run(), 8)
+	assert.equal(guest.vector, BREAKPOINT)
 })
 
 test('a fault in a further page is precise', () => {

@@ -16,6 +16,9 @@ const JUMP = 3
 export const AGAIN = 4
 const STATUS_SHIFT = 20
 
+/** Where control goes: an offset from the page, or what pushes a linear address. */
+export type Way = number | (() => void)
+
 /**
  * The ways out of a region. Each says where to go on (CPU_RIP), or which record could not be completed (CPU_REGION_RECORD), and why (CPU_REGION_STATUS, an
  * outcome of core/execute.ts).
@@ -202,8 +205,9 @@ export class Exits {
 	}
 
 	/** The same where that hardly ever happens. */
-	toRarely(offset: number): void {
-		this.pushAddress(offset)
+	toRarely(way: Way): void {
+		if (typeof way === 'number') this.pushAddress(way)
+		else way()
 		this.context.code.set(this.target)
 		this.leaveRarely(JUMP)
 	}

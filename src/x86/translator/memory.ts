@@ -2,7 +2,7 @@ import type { MemoryOperator } from '../../wasm/code.ts'
 import { I32, I64, type ValueType, VOID } from '../../wasm/module.ts'
 import * as L from '../core/layout.ts'
 import type { BlockChanges, RegionContext } from './context.ts'
-import type { Exits } from './exits.ts'
+import type { Exits, Way } from './exits.ts'
 import { type LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
 import { type CarriedPage, type FoundPlace, Pages, type Place } from './pages.ts'
@@ -228,12 +228,12 @@ export class Memory {
 	}
 
 	/** The same of 8 bytes at the address in local `address`. */
-	writeAt(instruction: Instruction, place: Place, address: number, value: number, finish: () => void, next: number): void {
+	writeAt(instruction: Instruction, place: Place, address: number, value: number, finish: () => void, next: Way): void {
 		const pushAddress = () => void this.context.code.get(address)
 		this.keep({ instruction, size: 8, aligned: false, write: true, place, pushAddress }, value, finish, next)
 	}
 
-	private keep(access: Access, value: number, finish: () => void, next: number): void {
+	private keep(access: Access, value: number, finish: () => void, next: Way): void {
 		const { code, core } = this.context
 		const { instruction, size } = access
 		this.reach(
@@ -535,7 +535,7 @@ export class Memory {
 	 * Pops the outcome of commitWrite() or storeSlow(): 0 faults, 1 goes on; 2, decoded code was dropped, leaves; 3, mappings may have changed, leaves where a span is
 	 * used after it, and forgets pages otherwise.
 	 */
-	private afterSlowStore(instruction: Instruction, finish: () => void, next: number): void {
+	private afterSlowStore(instruction: Instruction, finish: () => void, next: Way): void {
 		const { code } = this.context
 		const mustLeave = this.spans.areUsedLater
 		code.tee(this.slot).i32(1)

@@ -6,7 +6,7 @@ import { byOperation } from './by_operation.ts'
 import { Conditions } from './conditions.ts'
 import type { RegionContext, RegisterUse } from './context.ts'
 import { type CoreImports, pushRecord } from './core_imports.ts'
-import { AGAIN, Exits } from './exits.ts'
+import { AGAIN, Exits, type Way } from './exits.ts'
 import { type FlagOperation, type FlagOverride, type KnownFlags, LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
 import { Memory } from './memory.ts'
@@ -360,7 +360,7 @@ export class RegionCode {
 	}
 
 	/** The same as write(), of 8 bytes at the address in local `address`, `offset` bytes from what a register holds. */
-	writeAt(instruction: Instruction, slot: number, offset: number, address: number, value: number, finish: () => void, next?: number): void {
+	writeAt(instruction: Instruction, slot: number, offset: number, address: number, value: number, finish: () => void, next?: Way): void {
 		const place = this.memory.placeAt(slot, offset)
 		this.memory.writeAt(instruction, place, address, value, finish, next ?? instruction.off + instruction.length)
 	}

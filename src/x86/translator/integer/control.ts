@@ -72,7 +72,7 @@ export function emitIndirect(r: RegionCode, i: Instruction): boolean {
 	if (i.op === 'CALL_E') {
 		r.pushAddress(i.off + i.length)
 		code.set(r.z64)
-		push(r, i)
+		push(r, i, undefined, () => void code.get(target))
 	}
 	code.get(target)
 	r.exitToPushed()

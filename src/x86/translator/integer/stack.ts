@@ -1,5 +1,6 @@
 import { I64 } from '../../../wasm/module.ts'
 import * as L from '../../core/layout.ts'
+import type { Way } from '../exits.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
 import { type Emitter, pushRm } from './operands.ts'
@@ -10,7 +11,7 @@ const RBP = 40
 const STATUS = 0x8d5
 
 /** Stores the 64-bit value in local z64 below the stack pointer, then lowers it. */
-export function push(r: RegionCode, i: Instruction, after = () => {}, next?: number): void {
+export function push(r: RegionCode, i: Instruction, after = () => {}, next?: Way): void {
 	const { code } = r
 	const sp = r.temporary(I64)
 	r.getRegister(RSP, 8)
