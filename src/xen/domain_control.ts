@@ -35,8 +35,8 @@ import { wakeAllVcpus, wakeVcpu } from './wake.ts'
 
 /** How long a dying vCPU thread may take to notice before it is stopped by force. */
 const DEATH_ms = 1000
-/** How long a vCPU may take to tell of itself. */
-const SILENCE_ms = 2000
+/** How long a vCPU may take to tell of itself: on a busy host its thread may take seconds to start. */
+const SILENCE_ms = 30_000
 
 /** What SCHEDOP_shutdown with SHUTDOWN_suspend returns to a guest that goes on where it was. */
 const SUSPEND_CANCEL = 1
