@@ -6,10 +6,10 @@ import type { OptionSpec, ParsedArguments } from './options.ts'
 export interface CommandContext {
 	readonly stdin: Readable & { isTTY?: boolean; setRawMode?(raw: boolean): unknown }
 	readonly stdout: Writable & { isTTY?: boolean }
-	readonly stderr: Writable
+	readonly stderr: Writable & { isTTY?: boolean }
 	readonly cwd: string
-	/** The daemon's client; starts the daemon when none runs. */
-	connect(): Promise<XendClient>
+	/** The daemon's client; starts the daemon when none runs, and shows what takes long about it unless it is to be quiet. */
+	connect(options?: { readonly quiet?: boolean }): Promise<XendClient>
 	/** The same where a daemon runs already. */
 	connectRunning(): Promise<XendClient | undefined>
 	/** A line on stdout. */

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TestDaemon, until } from '../../tests/support/daemon.ts'
+import { runXm } from './main.ts'
 
 async function withConfig(text = "kernel = '/boot/vmlinuz'\nmemory = 64\n"): Promise<TestDaemon> {
 	const xend = await TestDaemon.start()
@@ -273,4 +274,19 @@ test('a daemon’s refusal is followed by the usage', async () => {
 	const { status, out, err } = await xend.xm(['destroy', '0'])
 	assert.deepEqual([status, err], [1, 'Error: Cannot destroy privileged domain 0\n'])
 	assert.match(out, /^Usage: xm destroy <Domain>/)
+})
+
+test('-q keeps what a start of the daemon shows to itself', async () => {
+	await using xend = await TestDaemon.start()
+	const asked: unknown[] = []
+	const program: typeof runXm = (words, context) => {
+		const connect: typeof context.connect = (options) => {
+			asked.push(options?.quiet ?? false)
+			return context.connect(options)
+		}
+		return runXm(words, { ...context, connect })
+	}
+	await xend.run(program, ['destroy', '-q', 'nobody'])
+	await xend.run(program, ['destroy', 'nobody'])
+	assert.deepEqual(asked, [true, false])
 })

@@ -61,7 +61,7 @@ async function runCommand(program: Personality, command: Command, words: readonl
 		const args = parseArguments(words, command.options)
 		const fault = program.operandFault(command, words, args)
 		if (fault !== undefined) throw new UsageError(fault)
-		return await command.run(context, args)
+		return await command.run(args.options.has('quiet') ? quietly(context) : context, args)
 	} catch (error) {
 		if (!(error instanceof UserError)) throw error
 		const { line, usage, status } = program.describe(command, error)
@@ -69,4 +69,9 @@ async function runCommand(program: Personality, command: Command, words: readonl
 		if (usage) context.print(program.commandHelp(command))
 		return status
 	}
+}
+
+/** The same context, in which a daemon's start shows nothing. */
+function quietly(context: CommandContext): CommandContext {
+	return { ...context, connect: () => context.connect({ quiet: true }) }
 }

@@ -5,6 +5,7 @@ import { connect, connectRunning } from '../sdk/connect.ts'
 import { remoteClient } from '../sdk/remote.ts'
 import { endWithReader } from './broken_pipe.ts'
 import type { CommandContext } from './command.ts'
+import { whileStarting } from './progress.ts'
 import { splitWords } from './shell.ts'
 
 /** Of XENOTYPE_XEND, a command such as `ssh HOST xm serve`: the daemon that is behind it is asked instead of this user's own. */
@@ -21,7 +22,8 @@ export async function runProcess(name: string, run: (words: readonly string[], c
 		stdout: process.stdout,
 		stderr: process.stderr,
 		cwd: process.cwd(),
-		connect: async () => remote() ?? (await connect({ report: (line) => context.complain(`${name}: ${line}`) })).client,
+		connect: async ({ quiet = false } = {}) =>
+			remote() ?? (await whileStarting(context, quiet ? undefined : name, (report) => connect({ report }))).client,
 		connectRunning: async () => remote() ?? connectRunning(),
 		print: (line) => void process.stdout.write(`${line}\n`),
 		complain: (line) => void process.stderr.write(`${line}\n`),

@@ -16,10 +16,14 @@ import { endOnFault } from './fault.ts'
 import { takeLock } from './lock.ts'
 import { openLog } from './log.ts'
 import { openRunDir } from './rundir.ts'
+import { removeStartNote, writeStartNote } from './start_note.ts'
 import { startOver } from './start_over.ts'
 
 /** Without domains and connections for this long, the hypervisor ends by itself. */
 const IDLE_EXIT_MS = 10_000
+
+/** What a first start is at, and one after the processor's sources have changed. */
+const BUILDING = "building the processor's core (once, half a minute or so)"
 
 /** How long connections to a domain's rings and console may take to let go of a domain that is gone: its memory is garbage only then. */
 const LET_GO_MS = 500
@@ -37,7 +41,8 @@ export async function runHypervisor(): Promise<never> {
 	const core = await loadCore((line) => {
 		log('info', line)
 		isBuilt = true
-	})
+		writeStartNote(rundir.startNote, BUILDING)
+	}).finally(() => removeStartNote(rundir.startNote))
 	// Its compiler takes a hundred megabytes, and is not needed again.
 	if (isBuilt) startOver()
 	const clockOrigin = process.hrtime()

@@ -11,6 +11,8 @@ export interface RunDir {
 	readonly xenstore: string
 	readonly lock: string
 	readonly log: string
+	/** What a start that takes long is at (start_note.ts). */
+	readonly startNote: string
 	/** The hypervisor's socket, lock and log. */
 	readonly hypervisor: ProcessFiles
 	/** xenstored's; the socket is `xenstore`. */
@@ -65,6 +67,7 @@ export function openRunDir(env: Readonly<Record<string, string | undefined>> = p
 		xenstore,
 		lock: join(path, 'xend.lock'),
 		log: join(path, 'xend.log'),
+		startNote: join(path, 'starting'),
 		hypervisor: filesOf(path, 'hypervisor'),
 		xenstored: {
 			...filesOf(path, 'xenstored'),

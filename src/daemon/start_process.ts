@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { daemonCommand } from './daemon_command.ts'
 import type { RunDir } from './rundir.ts'
+import { readStartNote } from './start_note.ts'
 
 /** How long a start that left to another is given before the next one. */
 const RETRY_MS = 2000
@@ -14,11 +15,11 @@ export interface ProcessStart<T> {
 	/** As it is called in messages. */
 	readonly name: string
 	readonly program: string
-	readonly rundir: Pick<RunDir, 'path' | 'state'>
+	readonly rundir: Pick<RunDir, 'path' | 'state' | 'startNote'>
 	readonly log: string
 	/** Undefined as long as it is not up. */
 	readonly attempt: () => Promise<T | undefined>
-	/** Hears why it takes long. */
+	/** Hears why it takes long, and again when that changes. */
 	readonly report?: (line: string) => void
 }
 
@@ -33,7 +34,7 @@ export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonl
 	let child = spawnProcess(start)
 	const began = Date.now()
 	let spawned = began
-	let reported = false
+	let reported: string | undefined
 	while (Date.now() < began + START_TIMEOUT_MS) {
 		const result = await attempt()
 		if (result !== undefined) return { result, pid: child.pid }
@@ -42,10 +43,10 @@ export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonl
 			spawned = Date.now()
 		}
 		if (child.failed) throw new Error(`${name} did not start:${linesFrom(log, logged)}`)
-		if (!reported && Date.now() > began + PATIENCE_MS) {
-			reported = true
-			report(`${name} is starting; its log is ${log}`)
-		}
+		const late = Date.now() > began + PATIENCE_MS ? `${name} is starting; its log is ${log}` : undefined
+		const why = readStartNote(start.rundir.startNote) ?? reported ?? late
+		if (why !== undefined && why !== reported) report(why)
+		reported = why
 		await new Promise((resolve) => setTimeout(resolve, POLL_MS))
 	}
 	throw new Error(`${name} did not answer within ${START_TIMEOUT_MS / 1000} s; its log is ${log}`)

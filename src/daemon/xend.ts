@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { endWithReader } from '../cli/broken_pipe.ts'
-import { whileWaiting } from '../cli/progress.ts'
+import { whileStarting, whileWaiting } from '../cli/progress.ts'
 import { DaemonUnreachable, XendClient } from '../sdk/client.ts'
 import { connect } from '../sdk/connect.ts'
 import type { DaemonInfo } from './api.ts'
@@ -30,14 +30,14 @@ export async function runXend(words: readonly string[], rundir: RunDir, print: P
 	const client = new XendClient(rundir.socket)
 	switch (words.length === 1 ? words[0] : undefined) {
 		case 'start':
-			await connect({ rundir, report: print })
+			await start(rundir)
 			return 0
 		case 'stop':
 			await stop(client)
 			return 0
 		case 'restart':
 			await stop(client)
-			await connect({ rundir, report: print })
+			await start(rundir)
 			return 0
 		case 'status':
 			return status(await running(client), rundir, print)
@@ -59,6 +59,11 @@ async function running(client: XendClient): Promise<DaemonInfo | undefined> {
 		if (error instanceof DaemonUnreachable) return undefined
 		throw error
 	}
+}
+
+async function start(rundir: RunDir): Promise<void> {
+	const terminal = { stderr: process.stderr, complain: (line: string) => void process.stderr.write(`${line}\n`) }
+	await whileStarting(terminal, 'xend', (report) => connect({ rundir, report }))
 }
 
 async function stop(client: XendClient): Promise<void> {

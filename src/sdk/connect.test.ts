@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { takeLock } from '../daemon/lock.ts'
 import { openRunDir } from '../daemon/rundir.ts'
 import { connect } from './connect.ts'
@@ -72,6 +72,27 @@ test('connect() starts a daemon when the one that has the lock was just about to
 	const { pid } = await client.daemon()
 	await client.stop()
 	await gone(pid)
+})
+
+test('connect() tells what the start is at, once for each', async () => {
+	using directory = scratch()
+	const rundir = runDirIn(directory.path)
+	const program = join(directory.path, 'slow.ts')
+	const note = new URL('../daemon/start_note.ts', import.meta.url).href
+	const wait = 'await new Promise((resolve) => setTimeout(resolve, 200))'
+	writeFileSync(
+		program,
+		`import { removeStartNote, writeStartNote } from '${note}'
+		const at = '${rundir.startNote}'
+		writeStartNote(at, 'building'); ${wait}; writeStartNote(at, 'polishing'); ${wait}; removeStartNote(at); ${wait}
+		await import('${pathToFileURL(PROGRAM).href}')`,
+	)
+	const told: string[] = []
+	const { client } = await connect({ rundir, program, report: (what) => told.push(what) })
+	const { pid } = await client.daemon()
+	await client.stop()
+	await gone(pid)
+	assert.deepEqual(told, ['building', 'polishing'])
 })
 
 test('connect() shows why a daemon does not start', async () => {
