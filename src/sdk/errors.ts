@@ -8,6 +8,7 @@ export type ErrorCode =
 	| 'bad-request'
 	| 'bad-stream'
 	| 'busy'
+	| 'cannot-dump'
 	| 'cannot-save'
 	| 'config'
 	| 'console-ended'

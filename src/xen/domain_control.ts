@@ -231,12 +231,7 @@ export class DomainControl {
 		return lines
 	}
 
-	/** Each vCPU's struct vcpu_guest_context; zeroes for one that does not answer. */
-	async contexts(): Promise<Uint8Array[]> {
-		return [(await this.vcpuState())?.basic ?? new Uint8Array(vcpu_guest_context.size)]
-	}
-
-	/** All of the vCPU's state; undefined when it does not answer. */
+	/** All of the vCPU's state; undefined when it does not answer in time or has no thread any more. */
 	async vcpuState(): Promise<{ readonly basic: Uint8Array; readonly extended: Uint8Array } | undefined> {
 		const [basic, extended] = (await this.debugReport(DEBUG_CONTEXT)).map(fromHex)
 		if (basic?.length !== vcpu_guest_context.size || extended?.length !== ext_vcpucontext.size) return undefined
@@ -347,9 +342,10 @@ export class DomainControl {
 	private async parked(): Promise<void> {
 		if (this.threads.length === 0) return
 		const word = vcpuWord(this.domain, 0, VS_PARKED)
+		const ended = Promise.all(this.endings).then(() => true)
 		while (Atomics.load(this.words, word) === 0 && this.load(CB_PAUSE_COUNT) !== 0 && this.death === undefined) {
 			const wait = Atomics.waitAsync(this.words, word, 0)
-			if (wait.async) await Promise.race([wait.value, ...this.endings])
+			if (wait.async && (await Promise.race([wait.value.then(() => false), ended]))) return
 		}
 	}
 

@@ -203,7 +203,12 @@ export class LocalXen implements XenControl {
 		const { control } = this.find(ref)
 		if (!live) await control.pause()
 		try {
-			return await writeFile(await this.createFile(path), coreFile(control.domain, await control.contexts()), { durable: false })
+			const vcpu = await control.vcpuState()
+			if (vcpu === undefined) {
+				const why = `domain ${control.domid} has no core: its VCPU 0 does not tell its registers (xm dmesg may say why)`
+				throw new UserError(`${why}; nothing was written to ${path}`, { code: 'cannot-dump' })
+			}
+			return await writeFile(await this.createFile(path), coreFile(control.domain, [vcpu.basic]), { durable: false })
 		} finally {
 			if (!live) control.unpause()
 		}
