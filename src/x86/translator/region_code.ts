@@ -9,6 +9,7 @@ import { type CoreImports, pushRecord } from './core_imports.ts'
 import { AGAIN, Exits, type Way } from './exits.ts'
 import { type FlagOperation, type FlagOverride, type KnownFlags, LazyFlags, widen } from './flags.ts'
 import type { Instruction } from './instruction.ts'
+import { LookUps } from './look_ups.ts'
 import { Memory } from './memory.ts'
 import { GeneralRegisters } from './registers.ts'
 import { GENERAL, GOOD_PAGES, Residence } from './residence.ts'
@@ -60,6 +61,7 @@ export class RegionCode {
 	private readonly lazy: LazyFlags
 	private readonly conditions: Conditions
 	private readonly exits: Exits
+	private readonly lookUps: LookUps
 	private readonly memory: Memory
 	private readonly generation: number
 	private readonly temporaries = new Map<ValueType, number[]>()
@@ -82,7 +84,8 @@ export class RegionCode {
 		this.lazy = new LazyFlags(context)
 		this.conditions = new Conditions(context, this.lazy)
 		this.exits = new Exits(context, this.registers, this.lazy, this.budget)
-		this.memory = new Memory(context, target, this.registers, this.lazy, this.exits, strides)
+		this.lookUps = new LookUps(context, target, this.registers, this.exits, strides)
+		this.memory = new Memory(context, this.registers, this.lazy, this.exits, this.lookUps)
 		this.xmm = new XmmRegisters(context, this.exits, lanes)
 		this.exits.settle = () => this.xmm.settle()
 		this.x32 = code.local(I32)
@@ -96,7 +99,7 @@ export class RegionCode {
 		const { code, use } = this
 		this.xmm.begin()
 		this.exits.begin()
-		this.memory.beginRegion()
+		this.lookUps.beginRegion()
 		this.exits.around(body, () => {
 			this.xmm.beginBlock(noLanes())
 			this.xmm.spill(use.xmmWritten)
@@ -135,7 +138,7 @@ export class RegionCode {
 	/** Writes code that control does not come back from. */
 	aside(body: () => void): void {
 		const { flags } = this
-		this.memory.aside(() => this.registers.aside(body))
+		this.lookUps.aside(() => this.registers.aside(body))
 		this.flags = flags
 	}
 
@@ -147,14 +150,14 @@ export class RegionCode {
 		const changes = { registers: 0, mappings: false }
 		this.use.changes.set(start, changes)
 		this.registers.beginBlock(changes)
-		this.memory.beginBlock(changes)
+		this.lookUps.beginBlock(changes)
 		if (isMerge) {
 			this.registers.begin(start)
-			this.memory.begin(start)
+			this.lookUps.begin(start)
 		}
 		if (!isHead) return
 		this.registers.beginLoop(start)
-		this.memory.beginLoop(start)
+		this.lookUps.beginLoop(start)
 	}
 
 	/** Where the block's ways to others begin. */
@@ -166,7 +169,7 @@ export class RegionCode {
 	onOneWay(body: () => void): void {
 		const { flags } = this
 		const before = this.residence.snapshot()
-		this.memory.onOneWay(() => this.registers.onOneWay(body))
+		this.lookUps.onOneWay(() => this.registers.onOneWay(body))
 		this.residence.restore(before)
 		this.flags = flags
 	}
@@ -182,7 +185,7 @@ export class RegionCode {
 		const { residence } = this
 		for (let n = 0; n <= GOOD_PAGES; n++) if (mask & (1 << n)) residence.need(n)
 		this.registers.load(mask)
-		this.memory.loadTables(mask)
+		this.lookUps.loadTables(mask)
 		if (mask & (1 << GOOD_PAGES)) this.exits.findGoodPages()
 	}
 
@@ -299,17 +302,17 @@ export class RegionCode {
 
 	/** Where the code of a loop ends that begins after the first `count` accesses to memory, and which that is now. */
 	endLoop(count: number): void {
-		this.memory.endLoop(count)
+		this.lookUps.endLoop(count)
 	}
 
 	get accesses(): number {
-		return this.memory.accesses
+		return this.lookUps.accesses
 	}
 
 	/** Before control goes on where ways meet, at the block `target`, but for the ways back. */
 	meetRegisters(target: number): void {
 		this.registers.meet(target)
-		this.memory.meet(target)
+		this.lookUps.meet(target)
 	}
 
 	/** From here on nothing is known of the flags; they are in memory. */
@@ -336,7 +339,7 @@ export class RegionCode {
 
 	/** Pushes the effective linear address. */
 	pushEffectiveAddress(instruction: Instruction): void {
-		this.memory.pushEffectiveAddress(instruction)
+		this.lookUps.pushEffectiveAddress(instruction)
 	}
 
 	/** Leaves the host address of the memory operand's `size` readable bytes in `host`. `aligned`: a multiple of the size, else #GP. */
@@ -361,7 +364,7 @@ export class RegionCode {
 
 	/** The same as write(), of 8 bytes at the address in local `address`, `offset` bytes from what a register holds. */
 	writeAt(instruction: Instruction, slot: number, offset: number, address: number, value: number, finish: () => void, next?: Way): void {
-		const place = this.memory.placeAt(slot, offset)
+		const place = this.lookUps.placeAt(slot, offset)
 		this.memory.writeAt(instruction, place, address, value, finish, next ?? instruction.off + instruction.length)
 	}
 
@@ -438,7 +441,7 @@ export class RegionCode {
 		code.end()
 		this.exits.fault(instruction)
 		code.end()
-		this.memory.forgetPages()
+		this.lookUps.forgetPages()
 		this.leaveIfDropped(instruction)
 	}
 
@@ -481,7 +484,7 @@ export class RegionCode {
 		code.end()
 		if (isVector(instruction.op)) this.xmm.load(touches ? xmmUsed : outputs)
 		if (touches) this.takeFromCore()
-		this.memory.forgetPages()
+		this.lookUps.forgetPages()
 		// It may have written to this region's code.
 		if (touches || instruction.memory) this.leaveIfDropped(instruction)
 	}
