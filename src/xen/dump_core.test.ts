@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { cpu_user_regs, VGCF_in_kernel, vcpu_guest_context } from '../abi/xen.ts'
 import { Domain } from './domain.ts'
 import { coreFile } from './dump_core.ts'
 import { initialiseMemory } from './mm/memory.ts'
@@ -23,8 +24,7 @@ function testDomain(): Domain {
 	return domain
 }
 
-function writeCore(domain: Domain): Buffer {
-	const context = new Uint8Array(5168).fill(7)
+function writeCore(domain: Domain, context = new Uint8Array(5168).fill(7)): Buffer {
 	return Buffer.concat([...coreFile(domain, [context])].map((piece) => Buffer.from(piece)))
 }
 
@@ -79,7 +79,37 @@ test('the notes of a core say what it is, how many pages it has and which Xen wr
 	assert.deepEqual([version.readBigUInt64LE(0), version.readBigUInt64LE(8), version.readBigUInt64LE(1272)], [4n, 17n, 4096n])
 })
 
-test('readelf and gdb open a core, and gdb reads memory from it', (t: TestContext) => {
+test('a core has its registers once more as a core of Linux has them', () => {
+	const context = new Uint8Array(vcpu_guest_context.size)
+	const view = new DataView(context.buffer)
+	const { at } = vcpu_guest_context
+	const registers = ['r15', 'rax', 'rip', 'rflags', 'rsp'] as const
+	for (const name of registers) view.setBigUint64(at.user_regs + cpu_user_regs.at[name], BigInt(cpu_user_regs.at[name]), true)
+	view.setUint16(at.user_regs + cpu_user_regs.at.cs, 0xe033, true)
+	view.setUint8(at.user_regs + cpu_user_regs.at.saved_upcall_mask, 1)
+	view.setUint16(at.user_regs + cpu_user_regs.at.gs, 0x63, true)
+	view.setBigUint64(at.fs_base, 1n, true)
+	view.setBigUint64(at.gs_base_kernel, 2n, true)
+	view.setBigUint64(at.gs_base_user, 3n, true)
+	context.fill(0x5a, at.fpu_ctxt, at.fpu_ctxt + 512)
+	const shown = (core: Buffer) => {
+		const headers = Number(core.readBigUInt64LE(32))
+		assert.ok(headers > 192, 'crash looks at the sections')
+		assert.equal(core.readUInt32LE(headers), 4, 'PT_NOTE comes first')
+		const notes = core.subarray(Number(core.readBigUInt64LE(headers + 8)))
+		assert.deepEqual([notes.readUInt32LE(4), notes.readUInt32LE(8), notes.toString('latin1', 12, 16)], [336, 1, 'CORE'])
+		assert.deepEqual([notes.readUInt32LE(360), notes.readUInt32LE(364)], [512, 2])
+		assert.deepEqual(notes.subarray(376, 888), Buffer.alloc(512, 0x5a))
+		return Array.from({ length: 27 }, (_, n) => notes.readBigInt64LE(20 + 112 + n * 8))
+	}
+	// r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs
+	const expected = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 80, 0, 0, 0, 0, -1, 128, 0xe033, 144, 152, 0, 1, 3, 0, 0, 0, 0x63].map(BigInt)
+	assert.deepEqual(shown(writeCore(testDomain(), context)), expected, 'of a user program')
+	view.setUint32(at.flags, VGCF_in_kernel, true)
+	assert.deepEqual(shown(writeCore(testDomain(), context)), expected.with(22, 2n), 'of the kernel')
+})
+
+test('readelf and gdb open a core, and gdb reads registers and memory from it', (t: TestContext) => {
 	if (spawnSync('gdb', ['--version']).error !== undefined) return t.skip('gdb is not installed')
 	const directory = mkdtempSync(join(tmpdir(), 'xenotype-test-'))
 	try {
@@ -88,9 +118,13 @@ test('readelf and gdb open a core, and gdb reads memory from it', (t: TestContex
 		const readelf = spawnSync('readelf', ['-a', path], { encoding: 'utf8' })
 		assert.deepEqual([readelf.status, readelf.stderr], [0, ''])
 		assert.match(readelf.stdout, /Type: +CORE/)
-		const commands = ['x/wx 0xffff888000003000', 'x/wx 0xffff888000005000'].flatMap((command) => ['-ex', command])
+		const addresses = ['0xffff888000003000', '0xffff888000006000', '0xffffffff80003000', '0xffff888000005000']
+		const commands = ['p/x $rip', ...addresses.map((address) => `x/wx ${address}`)].flatMap((command) => ['-ex', command])
 		const gdb = spawnSync('gdb', ['-nx', '-batch', '-c', path, ...commands], { encoding: 'utf8' })
+		assert.match(gdb.stdout, /\$1 = 0x707070707070707\n/)
 		assert.match(gdb.stdout, /0xffff888000003000:\s+0x00001003\n/)
+		assert.match(gdb.stdout, /0xffff888000006000:\s+0x00001006\n/, 'beyond the frame that was given back')
+		assert.match(gdb.stdout, /0xffffffff80003000:\s+0x00001003\n/, "where Linux's image is")
 		assert.match(gdb.stderr, /Cannot access memory at address 0xffff888000005000/)
 	} finally {
 		rmSync(directory, { recursive: true })

@@ -1,14 +1,15 @@
 /**
- * A core of a domain as libxc writes it: docs/misc/dump-core-format.txt of Xen's sources, version (0, 1). An ELF file with sections, and one
- * segment besides, without which gdb takes no core; with two, crash would take it for one of kdump:
+ * A core of a domain as libxc writes it: docs/misc/dump-core-format.txt of Xen's sources, version (0, 1). An ELF file with sections, and
+ * besides them what debuggers of ELF look for (dump_core_segments.ts):
  *
- *   ELF header | program header | section headers | .note.Xen | .xen_prstatus | .xen_shared_info | (to a page) .xen_pages | .xen_p2m | .shstrtab
+ *   ELF header | section headers | program headers | registers | .note.Xen | .xen_prstatus | .xen_shared_info | (to a page) .xen_pages | .xen_p2m | .shstrtab
  */
 
 import * as V from '../abi/version.ts'
 import { vcpu_guest_context } from '../abi/xen.ts'
 import { PAGE_SIZE, roundUp } from '../x86/machine_memory.ts'
 import type { Domain } from './domain.ts'
+import { CoreSegments, PROGRAM_HEADER_SIZE, registerNotes } from './dump_core_segments.ts'
 import { PAGE_OWNED, PAGE_SPECIAL, PI_FLAGS, PI_WORDS } from './mm/page_info.ts'
 import { XEN_CAPABILITIES, XEN_CHANGESET, XEN_EXTRAVERSION, XEN_VERSION_MAJOR, XEN_VERSION_MINOR } from './version.ts'
 
@@ -24,12 +25,6 @@ const VIRT_START = 0xffff_8000_0000_0000n
 
 const ELF_HEADER_SIZE = 64
 const SECTION_HEADER_SIZE = 64
-const PROGRAM_HEADER_SIZE = 56
-/** The headers of sections come behind the program header, aligned. */
-const SECTION_HEADERS = 128
-const PT_LOAD = 1
-/** Where Linux maps all of its memory (Documentation/arch/x86/x86_64/mm.rst); paravirtual kernels do not randomize it. */
-const LINUX_PAGE_OFFSET = 0xffff_8880_0000_0000n
 const SHT_PROGBITS = 1
 const SHT_STRTAB = 3
 const SHT_NOTE = 7
@@ -78,15 +73,20 @@ export function* coreFile(domain: Domain, contexts: readonly Uint8Array[]): Gene
 		section('.xen_p2m', SHT_PROGBITS, pages.length * P2M_ENTRY_SIZE, 8, P2M_ENTRY_SIZE),
 		section('.shstrtab', SHT_STRTAB, strings.length, 1),
 	]
-	layOut(sections)
+	const segments = new CoreSegments(pages.map(({ pfn }) => pfn))
+	const registers = registerNotes(contexts)
+	const programHeaders = ELF_HEADER_SIZE + (sections.length + 1) * SECTION_HEADER_SIZE
+	const registersAt = programHeaders + segments.count * PROGRAM_HEADER_SIZE
+	layOut(sections, registersAt + registers.length)
 	const at = (name: string) => sections.find((candidate) => candidate.name === name) as Section
 
 	const head = new Uint8Array(at('.xen_pages').offset)
 	const view = new DataView(head.buffer)
-	writeElfHeader(view, sections.length)
-	writeProgramHeader(view, at('.xen_pages').offset, pages)
+	writeElfHeader(view, sections.length, { offset: programHeaders, count: segments.count })
+	segments.write(view, programHeaders, { offset: registersAt, size: registers.length }, at('.xen_pages').offset)
+	head.set(registers, registersAt)
 	for (const [n, { name, ...rest }] of sections.entries()) {
-		writeSectionHeader(view, SECTION_HEADERS + (n + 1) * SECTION_HEADER_SIZE, stringOffset(names, name), rest)
+		writeSectionHeader(view, ELF_HEADER_SIZE + (n + 1) * SECTION_HEADER_SIZE, stringOffset(names, name), rest)
 	}
 	head.set(notes, at('.note.Xen').offset)
 	for (const [n, context] of contexts.entries()) head.set(context, at('.xen_prstatus').offset + n * vcpu_guest_context.size)
@@ -185,8 +185,8 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array {
 	return bytes
 }
 
-function layOut(sections: readonly Section[]): void {
-	let at = SECTION_HEADERS + (sections.length + 1) * SECTION_HEADER_SIZE
+function layOut(sections: readonly Section[], begin: number): void {
+	let at = begin
 	for (const section of sections) {
 		section.offset = roundUp(at, section.align)
 		at = section.offset + section.size
@@ -194,30 +194,20 @@ function layOut(sections: readonly Section[]): void {
 }
 
 /** ELF64, little endian, x86-64, ET_CORE; the names are in the last section. */
-function writeElfHeader(view: DataView, sections: number): void {
+function writeElfHeader(view: DataView, sections: number, segments: { readonly offset: number; readonly count: number }): void {
 	view.setUint32(0, 0x464c_457f, true)
 	view.setUint32(4, 0x0001_0102, true)
 	view.setUint16(16, 4, true)
 	view.setUint16(18, 62, true)
 	view.setUint32(20, 1, true)
-	view.setUint32(32, ELF_HEADER_SIZE, true)
-	view.setUint32(40, SECTION_HEADERS, true)
+	view.setUint32(32, segments.offset, true)
+	view.setUint32(40, ELF_HEADER_SIZE, true)
 	view.setUint16(52, ELF_HEADER_SIZE, true)
 	view.setUint16(54, PROGRAM_HEADER_SIZE, true)
-	view.setUint16(56, 1, true)
+	view.setUint16(56, segments.count, true)
 	view.setUint16(58, SECTION_HEADER_SIZE, true)
 	view.setUint16(60, sections + 1, true)
 	view.setUint16(62, sections, true)
-}
-
-/** For gdb: memory from PFN 0 to the first that is missing, where Linux maps it. */
-function writeProgramHeader(view: DataView, offset: number, pages: readonly CorePage[]): void {
-	const gap = pages.findIndex(({ pfn }, n) => pfn !== n)
-	const size = BigInt((gap < 0 ? pages.length : gap) * PAGE_SIZE)
-	view.setUint32(ELF_HEADER_SIZE, PT_LOAD, true)
-	view.setUint32(ELF_HEADER_SIZE + 4, 6, true)
-	const wide = [BigInt(offset), LINUX_PAGE_OFFSET, 0n, size, size, BigInt(PAGE_SIZE)]
-	for (const [n, value] of wide.entries()) view.setBigUint64(ELF_HEADER_SIZE + 8 + n * 8, value, true)
 }
 
 function writeSectionHeader(
