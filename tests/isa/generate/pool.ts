@@ -5,7 +5,7 @@ import type { Random } from '../random.ts'
 import { AF, baseState, CF, gpr, OF, STATUS_FLAGS, viewOf } from '../state.ts'
 import { immediate } from './assembler.ts'
 import { makeCase, type Shape } from './generate.ts'
-import { FREE, make, RBX, RSP } from './pieces.ts'
+import { FREE, make, RBX, RSP } from './piece_parts.ts'
 import { type Piece, piece, together } from './program.ts'
 
 /**

@@ -5,30 +5,26 @@ import * as map from '../memory_map.ts'
 import { Random } from '../random.ts'
 import { BASES, baseState, CF, FX_MXCSR, FX_XMM, STATE_FX, STATE_RFLAGS, STATE_RIP, STATUS_FLAGS, setGpr, viewOf } from '../state.ts'
 import { immediate } from './assembler.ts'
+import { stackGroup } from './move_pieces.ts'
 import {
-	arithmeticPiece,
 	DOUBLES_OFFSET,
 	DOUBLES_SIZE,
-	defineFlags,
 	FREE,
-	floatPiece,
 	HIGH_POINTER,
 	INDEX,
 	INDEX_MASK,
 	INNER,
-	integerPiece,
 	make,
 	memory,
 	NAMES,
 	OUTER,
 	POINTER_OFFSET,
-	producer,
 	RBX,
 	RCX,
 	RSP,
-	stackGroup,
 	usesOf,
-} from './pieces.ts'
+} from './piece_parts.ts'
+import { arithmeticPiece, defineFlags, floatPiece, integerPiece, producer } from './pieces.ts'
 import { assemble, define, isDefined, label, type Piece, type Program, piece, together } from './program.ts'
 import { countingJump, rarePiece } from './rare_pieces.ts'
 import { selfModification } from './self_modifying.ts'

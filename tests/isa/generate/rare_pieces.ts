@@ -3,7 +3,7 @@
 import type { Random } from '../random.ts'
 import { AF, STATUS_FLAGS, ZF } from '../state.ts'
 import { immediate } from './assembler.ts'
-import { FREE, make, memory, RAX, RCX, RDI, RDX } from './pieces.ts'
+import { FREE, make, memory, RAX, RCX, RDI, RDX } from './piece_parts.ts'
 import { type Piece, piece, together } from './program.ts'
 import { x87Piece } from './x87_pieces.ts'
 

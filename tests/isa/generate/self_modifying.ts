@@ -3,7 +3,8 @@
 import type { Random } from '../random.ts'
 import { AF, STATUS_FLAGS } from '../state.ts'
 import { immediate } from './assembler.ts'
-import { defineFlags, FREE, integerPiece, make, RCX, RDI, RSI } from './pieces.ts'
+import { FREE, make, RCX, RDI, RSI } from './piece_parts.ts'
+import { defineFlags, integerPiece } from './pieces.ts'
 import { label, type Piece, piece, together } from './program.ts'
 
 /** An operand `addend` bytes behind a label: its displacement is the four bytes that end `tail` bytes before the instruction's end. */

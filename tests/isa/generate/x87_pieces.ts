@@ -3,7 +3,7 @@
 import type { Random } from '../random.ts'
 import { CF, OF, PF, STATUS_FLAGS, ZF } from '../state.ts'
 import { immediate, type Memory } from './assembler.ts'
-import { DOUBLES_OFFSET, DOUBLES_SIZE, make, memory, POINTER_OFFSET, RBX } from './pieces.ts'
+import { DOUBLES_OFFSET, DOUBLES_SIZE, make, memory, POINTER_OFFSET, RBX } from './piece_parts.ts'
 import { type Piece, together } from './program.ts'
 
 /** Opcode and ModRM.reg of what loads from memory, by size in bytes. */
