@@ -6,6 +6,7 @@ import { loadCore } from '../platform/node/load_core.ts'
 import { createFile } from '../platform/node/output_file.ts'
 import { readImage } from '../platform/node/read_image.ts'
 import { regionCacheDirectory } from '../platform/node/region_cache.ts'
+import { SourceState } from '../platform/node/source_state.ts'
 import { nodeVcpuThreads } from '../platform/node/vcpu_thread.ts'
 import { listenXen } from '../platform/node/xenctrl_socket.ts'
 import { Hypervisor } from '../xen/hypervisor.ts'
@@ -37,6 +38,7 @@ export async function runHypervisor(): Promise<never> {
 
 	const log = openLog(rundir.hypervisor.log)
 	endOnFault('the hypervisor', log)
+	const sources = new SourceState()
 	let isBuilt = false
 	const core = await loadCore((line) => {
 		log('info', line)
@@ -65,6 +67,7 @@ export async function runHypervisor(): Promise<never> {
 		bootId,
 		pid: process.pid,
 		dom0Time_s,
+		checkStart: () => sources.check(),
 		stop: () => ended.resolve('asked to stop, without a domain'),
 	})
 

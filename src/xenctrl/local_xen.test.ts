@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SLEEPER } from '../../tests/support/tiny_kernel.ts'
+import { UserError } from '../base/errors.ts'
 import { Hypervisor } from '../xen/hypervisor.ts'
 import type { VcpuThreadEvents } from '../xen/vcpu_threads.ts'
 import { LocalXen } from './local_xen.ts'
 
 /** Domain 1, whose vCPU's thread does nothing; what it may say; the files that were made. */
-async function setUp() {
+async function setUp(checkStart = () => {}) {
 	let vcpu: VcpuThreadEvents | undefined
 	const files: string[] = []
 	const start = (_: unknown, events: VcpuThreadEvents) => {
@@ -21,11 +22,19 @@ async function setUp() {
 		files.push(path)
 		return { write: async () => {}, finish: async () => {}, abandon: async () => {} }
 	}
-	const xen = new LocalXen({ hypervisor, readImage: async () => SLEEPER.slice(), createFile, bootId: 'boot' })
-	const uuid = '00000000-0000-0000-0000-000000000001'
-	await xen.createDomain({ uuid, vcpus: 1, memory_kib: 4096, maxMemory_kib: 4096, kernel: '/sleeper', commandLine: '' })
+	const xen = new LocalXen({ hypervisor, readImage: async () => SLEEPER.slice(), createFile, checkStart, bootId: 'boot' })
+	await xen.createDomain(spec(1))
 	return { xen, vcpu: vcpu!, files }
 }
+
+const spec = (n: number) => ({
+	uuid: `00000000-0000-0000-0000-00000000000${n}`,
+	vcpus: 1,
+	memory_kib: 4096,
+	maxMemory_kib: 4096,
+	kernel: '/sleeper',
+	commandLine: '',
+})
 
 const REFUSAL = {
 	code: 'cannot-dump',
@@ -50,5 +59,18 @@ test("dumpCore() writes nothing when the vCPU's thread is gone, and lets the dom
 	await assert.rejects(xen.dumpCore(1, '/core', false), REFUSAL)
 	assert.equal((await xen.domains())[0]!.paused, false)
 	assert.deepEqual(files, [])
+	await xen.close()
+})
+
+test('createDomain() makes no domain that may not be started, and leaves those that are there', async () => {
+	let why: Error | undefined
+	const { xen, vcpu } = await setUp(() => {
+		if (why !== undefined) throw why
+	})
+	why = new UserError('changed', { code: 'sources-changed' })
+	await assert.rejects(xen.createDomain(spec(2)), { code: 'sources-changed' })
+	assert.equal((await xen.createDomain(spec(1))).domid, 1, 'it is there')
+	assert.equal((await xen.domains()).length, 1)
+	vcpu.ended()
 	await xen.close()
 })

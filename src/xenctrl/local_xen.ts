@@ -56,6 +56,8 @@ export interface LocalXenOptions {
 	readonly createFile?: (path: string) => Promise<OutputFile>
 	/** Where there are files. Throws UserError when it can't be read. */
 	readonly openFile?: (path: string) => Promise<InputFile>
+	/** Throws UserError when no domain can be started here any more. */
+	readonly checkStart?: () => void
 	/** Called when the last domain is gone and stopIfIdle() was asked for. */
 	readonly stop?: () => void
 }
@@ -137,6 +139,7 @@ export class LocalXen implements XenControl {
 	private async make(spec: Pick<DomainSpec, 'uuid' | 'vcpus'>, build: () => Promise<BuiltGuest>): Promise<DomainState> {
 		const present = this.building.get(spec.uuid) ?? this.lookUp(spec.uuid)
 		if (present !== undefined) return this.state(await present)
+		this.options.checkStart?.()
 		const built = this.build(spec, build)
 		this.building.set(spec.uuid, built)
 		try {
