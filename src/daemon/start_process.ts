@@ -19,6 +19,8 @@ export interface ProcessStart<T> {
 	readonly log: string
 	/** Undefined as long as it is not up. */
 	readonly attempt: () => Promise<T | undefined>
+	/** Which process answered, where several callers may start it at once. */
+	readonly pidOf?: (result: T) => number
 	/** Hears why it takes long, and again when that changes. */
 	readonly report?: (line: string) => void
 }
@@ -26,10 +28,12 @@ export interface ProcessStart<T> {
 /**
  * Starts one of our processes detached, its output in its log, and waits until it answers. Several may do so at once: the process's lock
  * lets one of them live, the others leave with status 0, and everybody finds the one that lives. If that one was just about to end, a
- * later start takes its place. Throws Error with the end of what it has logged when it does not come up.
+ * later start takes its place. A process of ours that is not the one that answers has left when this resolves: one that came to the lock
+ * later still could find it free, and nobody would know of the daemon that it became. Throws Error with the end of what it has logged when
+ * it does not come up.
  */
-export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonly result: T; readonly pid: number | undefined }> {
-	const { name, log, attempt, report = () => {} } = start
+export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonly result: T; readonly started: boolean }> {
+	const { name, log, attempt, pidOf, report = () => {} } = start
 	const logged = lengthOf(log)
 	let child = spawnProcess(start)
 	const began = Date.now()
@@ -37,7 +41,10 @@ export async function startProcess<T>(start: ProcessStart<T>): Promise<{ readonl
 	let reported: string | undefined
 	while (Date.now() < began + START_TIMEOUT_MS) {
 		const result = await attempt()
-		if (result !== undefined) return { result, pid: child.pid }
+		if (result !== undefined) {
+			const started = pidOf === undefined || pidOf(result) === child.pid
+			if (started || child.leftToAnother || child.failed) return { result, started }
+		}
 		if (child.leftToAnother && Date.now() > spawned + RETRY_MS) {
 			child = spawnProcess(start)
 			spawned = Date.now()
@@ -58,7 +65,7 @@ interface StartedProcess {
 	failed: boolean
 }
 
-function spawnProcess({ program, rundir, log: logPath }: ProcessStart<unknown>): StartedProcess {
+function spawnProcess({ program, rundir, log: logPath }: Pick<ProcessStart<unknown>, 'program' | 'rundir' | 'log'>): StartedProcess {
 	const log = openSync(logPath, 'a', 0o600)
 	const { args, env } = daemonCommand(program, rundir.path, process.execArgv, process.env)
 	const child = spawn(process.execPath, args, {

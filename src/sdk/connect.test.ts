@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -69,6 +69,26 @@ test('connect() starts a daemon when the one that has the lock was just about to
 	lock?.[Symbol.dispose]()
 	const { client, started } = await connecting
 	assert.equal(started, true)
+	const { pid } = await client.daemon()
+	await client.stop()
+	await gone(pid)
+})
+
+test('no process that connect() started comes up after a daemon that answered has ended', async () => {
+	using directory = scratch()
+	const rundir = runDirIn(directory.path)
+	const program = join(directory.path, 'second_is_late.ts')
+	const [first, left] = [join(directory.path, 'first'), join(directory.path, 'left')]
+	writeFileSync(
+		program,
+		`import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+		const late = existsSync('${first}') || (mkdirSync('${first}'), false)
+		process.on('exit', () => late && writeFileSync('${left}', ''))
+		if (late) await new Promise((resolve) => setTimeout(resolve, 1000))
+		await import('${pathToFileURL(PROGRAM).href}')`,
+	)
+	const [{ client }] = await Promise.all([connect({ rundir, program }), connect({ rundir, program })])
+	assert.ok(existsSync(left))
 	const { pid } = await client.daemon()
 	await client.stop()
 	await gone(pid)

@@ -43,8 +43,8 @@ async function isUp(client: XendClient): Promise<boolean> {
 async function startDaemon(rundir: RunDir, client: XendClient, program: string, report: (line: string) => void): Promise<boolean> {
 	const attempt = async () => ((await isUp(client)) ? client.daemon() : undefined)
 	try {
-		const { result, pid } = await startProcess({ name: 'xend', program, rundir, log: rundir.log, attempt, report })
-		return result.pid === pid
+		const { started } = await startProcess({ name: 'xend', program, rundir, log: rundir.log, attempt, pidOf: ({ pid }) => pid, report })
+		return started
 	} catch (error) {
 		if (error instanceof UserError) throw error
 		throw new UserError((error as Error).message, { code: 'unreachable' })
