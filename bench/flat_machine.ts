@@ -55,7 +55,12 @@ export function runFlat(
 /** Room to build regions in, without a machine to run them on. */
 export function buildingRoom(core: WebAssembly.Module): BuildingRoom {
 	const machine = new MachineMemory({ ramFrames: 16, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
-	const cpu = Cpu.instantiate(machine, 0, core, { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction() {} })
+	const cpu = Cpu.instantiate(machine, 0, core, {
+		readTsc: () => 0,
+		random32: () => 0,
+		protectedWrite: () => false,
+		undefinedInstruction() {},
+	})
 	const regions = cpu.regions as RegionExports
 	return { core: regions, memory: machine.memory, at: regions.regionArena.value >>> 0 }
 }
@@ -73,6 +78,7 @@ class FlatMachine {
 	constructor(core: WebAssembly.Module, elf: Buffer, argv: readonly string[]) {
 		this.cpu = Cpu.instantiate(this.machine, 0, core, {
 			readTsc: () => Math.floor(performance.now() * 1e6),
+			random32: () => 0,
 			protectedWrite: () => false,
 			undefinedInstruction: (rip, bytes) => {
 				this.output += `undefined instruction at ${rip.toString(16)}: ${Buffer.from(bytes).toString('hex')}\n`

@@ -23,6 +23,8 @@ export const R8 = 8,
 export interface CpuHost {
 	/** RDTSC: the guest's time stamp counter, in ticks, an integer below 2^53. */
 	readTsc(): number
+	/** RDRAND and RDSEED: 32 bits, signed or not, fit for keys. */
+	random32(): number
 	/**
 	 * A write of `size` bytes (1, 2, 4, 8; value = hi:lo) to machine address `maddr` in a frame marked FRAME_HOOK.
 	 * Returns true when the host has done or dropped the write, false to raise #PF for it.
@@ -81,6 +83,7 @@ export class Cpu {
 			},
 			host: {
 				readTsc: () => host.readTsc(),
+				random32: () => host.random32(),
 				protectedWrite: (maddr: number, size: number, lo: number, hi: number) => (host.protectedWrite(maddr >>> 0, size, lo, hi) ? 1 : 0),
 				undefinedInstruction: (rip: number, at: number, length: number) =>
 					host.undefinedInstruction(rip, machine.u8.slice(at >>> 0, (at >>> 0) + length)),

@@ -26,8 +26,10 @@ const BRAND = 'Xenotype x86-64-v2 virtual CPU'
 const bits = (...positions: number[]) => positions.reduce((value, bit) => (value | (1 << bit)) >>> 0, 0)
 /** FPU DE TSC MSR PAE MCE CX8 APIC MCA CMOV PAT CLFLUSH MMX FXSR SSE SSE2. */
 const LEAF1_EDX = bits(0, 2, 4, 5, 6, 7, 8, 9, 14, 15, 16, 19, 23, 24, 25, 26)
-/** SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT HYPERVISOR. */
-const LEAF1_ECX = bits(0, 9, 13, 19, 20, 23, 31)
+/** SSE3 SSSE3 CX16 SSE4.1 SSE4.2 POPCNT RDRAND HYPERVISOR. */
+const LEAF1_ECX = bits(0, 9, 13, 19, 20, 23, 30, 31)
+/** RDSEED. */
+const LEAF7_EBX = bits(18)
 /** SYSCALL NX LM. */
 const EXTENDED1_EDX = bits(11, 20, 29)
 /** LAHF_LM. */
@@ -38,7 +40,7 @@ const LEAF1_EBX = 0x0001_0800
 const POLICY: ReadonlyMap<number, CpuidLeaf> = new Map<number, CpuidLeaf>([
 	[0, [7, VENDOR[1], VENDOR[2], VENDOR[3]]],
 	[1, [SIGNATURE, LEAF1_EBX, LEAF1_ECX, LEAF1_EDX]],
-	[7, NONE],
+	[7, [0, LEAF7_EBX, 0, 0]],
 	[0x8000_0000, [0x8000_0008, VENDOR[1], VENDOR[2], VENDOR[3]]],
 	[0x8000_0001, [SIGNATURE, 0, EXTENDED1_ECX, EXTENDED1_EDX]],
 	[0x8000_0002, brand(0)],
@@ -54,6 +56,7 @@ const POLICY: ReadonlyMap<number, CpuidLeaf> = new Map<number, CpuidLeaf>([
 /** Answers CPUID for `leaf` (EAX) and `subleaf` (ECX). Unsigned 32-bit values. */
 export function cpuid(leaf: number, subleaf: number): CpuidLeaf {
 	if (leaf >= XEN_LEAVES && leaf < XEN_LEAVES + 0x100) return xenLeaf(leaf, subleaf)
+	if (leaf === 7 && subleaf !== 0) return NONE
 	return POLICY.get(leaf) ?? NONE
 }
 

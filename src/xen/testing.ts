@@ -47,6 +47,7 @@ export function testVcpu(domain: Domain, index = 0, options: TestVcpuOptions = {
 	const host: VcpuHost = {
 		log: (_, message) => void lines.push(message),
 		emergencyConsole: (bytes) => void lines.push(new TextDecoder().decode(bytes)),
+		random32: () => 0,
 		report: (given) => void lines.push(...given),
 		shutdown: (reason, crashReason) => options.onShutdown?.(reason, crashReason),
 	}

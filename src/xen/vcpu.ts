@@ -21,6 +21,8 @@ export interface VcpuHost {
 	log(level: LogLevel, message: string): void
 	/** Bytes the guest wrote to the emergency console (CONSOLEIO_write, port 0xe9). */
 	emergencyConsole(bytes: Uint8Array): void
+	/** 32 random bits, fit for keys: what the guest's RDRAND reads. */
+	random32(): number
 	/** Answers a debug request (debug_report.ts): lines for the hypervisor's log. */
 	report(lines: readonly string[]): void
 	/** The domain's shutdown state has been set (CB_SHUTDOWN). `crashReason` when it is a crash. */

@@ -67,6 +67,7 @@ export function cpuHost(vcpu: () => VcpuContext): CpuHost {
 	const reported = new Set<string>()
 	return {
 		readTsc: () => readTsc(vcpu().clock),
+		random32: () => vcpu().host.random32(),
 		protectedWrite: (maddr, size, lo, hi) => writePageTable(vcpu(), maddr, size, lo, hi),
 		undefinedInstruction(rip, bytes) {
 			const text = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ')

@@ -67,7 +67,7 @@ class Subject {
 		const host = cpuHost(() => vcpu as VcpuContext)
 		const cpu = Cpu.instantiate(domain.machine, 0, core, { ...host, undefinedInstruction() {} })
 		const clock = { monotonic_ns: () => 0, wall: () => ({ seconds: 0, nanoseconds: 0 }) }
-		vcpu = new VcpuContext(domain, 0, cpu, clock, { log() {}, emergencyConsole() {}, report() {}, shutdown() {} })
+		vcpu = new VcpuContext(domain, 0, cpu, clock, { log() {}, emergencyConsole() {}, random32: () => 0, report() {}, shutdown() {} })
 		this.vcpu = vcpu
 		if (byUs) holdSwitches(domain.machine, 0, HOLD_ALL, true)
 		domain.machine.framePage(1).fill(HLT)

@@ -166,6 +166,7 @@ const STARTER: PreparedThread = {
 		vcpu = new VcpuContext(domain, request.vcpu, cpu, hostClock(process.hrtime()), {
 			log() {},
 			emergencyConsole() {},
+			random32: () => 0,
 			report() {},
 			shutdown() {},
 		})

@@ -28,7 +28,12 @@ class Machine {
 	code = BASE
 
 	constructor() {
-		this.cpu = Cpu.instantiate(this.memory, 0, core, { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction() {} })
+		this.cpu = Cpu.instantiate(this.memory, 0, core, {
+			readTsc: () => 0,
+			random32: () => 0,
+			protectedWrite: () => false,
+			undefinedInstruction() {},
+		})
 		this.memory.framePage(CODE_MFN).set(CODE)
 		this.memory.framePage(CODE_MFN).set(STORE, 16)
 		for (let root = 8; root < 64; root += 4) this.makeTables(root)

@@ -35,7 +35,12 @@ const core = await loadCore()
 /** Two roots with the same tables in both halves; code in the upper one. */
 function makeMachine(pagesOfGroup: number): { cpu: Cpu; memory: MachineMemory; pages: Page[]; code: number } {
 	const memory = new MachineMemory({ ramFrames: 64, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
-	const cpu = Cpu.instantiate(memory, 0, core, { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction() {} })
+	const cpu = Cpu.instantiate(memory, 0, core, {
+		readTsc: () => 0,
+		random32: () => 0,
+		protectedWrite: () => false,
+		undefinedInstruction() {},
+	})
 	memory.framePage(CODE_MFN).set(LOAD)
 	memory.framePage(CODE_MFN).set(STORE, 16)
 	const at = (mfn: number, index: number) => memory.frameAddress(mfn) / 4 + index * 2

@@ -25,6 +25,7 @@ const work = workerData as AtomicsWork
 const machine = new MachineMemory(work.shape, work.memory)
 const cpu = Cpu.instantiate(machine, work.vcpu, work.core, {
 	readTsc: () => 0,
+	random32: () => 0,
 	protectedWrite: () => false,
 	undefinedInstruction: () => undefined,
 })

@@ -21,7 +21,7 @@ before(async () => {
 beforeEach(() => {
 	machine = new MachineMemory({ ramFrames: FRAMES, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
 	machine.u8.fill(RET, machine.frameAddress(0), machine.frameAddress(FRAMES))
-	const host = { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction: () => undefined }
+	const host = { readTsc: () => 0, random32: () => 0, protectedWrite: () => false, undefinedInstruction: () => undefined }
 	cpu = Cpu.instantiate(machine, 0, core, host)
 	regions = cpu.regions!
 })

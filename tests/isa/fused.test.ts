@@ -47,7 +47,12 @@ class Machine {
 		for (const [table, index] of [1, 2, 3].map((level) => [level, level === 3 ? 2 : 0] as const)) entry(table, index, table + 1)
 		entry(4, 0, CODE_FRAME)
 		entry(4, 1, CODE_FRAME + 1)
-		this.cpu = Cpu.instantiate(this.machine, 0, core, { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction() {} })
+		this.cpu = Cpu.instantiate(this.machine, 0, core, {
+			readTsc: () => 0,
+			random32: () => 0,
+			protectedWrite: () => false,
+			undefinedInstruction() {},
+		})
 		this.cpu.setKernelRoot(1)
 		this.cpu.setUserRoot(1)
 		this.cpu.setKernelMode(false)

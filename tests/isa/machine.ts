@@ -48,6 +48,8 @@ const PAGE_FAULT = 14
 const ERROR_IDT = 2
 const ERROR_FETCH = 16
 const CS = 1
+/** Every random number of the machine: as a host gives it, signed. */
+export const RANDOM32 = -0x6543_2110
 
 /**
  * The tier: step() once a turn; run() as it comes; run() after the case's code has been translated; run() with small budgets, and whatever it stops at
@@ -96,6 +98,7 @@ export class IsaMachine {
 		this.code.fill(map.FILL)
 		this.cpu = Cpu.instantiate(this.machine, 0, core, {
 			readTsc: () => 0,
+			random32: () => RANDOM32,
 			protectedWrite: () => false,
 			undefinedInstruction: () => undefined,
 		})

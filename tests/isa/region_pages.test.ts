@@ -32,6 +32,7 @@ class Guest {
 	readonly machine = new MachineMemory({ ramFrames: 32, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
 	readonly cpu = Cpu.instantiate(this.machine, 0, core, {
 		readTsc: () => 0,
+		random32: () => 0,
 		protectedWrite: () => false,
 		undefinedInstruction: () => undefined,
 	})

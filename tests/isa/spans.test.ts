@@ -56,6 +56,7 @@ class Guest {
 	readonly machine = new MachineMemory({ ramFrames: 40, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
 	readonly cpu = Cpu.instantiate(this.machine, 0, core, {
 		readTsc: () => 0,
+		random32: () => 0,
 		protectedWrite: (maddr, size, lo, hi) => this.hostWrite(maddr, size, lo, hi),
 		undefinedInstruction: () => undefined,
 	})

@@ -88,7 +88,7 @@ class Machine {
 			view.setBigUint64(machine.frameAddress(table) + index * 8, BigInt(frame * PAGE + 0x27), true)
 		for (const [table, index] of [1, 2, 3].map((level) => [level, level === 3 ? 2 : 0] as const)) entry(table, index, table + 1)
 		for (let page = 0; page < pages; page++) entry(4, page, CODE_FRAME + page)
-		const host = { readTsc: () => 0, protectedWrite: () => false, undefinedInstruction: () => {} }
+		const host = { readTsc: () => 0, random32: () => 0, protectedWrite: () => false, undefinedInstruction: () => {} }
 		this.cpu = Cpu.instantiate(machine, 0, core, host)
 		this.cpu.setKernelRoot(1)
 		this.cpu.setUserRoot(1)

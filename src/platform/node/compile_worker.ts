@@ -161,7 +161,7 @@ class Compiler {
 		const unused = () => {
 			throw new Error('the decoder calls nobody')
 		}
-		const host = { readTsc: unused, protectedWrite: unused, undefinedInstruction: unused }
+		const host = { readTsc: unused, random32: unused, protectedWrite: unused, undefinedInstruction: unused }
 		const { exports } = new WebAssembly.Instance(core, { env: { memory, abort: unused }, host })
 		this.room = { core: exports as unknown as RegionExports, memory, at: ROOM_AT }
 		this.cache = cacheDirectory === undefined ? undefined : RegionCache.open({ directory: cacheDirectory, version: regionVersion() })

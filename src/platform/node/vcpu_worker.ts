@@ -4,6 +4,7 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import type { RegionTrace } from '../../x86/translator/region_trace.ts'
 import { vcpuThread } from '../../xen/vcpu_thread_body.ts'
 import { hostClock } from './host_clock.ts'
+import { randomNumbers } from './random_numbers.ts'
 import { WorkerCompiler } from './region_compiler.ts'
 import { openRegionTrace } from './region_trace_file.ts'
 import type { VcpuWorkerData, VcpuWorkerMessage, VcpuWorkerStart } from './vcpu_thread.ts'
@@ -18,6 +19,7 @@ function runVcpu({ core, clockOrigin }: VcpuWorkerData, { request, compiler }: V
 	vcpuThread(request, core, hostClock(clockOrigin), {
 		log: (level, message) => post({ type: 'log', level, message }),
 		emergencyConsole: (bytes) => post({ type: 'console', bytes }),
+		random32: randomNumbers(),
 		report: (lines) => post({ type: 'report', lines }),
 		shutdown: (reason, crashReason) => post({ type: 'shutdown', reason, crashReason }),
 		compiler: new WorkerCompiler(compiler),

@@ -9,14 +9,14 @@ import { NEXT, FAULTED, LEAVE, JUMP } from "./execute";
 import { readRm, writeRm, writeMemory, readMemory, setRegister, getRegister, isMemory, isCode64, fault, reg, rm, loadSized } from "./integer/operands";
 import { push, peek, stackPointer, setStackPointer, setFlagsImage, flagsImage } from "./integer/stack";
 import { nextAddress } from "./integer/branch";
-import { setFlags, statusFlags, ZF, OF } from "./flags";
-import { readTsc } from "./host";
+import { setFlags, statusFlags, CF, ZF, OF } from "./flags";
+import { random32, readTsc } from "./host";
 import {
   loadDataSegment, checkCode, loadCode, segmentVector, segmentError, findDescriptor, descriptorHigh, descriptorLimit, ES, SS, DS, FS, GS, CS,
 } from "./segments";
 import {
   OP_MOV_S_E, OP_MOV_E_S, OP_PUSH_SEG, OP_POP_SEG, OP_LES, OP_LDS, OP_LSS, OP_LFS, OP_LGS, OP_RETF, OP_RETF_I, OP_IRET, OP_JMP_FAR_E, OP_CALL_FAR_E,
-  OP_JMP_FAR_I, OP_CALL_FAR_I, OP_SYSCALL, OP_SYSENTER, OP_SYSRET, OP_SYSEXIT, OP_INT, OP_INT3, OP_INT1, OP_INTO, OP_CPUID, OP_RDTSC, OP_RDTSCP, OP_RDPMC, OP_RDMSR,
+  OP_JMP_FAR_I, OP_CALL_FAR_I, OP_SYSCALL, OP_SYSENTER, OP_SYSRET, OP_SYSEXIT, OP_INT, OP_INT3, OP_INT1, OP_INTO, OP_CPUID, OP_RDTSC, OP_RDTSCP, OP_RDRAND, OP_RDPMC, OP_RDMSR,
   OP_WRMSR, OP_MOV_R_CR, OP_MOV_CR_R, OP_MOV_R_DR, OP_MOV_DR_R, OP_CLI, OP_STI, OP_HLT, OP_CLTS, OP_INVLPG, OP_INVD, OP_WBINVD, OP_LGDT, OP_LIDT, OP_LLDT, OP_LTR,
   OP_LMSW, OP_SWAPGS, OP_XGETBV, OP_XSETBV, OP_SGDT, OP_SIDT, OP_SLDT, OP_STR, OP_SMSW, OP_LAR, OP_LSL, OP_VERR, OP_VERW, OP_ARPL, OP_IN, OP_IN_I, OP_OUT,
   OP_OUT_I, OP_INS, OP_OUTS, OP_UD0, OP_UD1, OP_UD2,
@@ -188,6 +188,15 @@ export function timestamp(): u64 {
   return <u64>readTsc();
 }
 
+/** RDRAND and RDSEED: the host always has a number, so CF is always set. */
+function randomNumber(rec: usize, size: u32): i32 {
+  let x = <u64>random32();
+  if (size == 8) x |= <u64>random32() << 32;
+  setRegister(rm(rec), size, x);
+  setFlags(CF);
+  return NEXT;
+}
+
 export function executeSystem(rec: usize, op: i32): i32 {
   const size = <u32>load<u8>(rec, L.REC_OPSIZE);
   const opcode = <u32>load<u8>(rec, L.REC_OPCODE);
@@ -245,6 +254,7 @@ export function executeSystem(rec: usize, op: i32): i32 {
       if (op == OP_RDTSCP) store<u64>(cpu + 8, 0);
       return NEXT;
     }
+    case OP_RDRAND: return randomNumber(rec, size);
     case OP_RDPMC: return privileged(L.PRIV_RDPMC);
     case OP_RDMSR: return privileged(L.PRIV_RDMSR);
     case OP_WRMSR: return privileged(L.PRIV_WRMSR);

@@ -255,6 +255,10 @@ const twoByte = [
 	['0F C0 /r', 'XADD', 'Eb,Gb', 'lock'],
 	['0F C1 /r', 'XADD', 'Ev,Gv', 'lock'],
 	['0F C7 /1 mem', 'CMPXCHG8B', 'My', 'lock'],
+	['NP 0F C7 /6 reg', 'RDRAND', 'Rv'],
+	['66 0F C7 /6 reg', 'RDRAND', 'Rv'],
+	['NP 0F C7 /7 reg', 'RDRAND', 'Rv'],
+	['66 0F C7 /7 reg', 'RDRAND', 'Rv'],
 	['0F C8+r', 'BSWAP', 'Zv'],
 ] as const satisfies readonly OpcodeRow[]
 

@@ -61,7 +61,7 @@ export class Fixture {
 			0,
 			cpu,
 			{ monotonic_ns: () => this.now_ns, wall: () => ({ seconds: 0, nanoseconds: 0 }) },
-			{ log() {}, emergencyConsole() {}, report() {}, shutdown() {} },
+			{ log() {}, emergencyConsole() {}, random32: () => 0, report() {}, shutdown() {} },
 		)
 		this.poke(this.l4, entryIndex(DIRECT_MAP, 4), this.l3, TABLE)
 		this.poke(this.l3, entryIndex(DIRECT_MAP, 3), this.l2, TABLE)
@@ -168,6 +168,7 @@ export class Fixture {
 	#realCpu(core: WebAssembly.Module): Cpu {
 		const cpu = Cpu.instantiate(this.domain.machine, 0, core, {
 			readTsc: () => 0,
+			random32: () => 0,
 			protectedWrite: (maddr, size, lo, hi) => writePageTable(this.vcpu, maddr, size, lo, hi),
 			undefinedInstruction() {},
 		})

@@ -57,9 +57,9 @@ const hexRange = (prefix: string, from: number, to: number): string[] =>
 const FIRST_SHIFT = [0, 1, 2, 3, 4, 5, 6, 7]
 
 const TABLE: readonly (readonly [keys: readonly string[], special: Special])[] = [
-	// System calls, what counts time or names the processor, what Linux emulates (UMIP), what depends on CR4, UD0 and UD1 (how long are they?).
+	// System calls, what counts time, is random or names the processor, what Linux emulates (UMIP), what depends on CR4, UD0 and UD1 (how long are they?).
 	[keys('0F 05,0F 34,0F 31,0F 01 F9,0F A2,0F 01 D0,0F 01 D1,F1,0F 33,0F 35,0F FF,0F B9'), skip],
-	[[...keys('0F 00', [0, 1]), ...keys('0F 01', [0, 1, 4])], skip],
+	[[...keys('0F 00', [0, 1]), ...keys('0F 01', [0, 1, 4]), ...keys('0F C7', [6, 7])], skip],
 	[[...keys('F6', [6, 7]), ...keys('F7', [6, 7])], divide],
 	[[...keys('F6', [4, 5]), ...keys('F7', [4, 5])], multiply],
 	[keys('0F A3,0F AB,0F B3,0F BB'), bitTest],
