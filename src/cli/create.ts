@@ -39,12 +39,17 @@ export const CONFIG_OPTIONS: readonly OptionSpec[] = [
 	{ short: '', long: 'no-cache', help: "Translate the guest's code anew: as translation_cache=0." },
 ]
 
+export const VIEWER_LIMITS = `--vncviewer and --vncviewer-autopass: ${NO_DISPLAY}`
+const NO_XML = 'there is no Xen-API, whose XML it prints'
+export const CONFIG_LIMITS = `-x: ${NO_XML}; ${VIEWER_LIMITS}`
+
 export const DRYRUN: OptionSpec = { short: 'n', long: 'dryrun', help: 'Print the resulting configuration as SXP and create nothing.' }
 
 export const CREATE: Command = {
 	name: 'create',
 	args: '<ConfigFile> [options] [vars]',
 	help: 'Create a domain from a configuration file.',
+	limits: CONFIG_LIMITS,
 	options: [
 		...CONFIG_OPTIONS,
 		DRYRUN,
@@ -81,11 +86,15 @@ export function readConfiguration(context: CommandContext, command: string, args
 }
 
 /** What there is of neither XML nor a display. */
-export function refuseUnserved(command: string, { options }: ParsedArguments): void {
-	if (options.has('xmldryrun'))
-		throw new UserError(`'xm ${command} -x' cannot act: there is no Xen-API, whose XML it prints; -n prints SXP.`, { code: 'unbuilt' })
+function refuseUnserved(command: string, { options }: ParsedArguments): void {
+	if (options.has('xmldryrun')) throw new UserError(`'xm ${command} -x' cannot act: ${NO_XML}; -n prints SXP.`, { code: 'unbuilt' })
+	refuseViewer(`xm ${command}`, options)
+}
+
+/** `command` with its program's name. */
+export function refuseViewer(command: string, options: ParsedArguments['options']): void {
 	const viewer = ['vncviewer', 'vncviewer-autopass'].find((name) => options.has(name))
-	if (viewer !== undefined) throw new UserError(`'xm ${command} --${viewer}' cannot act: ${NO_DISPLAY}.`, { code: 'unbuilt' })
+	if (viewer !== undefined) throw new UserError(`'${command} --${viewer}' cannot act: ${NO_DISPLAY}.`, { code: 'unbuilt' })
 }
 
 /** A line for each variable, and what it does here. */

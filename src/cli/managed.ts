@@ -1,7 +1,7 @@
 /** Domains that xend keeps while they do not run. */
 import type { XendClient } from '../sdk/client.ts'
 import type { Command } from './command.ts'
-import { CONFIG_OPTIONS, DRYRUN, readConfiguration, refuseUnserved, runStarted } from './create.ts'
+import { CONFIG_LIMITS, CONFIG_OPTIONS, DRYRUN, readConfiguration, refuseViewer, runStarted, VIEWER_LIMITS } from './create.ts'
 import { type ParsedArguments, QUIET } from './options.ts'
 import { whileWaiting } from './progress.ts'
 
@@ -9,6 +9,7 @@ export const NEW: Command = {
 	name: 'new',
 	args: '<ConfigFile> [options] [vars]',
 	help: 'Keep a domain for later starts.',
+	limits: CONFIG_LIMITS,
 	options: [...CONFIG_OPTIONS, DRYRUN],
 	usageOnFault: false,
 	async run(context, args) {
@@ -24,6 +25,7 @@ export const START: Command = {
 	name: 'start',
 	args: '<DomainName>',
 	help: 'Start a kept domain.',
+	limits: VIEWER_LIMITS,
 	options: [
 		QUIET,
 		{ short: 'p', long: 'paused', help: 'Leave the domain paused.' },
@@ -35,7 +37,7 @@ export const START: Command = {
 	usageOnFault: true,
 	async run(context, args) {
 		const [reference] = args.positional as [string]
-		refuseUnserved('start', args)
+		refuseViewer('xm start', args.options)
 		const client = await context.connect()
 		return runStarted(context, client, args, (paused) => client.start(reference, { paused }))
 	},

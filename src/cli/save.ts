@@ -5,10 +5,9 @@ import type { SaveRequest } from '../daemon/api.ts'
 import type { XendClient } from '../sdk/client.ts'
 import type { ConfigValues } from '../toolstack/config.ts'
 import type { Command, CommandContext } from './command.ts'
-import { loadConfiguration } from './create.ts'
+import { loadConfiguration, refuseViewer } from './create.ts'
 import { type ParsedArguments, QUIET, UsageError } from './options.ts'
 import { whileWaiting } from './progress.ts'
-import { NO_DISPLAY } from './refusals.ts'
 import { option, PAUSED } from './refused.ts'
 
 export const SAVE: Command = {
@@ -60,7 +59,7 @@ export const XL_RESTORE: Command = {
 	operands: [1, 2],
 	usageOnFault: false,
 	run(context, args) {
-		if (args.options.has('vncviewer') || args.options.has('vncviewer-autopass')) throw new UserError(`-V cannot act: ${NO_DISPLAY}`)
+		refuseViewer('xl restore', args.options)
 		const [first = '', second] = args.positional
 		return second === undefined ? restore(context, args, first) : restore(context, args, second, first)
 	},

@@ -1,6 +1,6 @@
 import { domainJson, factsOfConfig, showLibxlJson } from '../../toolstack/libxl_json.ts'
 import type { Command } from '../command.ts'
-import { loadConfiguration, runStarted } from '../create.ts'
+import { loadConfiguration, refuseViewer, runStarted } from '../create.ts'
 import { QUIET, UsageError } from '../options.ts'
 
 export const XL_CREATE: Command = {
@@ -24,7 +24,7 @@ export const XL_CREATE: Command = {
 	usageOnFault: false,
 	async run(context, args) {
 		const on = (name: string) => args.options.has(name)
-		if (on('vncviewer') || on('vncviewer-autopass')) throw new UsageError('there is no graphical display to view')
+		refuseViewer('xl create', args.options)
 		if (args.positional.length === 0 && !on('defconfig')) throw new UsageError('no configuration file is named')
 		const { config, values } = loadConfiguration(context, args, (path) => {
 			if (!on('quiet')) context.complain(`Parsing config from ${path.replace(/^\.\//, '')}`)

@@ -319,3 +319,15 @@ test('xl save keeps the number with -D, and both save and restore take a configu
 	assert.equal((await xend.xl(['domid', 'other'])).out, '3\n')
 	assert.match((await xend.xl(['save', 'other', 'absent/file'])).err, /Unable to create file .*absent\/file: no such file or directory/)
 })
+
+test('xl create and xl restore refuse to view a display in one sentence, with status 1', async () => {
+	await using xend = await withGuest()
+	for (const command of ['create', 'restore'])
+		for (const [letter, name] of [
+			['-V', 'vncviewer'],
+			['-A', 'vncviewer-autopass'],
+		] as const) {
+			const { status, out, err } = await xend.xl([command, letter, 'guest.cfg'])
+			assert.deepEqual([status, out, err], [1, '', `Error: 'xl ${command} --${name}' cannot act: there is no graphical display.\n`])
+		}
+})
