@@ -5,6 +5,7 @@ import * as map from '../memory_map.ts'
 import { Random } from '../random.ts'
 import { BASES, baseState, CF, FX_MXCSR, FX_XMM, STATE_FX, STATE_RFLAGS, STATE_RIP, STATUS_FLAGS, setGpr, viewOf } from '../state.ts'
 import { immediate } from './assembler.ts'
+import { farFault } from './far_pieces.ts'
 import { stackGroup } from './move_pieces.ts'
 import {
 	DOUBLES_OFFSET,
@@ -373,7 +374,7 @@ class ProgramGenerator {
 			readOnly + random.below(64),
 		])
 		const at = { disp: missing }
-		switch (random.below(14)) {
+		switch (random.below(15)) {
 			case 0:
 				return make('load fault', { size, bytes, opcode: [bytes ? 0x8a : 0x8b], reg, rm: at })
 			case 1:
@@ -417,6 +418,8 @@ class ProgramGenerator {
 				})
 				return together('wild jmp', [wild, make('', { opcode: [0xff], reg: random.pick([2, 4]), rm: 10 })])
 			}
+			case 13:
+				return farFault(random)
 			default: {
 				const count = make('', { size: 4, opcode: [0xb8], plus: RCX, immediate: immediate(9, 4) })
 				const to = make('', { size: 8, opcode: [0xb8], plus: 7, immediate: immediate(readOnly - random.below(40), 8) })

@@ -3,9 +3,11 @@
 import type { Random } from '../random.ts'
 import { AF, STATUS_FLAGS, ZF } from '../state.ts'
 import { immediate } from './assembler.ts'
+import { farPiece } from './far_pieces.ts'
 import { FREE, make, memory, RAX, RCX, RDI, RDX } from './piece_parts.ts'
 import { type Piece, piece, together } from './program.ts'
 import { x87Piece } from './x87_pieces.ts'
+import { x87StatePiece } from './x87_state_pieces.ts'
 
 const LOGIC = { defines: STATUS_FLAGS & ~AF, undefines: AF }
 
@@ -104,6 +106,10 @@ const RARE = [
 	exchange,
 	odd,
 	wildDivision,
+	x87StatePiece,
+	x87StatePiece,
+	farPiece,
+	farPiece,
 ]
 
 export function rarePiece(random: Random): Piece {

@@ -1,4 +1,4 @@
-// x87 instructions for programs. No condition code is read that isn't a comparison's, and no transcendental function is used: they differ in the last place.
+// x87 instructions for programs. No condition code is read that isn't a comparison's. Transcendental functions are in x87_state_pieces.ts.
 
 import type { Random } from '../random.ts'
 import { CF, OF, PF, STATUS_FLAGS, ZF } from '../state.ts'
