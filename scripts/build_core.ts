@@ -169,7 +169,7 @@ export async function buildCore(report: (line: string) => void = (line) => proce
 	)
 	if (error) throw new Error(`the processor core does not compile:\n${stderr?.toString() ?? ''}\n${error.message}`)
 	const compiled: Uint8Array = readFileSync(join(root, temporary))
-	writeFileSync(join(root, temporary), ['goOn', 'systemCall'].reduce(withTailCall, compiled))
+	writeFileSync(join(root, temporary), ['goOn', 'callOn', 'returnOn', 'systemCall'].reduce(withTailCall, compiled))
 	renameSync(join(root, temporary), output)
 	for (const old of readdirSync(buildDir))
 		if (/^core-[0-9a-f]{16}\.wasm$/.test(old) && join(buildDir, old) !== output) rmSync(join(buildDir, old))

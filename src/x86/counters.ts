@@ -15,6 +15,9 @@ export interface ProcessorCounters {
 	readonly jumpCacheMisses: number
 	/** Regions left because accesses that they look up together were not in one page, or not to be made in place. */
 	readonly spansRefused: number
+	/** Returns that a region ended with: the return stack knew the region that they went to, or did not. */
+	readonly returnsRemembered: number
+	readonly returnsLookedUp: number
 	/** Traces of instructions that were decoded. */
 	readonly traces: number
 	/** Frames whose code was dropped because it was written. */
@@ -51,6 +54,8 @@ export function readCounters(machine: MachineMemory, vcpu: number): ProcessorCou
 		tlbMisses: several(L.CNT_TLB_MISSES, ACCESS_NAMES.length),
 		jumpCacheMisses: at(L.CNT_JUMP_CACHE_MISSES),
 		spansRefused: at(L.CNT_SPANS_REFUSED),
+		returnsRemembered: at(L.CNT_RETURNS_REMEMBERED),
+		returnsLookedUp: at(L.CNT_RETURNS_LOOKED_UP),
 		traces: at(L.CNT_TRACES),
 		codeDrops: at(L.CNT_CODE_DROPS),
 		arenaEmptied: at(L.CNT_ARENA_EMPTIED),

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { VIRQ_TIMER } from '../abi/xen.ts'
-import { CNT_EXCEPTIONS, CNT_EXITS, CNT_REGION_INSTRUCTIONS, CNT_REGIONS, CPU_ICOUNT, EXIT_SYSCALL } from '../x86/core/layout.ts'
+import {
+	CNT_EXCEPTIONS,
+	CNT_EXITS,
+	CNT_REGION_INSTRUCTIONS,
+	CNT_REGIONS,
+	CNT_RETURNS_LOOKED_UP,
+	CNT_RETURNS_REMEMBERED,
+	CPU_ICOUNT,
+	EXIT_SYSCALL,
+} from '../x86/core/layout.ts'
 import { clearCounters, readCounters } from '../x86/counters.ts'
 import { debugKey } from './debug_keys.ts'
 import { answerDebugRequest, DEBUG_CLEAR_COUNTERS, DEBUG_PROCESSOR, DEBUG_REGISTERS } from './debug_report.ts'
@@ -95,6 +104,8 @@ test('answerDebugRequest() answers each request once, with registers and the pro
 	count(CPU_ICOUNT, 1000n)
 	count(CNT_REGION_INSTRUCTIONS, 900n)
 	count(CNT_REGIONS, 30n)
+	count(CNT_RETURNS_REMEMBERED, 3n)
+	count(CNT_RETURNS_LOOKED_UP, 1n)
 	count(CNT_EXITS + EXIT_SYSCALL * 8, 4n)
 	count(CNT_EXCEPTIONS + 14 * 8, 3n)
 	answerDebugRequest(vcpu, undefined)
@@ -106,6 +117,7 @@ test('answerDebugRequest() answers each request once, with registers and the pro
 	assert.match(text, /\*\*\* Dumping Dom1 vcpu#0 state: \*\*\*[\s\S]*rax: 0000000000000000/)
 	assert.match(text, /Processor of d1v0: 1000 instructions, 90\.0 % in translated regions/)
 	assert.match(text, /regions entered: 30, 30 instructions each; ended by another region 30/)
+	assert.match(text, /returns out of regions: 4, 75\.0 % remembered/)
 	assert.match(text, /exits: syscall 4; one in 250 instructions/)
 	assert.match(text, /exceptions: #PF 3\n/)
 	assert.match(text, /translator: regions=7 time_ms=1\.3$/)

@@ -7,9 +7,11 @@ const EXCEPTIONS = '#DE #DB NMI #BP #OF #BR #UD #NM #DF CSO #TS #NP #SS #GP #PF 
 /** Lines without the log's prefix. `translator` has a translator's figures by name, and is undefined where nothing is translated. */
 export function describeProcessor(name: string, counters: ProcessorCounters, translator: object | undefined): string[] {
 	const { instructions, regions, regionInstructions, jumpCacheMisses, traces, codeDrops, arenaEmptied, spansRefused } = counters
+	const returns = counters.returnsRemembered + counters.returnsLookedUp
 	return [
 		`Processor of ${name}: ${instructions} instructions, ${percent(regionInstructions, instructions)} in translated regions`,
 		`    regions entered: ${regions}, ${ratio(regionInstructions, regions)} instructions each; ended by ${named(REGION_ENDS, counters.regionEnds)}`,
+		`    returns out of regions: ${returns}, ${percent(counters.returnsRemembered, returns)} remembered`,
 		`    TLB misses: ${named(ACCESS_NAMES, counters.tlbMisses)}; one in ${ratio(instructions, sum(counters.tlbMisses))} instructions`,
 		`    jump cache misses: ${jumpCacheMisses}; traces decoded: ${traces}`,
 		`    code dropped: ${codeDrops} times by writes, ${arenaEmptied} times for lack of room`,

@@ -3,19 +3,13 @@
 import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import * as L from '../../src/x86/core/layout.ts'
-import { Cpu, RAX, RBX, RCX, RDI, RDX, RSP } from '../../src/x86/cpu.ts'
-import { MachineMemory, PAGE_SIZE } from '../../src/x86/machine_memory.ts'
-import { Translator } from '../../src/x86/translator/translator.ts'
+import { RAX, RDI, RDX, RSP } from '../../src/x86/cpu.ts'
+import { PAGE_SIZE } from '../../src/x86/machine_memory.ts'
 import { loadCore } from './core.ts'
+import { CODE, LEAF, LOOP, RegionGuest, STACK } from './region_guest.ts'
 
-const CODE = 0x40_0000
-const STACK = 0x50_0000
-const LOOP = CODE + 0xf00
-/** In the page behind. */
-const LEAF = CODE + PAGE_SIZE
 /** Pages that far from one another share a place in the code TLB. */
 const CODE_TLB_SPAN = 512 * PAGE_SIZE
-const USER = 7
 const NO_EXECUTE = 0x8000_0000
 const BREAKPOINT = 3
 const PAGE_FAULT = 14
@@ -28,68 +22,9 @@ before(async () => {
 	core = await loadCore()
 })
 
-class Guest {
-	readonly machine = new MachineMemory({ ramFrames: 32, hypervisorFrames: 0, vcpus: 1, hypervisorBytes: 0 })
-	readonly cpu = Cpu.instantiate(this.machine, 0, core, {
-		readTsc: () => 0,
-		random32: () => 0,
-		protectedWrite: () => false,
-		undefinedInstruction: () => undefined,
-	})
-	readonly translator = new Translator(this.cpu)
-	private readonly view = new DataView(this.machine.memory.buffer)
-	private nextFrame = 2
-
+class Guest extends RegionGuest {
 	constructor() {
-		const { cpu } = this
-		this.map(CODE, 20)
-		this.map(LEAF, 21)
-		this.map(STACK, 22)
-		cpu.setKernelRoot(1)
-		cpu.setUserRoot(1)
-		cpu.setKernelMode(false)
-		cpu.setField(L.CPU_CODE64, 1)
-		cpu.rflags = 0x202
-	}
-
-	/** Maps a page writable, with `flags` in the upper half of its entry. */
-	map(va: number, frame: number, flags = 0): void {
-		let table = 1
-		for (const shift of [39, 30, 21]) {
-			const entry = this.machine.frameAddress(table) + (Math.floor(va / 2 ** shift) % 512) * 8
-			if (this.view.getUint32(entry, true) === 0) this.view.setUint32(entry, (this.nextFrame++ << 12) | USER, true)
-			table = this.view.getUint32(entry, true) >>> 12
-		}
-		const entry = this.machine.frameAddress(table) + (Math.floor(va / PAGE_SIZE) % 512) * 8
-		this.view.setUint32(entry, frame === 0 ? 0 : (frame << 12) | USER, true)
-		this.view.setUint32(entry + 4, flags, true)
-		this.cpu.flushPage(va)
-	}
-
-	place(frame: number, offset: number, hex: string): void {
-		this.machine.framePage(frame).set(Buffer.from(hex.replaceAll(' ', ''), 'hex'), offset)
-		this.cpu.invalidateFrame(frame)
-	}
-
-	/** Runs the code at `entry` from RAX = 0 and RCX = 10, once it is translated. Returns RAX at the end. */
-	run(entry = LOOP, translated = true): number {
-		const { cpu } = this
-		cpu.rip = entry
-		cpu.set(RAX, 0)
-		cpu.set(RCX, 10)
-		cpu.set(RSP, STACK + 0x800)
-		if (translated) assert.ok(this.translator.translateHere())
-		cpu.run(1_000_000)
-		return cpu.get(RAX)
-	}
-
-	get vector(): number {
-		return this.cpu.field(L.CPU_EXC_VECTOR)
-	}
-
-	/** Whether the interpreter has come to an offset of a frame. */
-	wasInterpreted(frame: number, offset: number): boolean {
-		return this.cpu.regions!.isEntry(frame * PAGE_SIZE + offset) !== 0
+		super(core)
 	}
 }
 
@@ -197,16 +132,6 @@ test('a region whose further page was written to is made anew', () => {
 	assert.equal(guest.run(), 10)
 	guest.run()
 	assert.equal(guest.translator.statistics.regions, 2, 'the first region serves again')
-})
-
-test('a call whose return address is written over decoded code goes to its target', () => {
-	const guest = new Guest()
-	// mov rsp, LOOP + 64; call rbx; add eax, 7; int3: the return address goes to the line of the code itself
-	guest.place(20, 0xf00, '48c7c4400f4000 ffd3 83c007 cc')
-	guest.place(21, 0, '83c001 c3')
-	guest.cpu.set(RBX, LEAF)
-	assert.equal(guest.run(), 8)
-	assert.equal(guest.vector, BREAKPOINT)
 })
 
 test('a fault in a further page is precise', () => {

@@ -269,3 +269,30 @@ export function addJump(tag: u64, record: usize): void {
   store<u32>(set, <u32>record, JUMP_RECORD);
   store<u32>(set, jumpGeneration, JUMP_GENERATION);
 }
+
+// ---- return stack ----------------------------------------------------------------------------------------------------
+//
+// What the jump cache has for the address behind a call, kept where the guest keeps that address: by the stack pointer, so that there is nothing to lose step
+// with when the guest switches stacks, unwinds or returns elsewhere. An entry is a hint, told from others by its tag and generation like those that it is a
+// copy of, and may be another's or void. It spares the return a set of the jump cache, of which every return site has one; these few lines stay near.
+
+@inline
+function returnSlot(sp: u64): usize {
+  return S.returns + ((<usize>sp & ((S.RETURNS - 1) << 3)) << 1);
+}
+
+/** The address behind a call, `next`, lies at `sp`. */
+@inline
+export function rememberReturn(sp: u64, next: u64): void {
+  const from = jumpSlot(next);
+  const to = returnSlot(sp);
+  store<u64>(to, load<u64>(from));
+  store<u64>(to, load<u64>(from, 8), 8);
+}
+
+/** The index of the region at a canonical address that lay at `sp`, where it is remembered, or 0. */
+@inline
+export function regionOfReturn(sp: u64, target: u64): u32 {
+  const slot = returnSlot(sp);
+  return isJump(slot, target) ? regionOfJump(slot) : 0;
+}

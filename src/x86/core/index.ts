@@ -120,7 +120,7 @@ export {
 } from "./sse_region";
 export { enterAt } from "./trace";
 export { protectLines } from "./cache";
-export { installRegion, regionAt, verifyPage, goOn, systemCall, codeFrameAt, frameVersion } from "./regions";
+export { installRegion, regionAt, verifyPage, goOn, callOn, returnOn, systemCall, codeFrameAt, frameVersion } from "./regions";
 
 /** Entries of a data TLB. */
 export function tlbEntries(): u32 {

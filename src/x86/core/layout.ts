@@ -215,7 +215,10 @@ export const CNT_EXCEPTIONS = 0xdb0;
 export const CNT_SINCE = 0xeb0;
 /** Times that findSpan() has refused, and a translated region was left for it. */
 export const CNT_SPANS_REFUSED = 0xeb8;
-export const CPU_COUNTERS_END = 0xec0;
+/** Returns that a translated region ended with: the return stack had the region that they went to; it had not. */
+export const CNT_RETURNS_REMEMBERED = 0xec0;
+export const CNT_RETURNS_LOOKED_UP = 0xec8;
+export const CPU_COUNTERS_END = 0xed0;
 /** 64 bytes: operands and results that SSE and MMX build piecewise. */
 export const CPU_SCRATCH = 0xf00;
 /** u32, always zero: what a fence's read-modify-write touches. */

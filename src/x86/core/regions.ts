@@ -13,11 +13,13 @@ import * as L from "./layout";
 import * as S from "./state";
 import { findCodeFrame, isCanonical } from "./mmu";
 import { jumpGeneration } from "./state";
-import { bringJump, dropJumps, findEntry, isJump, jumpSlot, regionOfJump } from "./cache";
+import { bringJump, dropJumps, findEntry, isJump, jumpSlot, regionOfJump, regionOfReturn, rememberReturn } from "./cache";
 import { JUMP, LEAVE } from "./execute";
 import { ccA, ccB, ccKind, keepFlags, settleKept } from "./flags";
 import { switchRings, SWITCH_COST } from "./ring_switch";
 import { OP_EA, OP_F_REGION } from "./generated/ops";
+
+const RSP = L.CPU_GPR + 32;
 
 @inline
 function versionOf(mfn: u32): u32 {
@@ -90,6 +92,27 @@ export function regionAt(physical: u32): u32 {
   return record && load<u16>(record, L.REC_OP) == <u16>OP_F_REGION ? load<u32>(record, L.REC_LINK) : 0;
 }
 
+/** The index of the region at a canonical linear address, or 0 where none is known. */
+@inline
+function regionFor(target: u64): u32 {
+  const slot = jumpSlot(target);
+  return isJump(slot, target) || bringJump(slot, target) ? regionOfJump(slot) : 0;
+}
+
+function toMainLoop(budget: i32, target: u64): i32 {
+  store<u64>(S.cpu + L.CPU_RIP, target);
+  store<i32>(S.cpu + L.CPU_REGION_STATUS, JUMP);
+  return budget;
+}
+
+/** What a region finds at its entry. */
+@inline
+function enter(target: u64, index: u32): void {
+  store<u64>(S.cpu + L.SLOT_PAGE, target & ~<u64>0xfff);
+  S.count(L.CNT_REGIONS);
+  store<u32>(S.cpu + L.CPU_REGION_LAST, index);
+}
+
 /**
  * A region ends with a jump to a canonical linear address; registers and flags are where a region finds them. Goes on in the region there, charged for like one
  * that the main loop enters, while there is budget; else returns to the main loop. What is left of the budget.
@@ -97,16 +120,32 @@ export function regionAt(physical: u32): u32 {
  * The last call is made a tail call (scripts/build_core.ts): regions that follow one another take no stack.
  */
 export function goOn(budget: i32, target: u64): i32 {
-  const slot = jumpSlot(target);
-  const index = isJump(slot, target) || bringJump(slot, target) ? regionOfJump(slot) : 0;
-  if (!index || budget <= 0) {
-    store<u64>(S.cpu + L.CPU_RIP, target);
-    store<i32>(S.cpu + L.CPU_REGION_STATUS, JUMP);
-    return budget;
+  const index = regionFor(target);
+  if (!index || budget <= 0) return toMainLoop(budget, target);
+  enter(target, index);
+  return call_indirect<i32>(index, budget - L.REGION_CHARGE);
+}
+
+/** As goOn(), where a region ends with a call; the address of what is behind it, `next`, has been pushed. */
+export function callOn(budget: i32, target: u64, next: u64): i32 {
+  rememberReturn(load<u64>(S.cpu + RSP), next);
+  const index = regionFor(target);
+  if (!index || budget <= 0) return toMainLoop(budget, target);
+  enter(target, index);
+  return call_indirect<i32>(index, budget - L.REGION_CHARGE);
+}
+
+/** As goOn(), where a region ends with a return; the address has been popped. */
+export function returnOn(budget: i32, target: u64): i32 {
+  let index = regionOfReturn(load<u64>(S.cpu + RSP) - 8, target);
+  if (index) {
+    S.count(L.CNT_RETURNS_REMEMBERED);
+  } else {
+    S.count(L.CNT_RETURNS_LOOKED_UP);
+    index = regionFor(target);
   }
-  store<u64>(S.cpu + L.SLOT_PAGE, target & ~<u64>0xfff);
-  S.count(L.CNT_REGIONS);
-  store<u32>(S.cpu + L.CPU_REGION_LAST, index);
+  if (!index || budget <= 0) return toMainLoop(budget, target);
+  enter(target, index);
   return call_indirect<i32>(index, budget - L.REGION_CHARGE);
 }
 

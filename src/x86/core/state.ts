@@ -72,6 +72,9 @@ const FRAME_TRACES_OFFSET: u32 = HASH_OFFSET + HASH_ROOM;
 /** Bytes of a vCPU's area; the same number as VCPU_AREA_SIZE in machine_memory.ts. */
 const AREA_SIZE: u32 = 0x08000000;
 
+/** Entries of the return stack (cache.ts), which are as the jump cache's: for the addresses in 2 KiB of the guest's stack. */
+export const RETURNS: u32 = 256;
+
 /** Bytes of the scratch area where single instructions are decoded to be executed once. */
 const SCRATCH_SIZE: u32 = 1024;
 
@@ -83,6 +86,7 @@ export let frameLines: usize = 0;
 /** Per frame: u32, grows whenever code of the frame is dropped. */
 export let frameVersions: usize = 0;
 export let scratch: usize = 0;
+export let returns: usize = 0;
 /** Records of translated regions: REGION_ARENA bytes at the end of the area. */
 const REGION_ARENA: u32 = 0x02000000;
 export let regionArena: usize = 0;
@@ -156,7 +160,8 @@ export function initialiseState(state: usize, frames: usize, count: u32, attribu
   frameLines = (frameTraces + <usize>count * 4 + 7) & ~7;
   frameVersions = frameLines + <usize>count * 8;
   scratch = (frameVersions + <usize>count * 4 + 63) & ~63;
-  arenaStart = scratch + SCRATCH_SIZE;
+  returns = scratch + SCRATCH_SIZE;
+  arenaStart = returns + RETURNS * 16;
   regionArena = cpu + AREA_SIZE - REGION_ARENA;
   arenaEnd = regionArena;
   userContext = contextAt(0, 0);

@@ -16,6 +16,8 @@ export interface CoreImports {
 	readonly flagsKept: number
 	readonly verifyPage: number
 	readonly goOn: number
+	readonly callOn: number
+	readonly returnOn: number
 	readonly systemCall: number
 	readonly raiseSimdUnavailable: number
 	readonly raiseMisaligned: number
@@ -71,6 +73,8 @@ const IMPORTERS: Readonly<Record<keyof CoreImports, Importer>> = {
 	flagsKept: f(KEPT, [I32]),
 	verifyPage: f([I32, I64, I32], [I32]),
 	goOn: f([I32, I64], [I32]),
+	callOn: f([I32, I64, I64], [I32]),
+	returnOn: f([I32, I64], [I32]),
 	systemCall: f([I32, I64, I32], [I32]),
 	raiseSimdUnavailable: f([], []),
 	raiseMisaligned: f([], []),

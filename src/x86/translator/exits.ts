@@ -214,13 +214,8 @@ export class Exits {
 
 	/** Ends with a SYSCALL. */
 	systemCall(instruction: Instruction): void {
-		const { code, core, residence } = this.context
-		if (code.isOutline) return this.flags.store()
-		this.settle()
-		residence.check()
-		this.registers.spill(residence.dirty)
-		this.flags.store()
-		this.spillVectors()
+		const { code, core } = this.context
+		if (!this.leave()) return
 		code.get(this.budget)
 		this.pushAddress(instruction.off + instruction.length)
 		pushRecord(code, core, instruction.record)
@@ -237,6 +232,37 @@ export class Exits {
 		this.registers.spill(residence.dirty)
 		this.flags.store()
 		code.br(this.jumpExit)
+	}
+
+	/** Leaves with a call; the address of offset `next` is on the guest's stack. */
+	call(target: Way, next: number): void {
+		const { code, core } = this.context
+		if (!this.leave()) return
+		code.get(this.budget)
+		if (typeof target === 'number') this.pushAddress(target)
+		else target()
+		this.pushAddress(next)
+		code.returnCall(core.callOn)
+	}
+
+	/** Leaves with a return to the linear address in a local, which has been taken off the guest's stack. */
+	return(address: number): void {
+		const { code, core } = this.context
+		if (!this.leave()) return
+		code.get(this.budget).get(address).returnCall(core.returnOn)
+	}
+
+	/** Stores all that is dirty. False: the way out itself isn't to be written. */
+	private leave(): boolean {
+		const { code, residence } = this.context
+		if (!code.isOutline) {
+			this.settle()
+			residence.check()
+			this.registers.spill(residence.dirty)
+		}
+		this.flags.store()
+		if (!code.isOutline) this.spillVectors()
+		return !code.isOutline
 	}
 
 	/** Leaves because the instruction raised an exception. */

@@ -216,6 +216,15 @@ export class RegionCode {
 		this.exits.toPushed()
 	}
 
+	/** Leaves the region by a call: see Exits. */
+	exitByCall(target: Way, next: number): void {
+		this.exits.call(target, next)
+	}
+
+	exitByReturn(address: number): void {
+		this.exits.return(address)
+	}
+
 	/** Inside a loop, before going back: charges the budget and leaves when it is spent. */
 	charge(instructions: number, offset: number): void {
 		const { code } = this

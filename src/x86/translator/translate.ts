@@ -206,7 +206,7 @@ class RegionWriter {
 	}
 
 	private writeBlock(block: Block): void {
-		const { r } = this
+		const { r, shape } = this
 		const { code } = r
 		const last = block.instructions.at(-1)
 		r.beginBlock(block.start, this.shape.isMerge(block.start), this.shape.isHeader(block))
@@ -241,6 +241,7 @@ class RegionWriter {
 			case 'call':
 				emitCall(r, last!, end.target)
 				r.endBlock()
+				if (!shape.has(end.target) || shape.isCut(block, end.target)) return r.exitByCall(end.target, last!.off + last!.length)
 				return this.goTo(block, end.target)
 			case 'return':
 				return this.writeReturn(block, last!)
@@ -279,8 +280,7 @@ class RegionWriter {
 		}
 		finishReturn(r, instruction, address, false)
 		r.endBlock()
-		code.get(address)
-		r.exitToPushed()
+		r.exitByReturn(address)
 	}
 
 	/** An indirect jump goes on at the dispatcher; without one, or where that knows nothing of its address, it leaves. */

@@ -73,6 +73,8 @@ export function emitIndirect(r: RegionCode, i: Instruction): boolean {
 		r.pushAddress(i.off + i.length)
 		code.set(r.z64)
 		push(r, i, undefined, () => void code.get(target))
+		r.exitByCall(() => void code.get(target), i.off + i.length)
+		return true
 	}
 	code.get(target)
 	r.exitToPushed()
