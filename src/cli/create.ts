@@ -11,6 +11,7 @@ import { type Assignment, ConfigError, type ConfigHost, type ConfigValue, parseC
 import { configSxp } from '../toolstack/domain_record.ts'
 import { prettySxp } from '../toolstack/sxp.ts'
 import { parseSxpConfig } from '../toolstack/sxp_config.ts'
+import { configXml } from '../toolstack/xenapi_xml.ts'
 import type { Command, CommandContext } from './command.ts'
 import { attachConsole, describeEnd, endedWell } from './console.ts'
 import { type OptionSpec, type ParsedArguments, QUIET, splitOnce, UsageError } from './options.ts'
@@ -32,16 +33,14 @@ export const CONFIG_OPTIONS: readonly OptionSpec[] = [
 	{ short: '', long: 'help_config', help: 'Print the variables that a configuration may have.' },
 	{ short: 'f', long: 'defconfig', value: 'FILE', help: 'The configuration file, when it is not the first argument.' },
 	{ short: 'F', long: 'config', value: 'FILE', help: 'The configuration as SXP, as -n and xm list --long print it.' },
-	{ short: 'x', long: 'xmldryrun', help: 'Print the configuration as XML: it is not offered.' },
-	{ short: 's', long: 'skipdtd', help: 'Without checking that XML: there is none.' },
+	{ short: 'x', long: 'xmldryrun', help: "Print the resulting configuration as the Xen-API's XML and create nothing." },
+	{ short: 's', long: 'skipdtd', help: 'No effect: that XML is not compared with its DTD in any case.' },
 	{ short: '', long: 'vncviewer', help: 'View its graphical display: there is none.' },
 	{ short: '', long: 'vncviewer-autopass', help: 'The same, with its password.' },
 	{ short: '', long: 'no-cache', help: "Translate the guest's code anew: as translation_cache=0." },
 ]
 
 export const VIEWER_LIMITS = `--vncviewer and --vncviewer-autopass: ${NO_DISPLAY}`
-const NO_XML = 'there is no Xen-API, whose XML it prints'
-export const CONFIG_LIMITS = `-x: ${NO_XML}; ${VIEWER_LIMITS}`
 
 export const DRYRUN: OptionSpec = { short: 'n', long: 'dryrun', help: 'Print the resulting configuration as SXP and create nothing.' }
 
@@ -49,7 +48,7 @@ export const CREATE: Command = {
 	name: 'create',
 	args: '<ConfigFile> [options] [vars]',
 	help: 'Create a domain from a configuration file.',
-	limits: CONFIG_LIMITS,
+	limits: VIEWER_LIMITS,
 	options: [
 		...CONFIG_OPTIONS,
 		DRYRUN,
@@ -61,34 +60,34 @@ export const CREATE: Command = {
 }
 
 async function runCreate(context: CommandContext, args: ParsedArguments): Promise<number> {
-	const values = readConfiguration(context, 'create', args)
+	const values = readConfiguration(context, 'create', args, { transient: true })
 	if (values === undefined) return 0
 	const client = await context.connect()
 	return runStarted(context, client, args, (paused) => client.create({ values, paused }))
 }
 
 /** The checked variables of the configuration that the words name; undefined when it was only to be printed. Prints warnings. */
-export function readConfiguration(context: CommandContext, command: string, args: ParsedArguments): ConfigValues | undefined {
+export function readConfiguration(
+	context: CommandContext,
+	command: string,
+	args: ParsedArguments,
+	domain: { readonly transient: boolean },
+): ConfigValues | undefined {
 	const quiet = args.options.has('quiet')
 	if (args.options.has('help_config')) {
 		for (const line of configHelp()) context.print(line)
 		return undefined
 	}
-	refuseUnserved(command, args)
+	refuseViewer(`xm ${command}`, args.options)
 	const { config, values } = loadConfiguration(context, args, (path) => {
 		if (!quiet) context.print(`Using config file "${path}".`)
 	})
-	if (args.options.has('dryrun')) {
-		context.print(prettySxp(configSxp(config)))
-		return undefined
-	}
-	return values
-}
-
-/** What there is of neither XML nor a display. */
-function refuseUnserved(command: string, { options }: ParsedArguments): void {
-	if (options.has('xmldryrun')) throw new UserError(`'xm ${command} -x' cannot act: ${NO_XML}; -n prints SXP.`, { code: 'unbuilt' })
-	refuseViewer(`xm ${command}`, options)
+	const dry = [
+		...(args.options.has('dryrun') ? [prettySxp(configSxp(config, values))] : []),
+		...(args.options.has('xmldryrun') ? [configXml(config, values, domain)] : []),
+	]
+	for (const text of dry) context.print(text)
+	return dry.length === 0 ? values : undefined
 }
 
 /** `command` with its program's name. */

@@ -1,7 +1,7 @@
 /** Domains that xend keeps while they do not run. */
 import type { XendClient } from '../sdk/client.ts'
 import type { Command } from './command.ts'
-import { CONFIG_LIMITS, CONFIG_OPTIONS, DRYRUN, readConfiguration, refuseViewer, runStarted, VIEWER_LIMITS } from './create.ts'
+import { CONFIG_OPTIONS, DRYRUN, readConfiguration, refuseViewer, runStarted, VIEWER_LIMITS } from './create.ts'
 import { type ParsedArguments, QUIET } from './options.ts'
 import { whileWaiting } from './progress.ts'
 
@@ -9,11 +9,11 @@ export const NEW: Command = {
 	name: 'new',
 	args: '<ConfigFile> [options] [vars]',
 	help: 'Keep a domain for later starts.',
-	limits: CONFIG_LIMITS,
+	limits: VIEWER_LIMITS,
 	options: [...CONFIG_OPTIONS, DRYRUN],
 	usageOnFault: false,
 	async run(context, args) {
-		const values = readConfiguration(context, 'new', args)
+		const values = readConfiguration(context, 'new', args, { transient: false })
 		if (values === undefined) return 0
 		const { domain } = await (await context.connect()).define({ values })
 		if (!args.options.has('quiet')) context.print(`Defined domain ${domain.name}`)

@@ -156,8 +156,20 @@ export function zombieInfo(state: DomainState): DomainInfo {
 	}
 }
 
-/** The configuration part of a domain's S-expression: what `xm create -n` prints. */
-export function configSxp(config: DomainConfig): Sxp[] {
+/** Variables of paravirtual guests that have no effect here: a printed configuration has them where they are given. */
+const WITHOUT_EFFECT = [
+	'features',
+	'target',
+	'machine_address_size',
+	'suppress_spurious_page_faults',
+	'cpu',
+	'cpus',
+	'cpu_cap',
+	'cpu_weight',
+]
+
+/** The configuration part of a domain's S-expression: what `xm create -n` prints. `values` are the variables that `config` was made of. */
+export function configSxp(config: DomainConfig, values: ConfigValues): Sxp[] {
 	const image: Sxp[] = ['linux', ['kernel', config.kernel]]
 	if (config.ramdisk !== undefined) image.push(['ramdisk', config.ramdisk])
 	if (config.root !== '') image.push(['root', config.root])
@@ -170,10 +182,26 @@ export function configSxp(config: DomainConfig): Sxp[] {
 		['on_poweroff', config.on_poweroff],
 		['on_reboot', config.on_reboot],
 		['on_crash', config.on_crash],
+		['on_xend_start', config.on_xend_start],
+		['on_xend_stop', config.on_xend_stop],
+		...ownSxp(config),
 		['vcpus', config.vcpus],
+		...withoutEffect(values),
 		...(config.uuid === undefined ? [] : [['uuid', config.uuid]]),
 		['image', image],
 	]
+}
+
+function withoutEffect(values: ConfigValues): Sxp[] {
+	return WITHOUT_EFFECT.flatMap((key) => {
+		const value = values[key] ?? ''
+		return String(value) === '' ? [] : [[key, Array.isArray(value) ? value.map(String) : String(value)]]
+	})
+}
+
+/** Variables of our own, where they are not as in Xen. */
+function ownSxp({ translation_cache }: DomainConfig): Sxp[] {
+	return translation_cache ? [] : [['translation_cache', 0]]
 }
 
 /** A domain's S-expression: what `xm list --long` prints. */
@@ -208,6 +236,7 @@ export function domainSxp(entry: ManagedEntry, state: DomainState | undefined): 
 		['features', ''],
 		['on_xend_start', config.on_xend_start],
 		['on_xend_stop', config.on_xend_stop],
+		...ownSxp(config),
 		['start_time', record.startTime_s.toFixed(2)],
 		['cpu_time', info.cpuTime_s.toFixed(9)],
 		['online_vcpus', info.vcpus],

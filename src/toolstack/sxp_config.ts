@@ -42,7 +42,7 @@ export function parseSxpConfig(text: string, file: string): Map<string, Assignme
 		const [name, ...rest] = nameOf(part, file)
 		if (name === 'image') setImage(rest, file, set)
 		else if (name === 'device') setDevice(rest[0] ?? part, file, set)
-		else if (!OF_ITS_LIFE.has(name)) set(name, rest[0] ?? part, atoms(rest, file))
+		else if (!OF_ITS_LIFE.has(name)) set(name, rest[0] ?? part, atoms(name === 'cpus' ? spread(rest) : rest, file))
 	}
 	return values
 }
@@ -64,6 +64,11 @@ function setImage([image]: readonly SxpNode[], file: string, set: Setter): void 
 function setDevice(device: SxpNode, file: string, set: Setter): void {
 	const [kind] = nameOf(device, file)
 	set(DEVICES.get(kind) ?? kind, device, [kind])
+}
+
+/** `(cpus (0 1))` is `(cpus 0 1)`: a list, which is one for each virtual processor. */
+function spread(nodes: readonly SxpNode[]): readonly SxpNode[] {
+	return nodes.flatMap((node) => ('items' in node ? node.items : [node]))
 }
 
 /** What a list begins with, and the rest of it. */
