@@ -30,6 +30,17 @@ test('xendomains start creates the auto directory’s domains once, in order, an
 	assert.deepEqual(await auto.run(['status']), { status: 0, out: 'web runs\ndb runs\n', err: '' })
 })
 
+test('words that xendomains does not know are named, with those that it does', async () => {
+	await using auto = await withAuto({})
+	const { status, out, err } = await auto.run(['dance'])
+	assert.deepEqual(
+		[status, err],
+		[1, "Error: 'xendomains dance' is not valid: the one word after xendomains must be start, stop, restart or status\n"],
+	)
+	assert.match(out, /^Usage: xendomains start/)
+	assert.deepEqual([(await auto.run([])).err, (await auto.run(['--help'])).status], ['', 0])
+})
+
 test('a file that makes no sense keeps no other domain back', async () => {
 	await using auto = await withAuto({ bad: 'memory = 64\n', good: KERNEL })
 	const { status, out, err } = await auto.run(['start'])

@@ -9,6 +9,7 @@ import type { CommandContext } from './command.ts'
 import { loadConfiguration } from './create.ts'
 import { domainNews, type WatchedDomain } from './domain_news.ts'
 import { NO_MIGRATION } from './refusals.ts'
+import { unknownTask } from './unknown_task.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -36,8 +37,10 @@ const MAX_WAIT_S = 86400
 export async function runXendomains(words: readonly string[], context: CommandContext, env: Environment): Promise<number> {
 	const task = { start, stop, restart, status }[words.join(' ')]
 	if (task === undefined) {
+		const asked = ['help', '--help', '-h'].includes(words.join(' '))
+		if (!asked && words.length > 0) context.complain(unknownTask('xendomains', words))
 		context.print(USAGE.trimEnd())
-		return ['help', '--help', '-h'].includes(words.join(' ')) ? 0 : 1
+		return asked ? 0 : 1
 	}
 	try {
 		if (env.XENDOMAINS_MIGRATE) context.complain(`Warning: XENDOMAINS_MIGRATE has no effect: ${NO_MIGRATION}`)

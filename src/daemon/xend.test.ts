@@ -14,7 +14,23 @@ test('xend status says that it is not running with the status of init scripts, a
 		assert.equal(await runXend(['status'], rundir, (line) => lines.push(line)), 3)
 		assert.equal(await runXend(['stop'], rundir, (line) => lines.push(line)), 0)
 		assert.deepEqual(lines, ['xend is not running'])
-		for (const words of [[], ['dance'], ['start', 'twice']]) assert.equal(await runXend(words, rundir, (line) => lines.push(line)), 1)
+		const errors: string[] = []
+		for (const words of [[], ['dance'], ['start', 'twice']])
+			assert.equal(
+				await runXend(
+					words,
+					rundir,
+					(line) => lines.push(line),
+					(line) => errors.push(line),
+				),
+				1,
+			)
+		assert.deepEqual(
+			errors,
+			["'xend dance'", "'xend start twice'"].map(
+				(what) => `Error: ${what} is not valid: the one word after xend must be start, stop, restart or status`,
+			),
+		)
 		assert.match(lines.at(-1)!, /^Usage: xend start\|stop\|restart\|status\n/)
 	} finally {
 		rmSync(directory, { recursive: true })

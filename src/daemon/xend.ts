@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { endWithReader } from '../cli/broken_pipe.ts'
 import { whileStarting, whileWaiting } from '../cli/progress.ts'
+import { unknownTask } from '../cli/unknown_task.ts'
 import { DaemonUnreachable, XendClient } from '../sdk/client.ts'
 import { connect } from '../sdk/connect.ts'
 import type { DaemonInfo } from './api.ts'
@@ -25,8 +26,10 @@ const NOT_RUNNING = 3
 
 type Print = (line: string) => void
 
+const COMPLAIN: Print = (line) => void process.stderr.write(`${line}\n`)
+
 /** Runs `xend WORDS...` and returns the exit status. */
-export async function runXend(words: readonly string[], rundir: RunDir, print: Print): Promise<number> {
+export async function runXend(words: readonly string[], rundir: RunDir, print: Print, complain: Print = COMPLAIN): Promise<number> {
 	const client = new XendClient(rundir.socket)
 	switch (words.length === 1 ? words[0] : undefined) {
 		case 'start':
@@ -47,6 +50,7 @@ export async function runXend(words: readonly string[], rundir: RunDir, print: P
 			print(USAGE.trimEnd())
 			return 0
 		default:
+			if (words.length > 0) complain(unknownTask('xend', words))
 			print(USAGE.trimEnd())
 			return 1
 	}
@@ -62,7 +66,7 @@ async function running(client: XendClient): Promise<DaemonInfo | undefined> {
 }
 
 async function start(rundir: RunDir): Promise<void> {
-	const terminal = { stderr: process.stderr, complain: (line: string) => void process.stderr.write(`${line}\n`) }
+	const terminal = { stderr: process.stderr, complain: COMPLAIN }
 	await whileStarting(terminal, 'xend', (report) => connect({ rundir, report }))
 }
 

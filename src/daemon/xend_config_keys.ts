@@ -55,7 +55,7 @@ ignored(
 	'',
 	'xend-address xend-tcp-xmlrpc-server-address xend-tcp-xmlrpc-server-ssl-key-file xend-tcp-xmlrpc-server-ssl-cert-file',
 )
-ignored(NO_RELOCATION, 'boolean', 'no', 'xend-relocation-server xend-relocation-ssl-server xend-relocation-ssl')
+ignored(NO_RELOCATION, 'boolean', 'no', 'xend-relocation-server xend-relocation-ssl-server xend-relocation-ssl xend-relocation-tls')
 ignored(NO_RELOCATION, 'integer', '', 'xend-relocation-port xend-relocation-ssl-port')
 ignored(NO_RELOCATION, 'string', '', 'xend-relocation-address xend-relocation-server-ssl-key-file xend-relocation-server-ssl-cert-file')
 ignored(NO_RELOCATION, 'list', '', 'xend-relocation-hosts-allow')

@@ -67,6 +67,14 @@ test('checkConfig() warns about known variables that have no effect', () => {
 	assert.equal(config.on_crash, 'coredump-restart')
 })
 
+test("checkConfig() knows the variables of xm's first and last years too", () => {
+	const first = 'ssidref lapic cdrom hda ne2000 audio macaddr vbd_backend autorestart'.split(' ')
+	const last = 'description superpages memory_sharing parallel monitor_path tsc_native'.split(' ')
+	const given = Object.fromEntries([...first, ...last].map((name) => [name, '1']))
+	assert.equal(checkConfig({ ...base, ...given }).warnings.length, first.length + last.length)
+	assert.throws(() => checkConfig({ ...base, vusb: ['usbver=2'] }), /vusb = .* cannot be honoured: there are no physical devices/)
+})
+
 test('restart stands for the three exit actions that are not given', () => {
 	const actions = (values: object) => {
 		const { config, warnings } = checkConfig({ ...base, ...values })

@@ -49,7 +49,7 @@ declare('refused', NO_DISKS, 'list', 'disk')
 declare('refused', NO_NETWORK, 'list', 'vif')
 declare('refused', NO_DISPLAY, 'list', 'vfb')
 declare('refused', 'virtual TPMs are not supported yet', 'list', 'vtpm')
-declare('refused', 'there are no physical devices to pass through', 'list', 'pci vscsi ioports irq')
+declare('refused', 'there are no physical devices to pass through', 'list', 'pci vscsi vusb usbport ioports irq')
 declare('refused', 'boot loaders that read a disk are not supported yet: name the kernel with kernel = ...', 'string', 'bootloader')
 declare('refused', 'security labels are not supported yet', 'list', 'access_control')
 
@@ -57,24 +57,34 @@ declare('ignored', NO_SCHEDULER, 'any', 'cpu cpus cpu_cap cpu_weight')
 declare('ignored', 'a domain has one virtual processor for now, which is online', 'integer', 'vcpu_avail')
 declare('ignored', 'there is no boot loader to pass it to', 'string', 'bootargs bootentry')
 declare('ignored', "the kernel's own ELF notes decide", 'string', 'features')
-declare('ignored', 'every backend runs in domain 0', 'any', 'blkif netif tpmif nics')
-declare('ignored', NO_KERNEL_NETWORK, 'any', 'ip gateway netmask hostname interface dhcp nfs_server nfs_root')
+declare('ignored', 'every backend runs in domain 0', 'any', 'blkif netif tpmif nics vkbd vbd_backend vif_backend')
+declare('ignored', NO_KERNEL_NETWORK, 'any', 'ip ipaddr macaddr gateway netmask hostname interface dhcp nfs_server nfs_root')
 declare(
 	'ignored',
 	NO_HVM,
 	'any',
 	'loader shadow_memory pae acpi apic hpet hap timer_mode vpt_align viridian rtc_timeoffset localtime guest_os_type',
 )
-declare('ignored', NO_HVM, 'any', 'cpuid cpuid_check s3_integrity xen_platform_pci vhpt')
+declare('ignored', NO_HVM, 'any', 'cpuid cpuid_check s3_integrity xen_platform_pci vhpt lapic memmap memory_sharing')
 declare(
 	'ignored',
 	NO_DEVICE_MODEL,
 	'any',
-	'device_model boot fda fdb serial monitor keymap usb usbdevice stdvga videoram isa nographic soundhw snapshot',
+	'device_model device_config boot fda fdb hda hdb hdc hdd cdrom serial parallel monitor monitor_path keymap usb usbdevice stdvga videoram isa ne2000 nographic audio soundhw snapshot',
 )
 declare('ignored', NO_DISPLAY, 'any', 'vnc vncdisplay vnclisten vncunused vncpasswd vncviewer vncconsole sdl opengl display xauthority')
 declare('ignored', 'all memory here is addressable in any size', 'any', 'target machine_address_size suppress_spurious_page_faults')
 declare('ignored', 'there are no physical devices to pass through', 'any', 'pci_msitranslate pci_power_mgmt')
+declare('ignored', 'guests have pages of 4 KiB', 'any', 'superpages')
+declare('ignored', 'the time stamp counter is emulated for every domain', 'any', 'tsc_native')
+declare('ignored', 'security labels are not supported yet', 'any', 'ssidref')
+declare('ignored', 'it is for those who read the file', 'string', 'description')
+declare(
+	'ignored',
+	'newer variables say it: on_poweroff, on_reboot, on_crash, on_xend_start and on_xend_stop',
+	'any',
+	'autostart autostop autorestart',
+)
 
 export const CONFIG_KEYS: ReadonlyMap<string, ConfigKey> = keys
 
