@@ -198,6 +198,32 @@ test('a region whose bytes come back is used again', () => {
 	assert.deepEqual({ regions, reused }, { regions: 1, reused: 1 })
 })
 
+test('a page that is written again and again is left to the interpreter, and has another try when its code has stayed hot for long', () => {
+	const machine = new Machine({ maxDrops: 3 })
+	const { compiler, translator } = machine
+	let written = 0
+	const change = () => {
+		machine.write(0, loop(++written & 127))
+		for (let runs = 0; runs < 4 && compiler.requests.length === 0; runs++) assert.equal(machine.run(0), 10_000 * (written & 127))
+		if (compiler.requests.length === 0) return false
+		compiler.answer()
+		machine.run(0)
+		return true
+	}
+	const regionsUntilLeftAlone = () => {
+		for (let regions = 0; regions <= 20; regions++) if (!change()) return regions
+		return assert.fail('it is translated for ever')
+	}
+	assert.equal(regionsUntilLeftAlone(), 5)
+	for (let runs = 0; runs < 100 && compiler.requests.length === 0; runs++) machine.run(0)
+	assert.equal(compiler.requests.length, 1)
+	compiler.answer()
+	assert.equal(machine.run(0), 10_000 * (written & 127))
+	assert.notEqual(machine.cpu.regions!.regionAt(CODE_FRAME * PAGE), 0)
+	assert.equal(regionsUntilLeftAlone(), 0, 'one more change is one too many')
+	assert.equal(translator.statistics.pending, 0)
+})
+
 test('regions beyond the limit push out those not seen for longest, and everything still runs', () => {
 	const machine = new Machine({ limits: { regions: 2, wasmBytes: 1 << 20 }, pages: 4 })
 	for (let page = 0; page < 4; page++) machine.write(page * PAGE, loop(page + 1))

@@ -16,7 +16,7 @@ import type { Target } from './translate.ts'
 
 /** Samples at an address that has been refused before it is looked at again. */
 const HOT_REFUSED = 1000
-/** Regions of one frame that writes may drop before the frame is left to the interpreter. */
+/** Regions of one frame that writes may drop before the frame is left to the interpreter, where code that is met HOT_REFUSED times has another try. */
 const MAX_DROPS = 16
 /** Requests that the compiler has not answered yet. */
 const MAX_PENDING = 64
@@ -95,7 +95,7 @@ function translationTarget(cpu: Cpu): Target {
  * Rules:
  * - A region is found through a record of its frame; dropping the frame's code drops the way in. The lines of all its instructions are protected like decoded code.
  * - A region is installed only where the bytes that it was made from are, compared on this thread when their lines are protected (installed_regions.ts).
- * - A frame whose regions are dropped again and again is left to the interpreter.
+ * - A frame whose regions are dropped again and again is left to the interpreter, until code in it has been met very often.
  * - The compiler owns nothing of the domain: what comes too late is thrown away.
  */
 export class Translator {
@@ -192,9 +192,20 @@ export class Translator {
 	private sampleCold(physical: number): number {
 		const count = this.cold.add(physical, this.inside.has(physical))
 		if (!this.cold.isDue(physical) || !this.economy.mayLook || this.building >= MAX_PENDING) return count
+		if (this.isWrittenOften(physical) && !this.mayTryAgain(physical, count)) return count
 		const code = this.codeHere(physical)
-		if (!this.isWrittenOften(physical) && !this.reinstall(physical, code)) this.request(physical, code, count)
+		if (!this.reinstall(physical, code)) this.request(physical, code, count)
 		return count
+	}
+
+	/** Of code that is due in a frame that is left to the interpreter: whether it is not any more. The next region that a write drops there is one too many again. */
+	private mayTryAgain(physical: number, count: number): boolean {
+		if (count < HOT_REFUSED) {
+			this.cold.postpone(physical, HOT_REFUSED)
+			return false
+		}
+		this.drops.set(Math.floor(physical / PAGE_SIZE), this.maxDrops)
+		return true
 	}
 
 	/** Translates the code at the vCPU's RIP now, whatever its heat. True when it will run translated. */
