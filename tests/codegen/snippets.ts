@@ -100,6 +100,7 @@ export const LOOPS: readonly (readonly [name: string, text: string, code: string
 	['sum of an array', '1: add rax, [rdi]; add rdi, 8; dec ecx; jnz 1b', '4803074883c708ffc975f5'],
 	['length of a string', '1: inc rax; cmp byte ptr [rdi+rax], 0; jne 1b', '48ffc0803c070075f7'],
 	['sieve', '1: mov byte ptr [rdi+rax], 1; add rax, rdx; cmp rax, rsi; jb 1b', 'c60407014801d04839f072f4'],
+	["table of bytes' squares", '1: movzx edx, al; add rax, [rdx*8+0x500080]; dec ecx; jnz 1b', '0fb6d0480304d580005000ffc975f1'],
 	[
 		'two loops, nested',
 		'2: mov edx, 10; 1: imul rax, rax, 31; add rax, rdx; dec edx; jnz 1b; dec ecx; jnz 2b',

@@ -1,4 +1,4 @@
-// Accesses that a region looks up together (src/x86/translator/spans.ts), where they lie across two pages, or in one that may not be read or written in place: what the
+// Accesses that a region looks up together (src/x86/translator/spans.ts), and pages that its loops know by their operands (pages.ts), where they lie across two pages, or in one that may not be read or written in place: what the
 // interpreter makes of the same code is what must come of it.
 
 import assert from 'node:assert/strict'
@@ -245,4 +245,46 @@ test('stores into the code that runs change what runs next', () => {
 		})
 		if (at === 0) assert.equal(guest.cpu.get(RAX), 0x0055_0022)
 	}
+})
+
+/**
+ * mov ecx,256; 1: movzx eax,cl; mov edx,eax; add esi,[rdx*4+TABLE]; mov ebp,esi; shr ebp,24; xor esi,[rbp*4+TABLE]; mov ebx,esi; and ebx,255; mov [rbx*4+TABLE],esi;
+ * add dword ptr [TABLE+4],1; add edi,[rip-20]; dec ecx; jnz 1b; int3
+ */
+function tableLoop(table: number): string {
+	const at = (address: number) => Buffer.from(Uint32Array.of(address).buffer).toString('hex')
+	const [start, second] = [at(table), at(table + 4)]
+	return `b9000100000fb6c189c2033495${start}89f5c1ed183334ad${start}89f381e3ff00000089349d${start}830425${second}01033decffffffffc975c7cc`
+}
+
+test('a table with an index of a byte that ends before, at and behind the end of its page is as the interpreter has it, whatever kinds the pages are', () => {
+	const vectors = new Set<number>()
+	for (const first of KINDS)
+		for (const second of first === 'writable' ? KINDS : (['writable'] as const))
+			for (const at of [0x80, 0xbfc, 0xc00, 0xc04, 0xffc, 0xffe]) {
+				const guest = compare(
+					tableLoop(DATA + at),
+					(guest) => {
+						guest.mapAs(first, DATA, FRAMES[0])
+						guest.mapAs(second, DATA + PAGE_SIZE, FRAMES[1])
+						pointTo(guest, DATA)
+					},
+					`${first}, ${second}, ${at}`,
+				)
+				vectors.add(guest.vector)
+			}
+	assert.deepEqual([...vectors].sort(), [PAGE_FAULT, BREAKPOINT].sort())
+})
+
+test('a store that has the host map another frame ends what a loop knows of a page by its operand', () => {
+	// mov ecx,6; 1: mov rax,[DATA+0x100]; add rdx,rax; movzx ebx,cl; add [rbx*8+DATA+0x100],rdx; mov [rsi],rax; dec ecx; jnz 1b; int3
+	const guest = compare('b906000000488b0425000150004801c20fb6d9480114dd00015000488906ffc975e3cc', (guest) => {
+		const frames = [OTHER_FRAME, ...FRAMES]
+		guest.map(DATA, FRAMES[0])
+		guest.mapAs('hooked', TABLE, TABLE_FRAME)
+		guest.onWrite = () => guest.map(DATA, frames[guest.writes.length % 3]!)
+		guest.cpu.set(RSI, TABLE)
+	})
+	assert.equal(guest.writes.length, 6)
+	assert.equal(guest.vector, BREAKPOINT)
 })

@@ -105,6 +105,9 @@ export const CPU_SSE_SLOW = 0x458;
 export const CPU_SSE_MODERATE = 0x45c;
 /** u32: the table's index of the region whose accesses findSpan() (core/mmu.ts) has refused last. */
 export const CPU_REGION_REFUSED = 0x460;
+/** u32 each: host addresses of pages that loops of the translated region that runs know without asking for their linear addresses, or 0. */
+export const CPU_PINNED_PAGES = 0x464;
+export const PINNED_PAGES = 7;
 /** u32, u64 x 4: the flags as flag_kinds.ts has them, between translated regions and where ways through one meet. */
 export const CPU_KEPT_KIND = 0x480;
 export const CPU_KEPT_A = 0x488;

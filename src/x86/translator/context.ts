@@ -12,6 +12,8 @@ export interface RegisterUse {
 	readonly xmmWritten: Set<number>
 	/** Where in the state block pages are kept that are carried through loops (pages.ts). */
 	readonly carried: Set<number>
+	/** Where in the state block host addresses of pages are kept that are pinned (pages.ts). */
+	readonly pinned: Set<number>
 	/** Which of the places that were looked up others are near (pages.ts). */
 	readonly placesUsed: Set<number>
 	/** Which accesses are made together (spans.ts), by number. */

@@ -4,7 +4,7 @@ import * as L from '../core/layout.ts'
 import type { BlockChanges, RegionContext } from './context.ts'
 import type { Exits } from './exits.ts'
 import type { Instruction } from './instruction.ts'
-import { type CarriedPage, type FoundPlace, Pages, type Place } from './pages.ts'
+import { type CarriedPage, type FoundPlace, Pages, type PinnedPage, type Place } from './pages.ts'
 import type { GeneralRegisters } from './registers.ts'
 import { TLB_READ, TLB_WRITE } from './residence.ts'
 import { type FoundSpan, Spans } from './spans.ts'
@@ -222,6 +222,11 @@ export class LookUps {
 	private reachAlone(access: Access, place: Place, type: ValueType | typeof VOID, hit: (offset: number) => void, miss: () => void): void {
 		const { instruction, size, aligned, write } = access
 		const isAlone = this.isAlone(instruction)
+		const pinned =
+			isAlone && !aligned && access.place === undefined && access.pushAddress === undefined
+				? this.pages.pinnedPage(instruction, size, write)
+				: undefined
+		if (pinned !== undefined) return this.reachPinned(access, pinned, type, hit, miss)
 		const known = isAlone ? this.pages.find(place, size, aligned, write) : undefined
 		if (known !== undefined) return this.reachKnown(access, known, place.offset - known.offset, type, hit, miss)
 		this.setAddress(access)
@@ -266,6 +271,48 @@ export class LookUps {
 		code.else()
 		this.setAddress(access)
 		this.reachByTable(access, undefined, type, hit, miss)
+		code.end()
+	}
+
+	private reachPinned(
+		access: Access,
+		{ at, offset }: PinnedPage,
+		type: ValueType | typeof VOID,
+		hit: (offset: number) => void,
+		miss: () => void,
+	): void {
+		const { code, state } = this.context
+		const { base, index, scale } = access.instruction
+		code.i32(state).memory('i32.load', at).tee(this.slot)
+		code.if(type, true)
+		code.get(this.slot)
+		if (base !== L.SLOT_ZERO && base !== L.SLOT_PAGE) {
+			this.registers.get(base, 4)
+			code.op('i32.add')
+		}
+		if (index !== L.SLOT_ZERO) {
+			this.registers.get(index, 4)
+			if (scale) code.i32(scale).op('i32.shl')
+			code.op('i32.add')
+		}
+		hit(offset)
+		code.else()
+		this.setAddress(access)
+		const keep = () => {
+			code.i32(state).get(this.va).op('i32.wrap_i64').i32(-PAGE_SIZE).op('i32.and').get(this.addend).op('i32.add')
+			code.memory('i32.store', at)
+		}
+		this.reachByTable(
+			access,
+			undefined,
+			type,
+			hit,
+			() => {
+				this.useTag()
+				miss()
+			},
+			keep,
+		)
 		code.end()
 	}
 

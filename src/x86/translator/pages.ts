@@ -7,6 +7,7 @@ import type { Strides } from './strides.ts'
 
 /** How far apart, in bytes, accesses are that may be expected in one page. */
 const NEAR = 512
+const PAGE_SIZE = 0x1000
 /** Pages that are remembered at a time, of those looked up for reading and of those for writing. */
 const REMEMBERED = 4
 /** Pages that are carried through loops, of those looked up for reading and of those for writing. */
@@ -47,6 +48,14 @@ export interface CarriedPage {
 	readonly disp: number
 }
 
+/** The page that all an access can be in, by its operand alone. */
+export interface PinnedPage {
+	/** Where its host address is in the state block, or 0. */
+	readonly at: number
+	/** Bytes from the page's start to where the access is when its registers are 0. */
+	readonly offset: number
+}
+
 interface Remembered extends FoundPlace {
 	name: string
 	offset: number
@@ -67,6 +76,8 @@ export class Pages {
 	private readonly pools: readonly [read: Remembered[], write: Remembered[]] = [[], []]
 	private readonly strides: Strides
 	private readonly carried: readonly [read: CarriedPage[], write: CarriedPage[]] = [[], []]
+	/** By what the page is counted from, its number and whether it was looked up for writing. */
+	private readonly pinned = new Map<string, number>()
 	private clock = 0
 	private count = 0
 
@@ -85,6 +96,7 @@ export class Pages {
 	private forgetCarried(): void {
 		const { code, state, use } = this.context
 		for (const at of use.carried) code.i32(state).i64(NO_PAGE).memory('i64.store', at)
+		for (const at of use.pinned) code.i32(state).i32(0).memory('i32.store', at)
 	}
 
 	/** The place of an instruction's memory operand. */
@@ -125,6 +137,35 @@ export class Pages {
 		found.age = this.clock++
 		use.placesUsed.add(found.number)
 		return found
+	}
+
+	/**
+	 * The page of an access that repeats, if it is the same whatever the operand's registers hold: a variable with a constant address, or one relative to RIP, or a table of those whose index
+	 * is known to be small. As long as mappings stay that page's host address does.
+	 */
+	pinnedPage({ op, base, index, scale, seg, disp }: Instruction, size: number, write: boolean): PinnedPage | undefined {
+		if (seg !== L.SLOT_ZERO || FAR_BITS.has(op)) return undefined
+		const isRelative = base === L.SLOT_PAGE
+		const most = this.most(isRelative ? L.SLOT_ZERO : base) + this.most(index) * 2 ** scale
+		const number = Math.floor(disp / PAGE_SIZE)
+		const offset = disp - number * PAGE_SIZE
+		if (!(offset + most + size <= PAGE_SIZE)) return undefined
+		const name = `${isRelative} ${number}`
+		const at = this.pinned.get(`${name} true`) ?? (write ? undefined : this.pinned.get(`${name} false`)) ?? this.pin(`${name} ${write}`)
+		return at === undefined ? undefined : { at, offset }
+	}
+
+	/** The most that an operand's register adds to its address; Infinity where that is not known. */
+	private most(slot: number): number {
+		return slot === L.SLOT_ZERO ? 0 : (this.registers.boundOf(slot) ?? Number.POSITIVE_INFINITY)
+	}
+
+	private pin(name: string): number | undefined {
+		if (this.pinned.size === L.PINNED_PAGES) return undefined
+		const at = L.CPU_PINNED_PAGES + 4 * this.pinned.size
+		this.pinned.set(name, at)
+		this.context.use.pinned.add(at)
+		return at
 	}
 
 	/**
@@ -198,7 +239,11 @@ export class Pages {
 	/** Whether there is something to forget. */
 	get areKnown(): boolean {
 		const { code, use } = this.context
-		return use.carried.size > 0 || this.pools.some((pool) => pool.some(({ name, scope }) => name !== '' && code.dominates(scope)))
+		return (
+			use.carried.size > 0 ||
+			use.pinned.size > 0 ||
+			this.pools.some((pool) => pool.some(({ name, scope }) => name !== '' && code.dominates(scope)))
+		)
 	}
 
 	/** The same in a rare arm of it: pages are not found there, but remain known. */

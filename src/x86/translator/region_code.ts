@@ -246,6 +246,16 @@ export class RegionCode {
 		this.registers.set(slot, size)
 	}
 
+	/** The most that the register's value is, 8 bytes of it. Undefined where that is not known. */
+	boundOf(slot: number): number | undefined {
+		return this.registers.boundOf(slot)
+	}
+
+	/** What was just written to a register, 4 or 8 bytes, is `most` at most. */
+	boundRegister(slot: number, most: number): void {
+		this.registers.bound(slot, most)
+	}
+
 	// ---- flags ------------------------------------------------------------------------------------------------------------
 
 	get flags(): KnownFlags {

@@ -20,6 +20,8 @@ export class GeneralRegisters {
 	private versions = new Array<number>(16).fill(0)
 	private offsets = new Array<number>(16).fill(0)
 	private clock = 0
+	/** By version: the most that the value is. */
+	private readonly bounds = new Map<number, number>()
 	/** By block start: what is known at the heads of loops. */
 	private readonly heads = new Map<number, Values>()
 	/** Of the block that is written: registers that change. */
@@ -84,6 +86,17 @@ export class GeneralRegisters {
 	valueOf(slot: number): { readonly name: string; readonly offset: number } {
 		const number = slot >> 3
 		return { name: `${number}.${this.versions[number]}`, offset: this.offsets[number]! }
+	}
+
+	/** The most that the register's value is, 8 bytes of it. Undefined where that is not known. */
+	boundOf(slot: number): number | undefined {
+		const number = slot >> 3
+		return this.offsets[number] === 0 ? this.bounds.get(this.versions[number]!) : undefined
+	}
+
+	/** What was just written to a register, 4 or 8 bytes, is `most` at most. */
+	bound(slot: number, most: number): void {
+		this.bounds.set(this.versions[slot >> 3]!, most)
 	}
 
 	/** Runs `body`, which writes code that control does not come back from. */

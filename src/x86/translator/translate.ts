@@ -63,6 +63,7 @@ function newUse(loops: Map<number, LoopInvariants>): RegisterUse {
 		xmmUsed: new Set(),
 		xmmWritten: new Set(),
 		carried: new Set(),
+		pinned: new Set(),
 		placesUsed: new Set(),
 		spans: new Map(),
 		changes: new Map(),

@@ -57,6 +57,7 @@ const arithmetic: Emitter = (r, i) => {
 	if (!keeps || kind === 'LOGIC') compute()
 	if (keeps) finish()
 	else writeBack(r, i, finish)
+	if (name === 'AND' && !i.memory && size >= 4 && hasImmediate(i) && i.imm >= 0n) r.boundRegister(i.rm, Number(i.imm))
 	return true
 }
 

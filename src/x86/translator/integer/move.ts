@@ -6,14 +6,18 @@ const move: Emitter = (r, i) => {
 	const { size } = i
 	const { code } = r
 	if (i.opcode >= 0x8a && i.opcode < 0xb0) {
+		const most = i.memory || size < 4 ? undefined : r.boundOf(i.rm)
 		pushRm(r, i)
 		r.setRegister(i.reg, size)
+		if (most !== undefined) r.boundRegister(i.reg, most)
 		return true
 	}
 	if (hasImmediate(i)) constant(r, size, i.imm)
 	else r.getRegister(i.reg, size)
 	if (!i.memory) {
+		const most = hasImmediate(i) || size < 4 ? undefined : r.boundOf(i.reg)
 		r.setRegister(i.rm, size)
+		if (most !== undefined) r.boundRegister(i.rm, most)
 		return true
 	}
 	code.set(z(r, size))
@@ -28,6 +32,7 @@ const extend =
 		if (signed) extendSigned(r, from, i.size)
 		else if (i.size === 8) r.code.op('i64.extend_i32_u')
 		r.setRegister(i.reg, i.size)
+		if (!signed && i.size >= 4) r.boundRegister(i.reg, from === 1 ? 0xff : 0xffff)
 		return true
 	}
 

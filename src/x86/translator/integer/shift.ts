@@ -25,6 +25,7 @@ const shift: Emitter = (r, i) => {
 	trim(r, size)
 	code.set(z(r, size))
 	writeBack(r, i, () => {
+		if (name === 'SHR' && size >= 4 && !i.memory) r.boundRegister(i.rm, 2 ** (size * 8 - count) - 1)
 		if (!narrow) return r.setFlags(name, size, x(r, size), undefined, count)
 		// Of the flags beside the result's, only CF may be set.
 		code
