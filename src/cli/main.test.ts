@@ -172,7 +172,13 @@ test('xm create -F takes what -n and xm list --long print, with variables over i
 test('xm create knows its other options, and says of each that cannot act why', async () => {
 	await using xend = await withConfig()
 	assert.match((await xend.xm(['create', '--help_config'])).out, /^access_control {15}must be empty: security labels.*\n(.*\n)*kernel\n/)
-	assert.match((await xend.xm(['create', '--vncviewer', 'guest'])).err, /'xm create --vncviewer' cannot act: there is no graphical display/)
+	const lines = ['xm create', 'xm new', 'xm start', 'xl create', 'xl restore'].map((line) => line.split(' ') as ['xm' | 'xl', string])
+	for (const [program, command] of lines) {
+		for (const viewer of ['--vncviewer', '--vncviewer-autopass']) {
+			const err = `Error: '${program} ${command} ${viewer}' cannot act: there is no graphical display.\n`
+			assert.deepEqual(await xend[program]([command, viewer, 'guest']), { status: 1, out: '', err })
+		}
+	}
 	assert.equal((await xend.xm(['create', '-qs', 'guest'])).status, 0)
 })
 

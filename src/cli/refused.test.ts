@@ -47,6 +47,20 @@ test('every command that is not served is parsed, and then says in one sentence 
 	}
 })
 
+test('every command that lists something knows --json, served or not', async () => {
+	await using xend = await TestDaemon.start()
+	for (const [program, commands] of [['xm', COMMANDS] as const, ['xl', XL_COMMANDS] as const]) {
+		const listings = commands.filter(({ name }) => /list|^(labels|resources|info|uptime|claims|sched-credit)$/.test(name))
+		assert(listings.length > 8)
+		for (const { name, operands, refusal } of listings) {
+			const words = ['--json', ...new Array<string>(refusal === undefined ? 0 : (operands?.[0] ?? 0)).fill('0')]
+			const { out, err } = await xend[program]([name, ...words])
+			if (refusal === undefined) assert.doesNotThrow(() => JSON.parse(out), `${program} ${name}: ${out}${err}`)
+			else assert.equal(err, `Error: '${program} ${name}' cannot act: ${refusal}.\n`)
+		}
+	}
+})
+
 test('words that a refused command could not take are found out first', async () => {
 	await using xend = await TestDaemon.start()
 	const fault = async (program: 'xm' | 'xl', line: string) => {

@@ -1,5 +1,5 @@
 import { UserError } from '../base/errors.ts'
-import type { Command, CommandContext } from './command.ts'
+import { type Command, type CommandContext, JSON_OPTION } from './command.ts'
 import { type OptionSpec, type ParsedArguments, UsageError } from './options.ts'
 
 /** A command that is parsed like any other, and then says in one sentence why it can't act. */
@@ -20,13 +20,16 @@ export type RefusedRow = readonly [
 	more?: Partial<Pick<RefusedCommand, 'options' | 'check'>>,
 ]
 
+/** Commands that list something: they know --json, as those do that are served. */
+const LISTING = /(^|-)list(-|$)|^(labels|resources)$/
+
 export function refused(program: string, { name, args, help, operands, options = [], check, refusal }: RefusedCommand): Command {
 	return {
 		name,
 		args,
 		help,
 		operands,
-		options,
+		options: LISTING.test(name) ? [...options, JSON_OPTION] : options,
 		usageOnFault: false,
 		refusal,
 		async run(context, words) {

@@ -15,7 +15,7 @@ function countFault(name: string, count: number, [low, high]: readonly [number, 
 /** Of every command that can use them, and none of xm's. */
 const ADDED: readonly OptionSpec[] = [QUIET, JSON_OPTION]
 
-const FAULTS_WITHOUT_USAGE = ['no-such-domain', 'unreachable', 'internal']
+const FAULTS_WITHOUT_USAGE = ['no-such-domain', 'unreachable', 'internal', 'unbuilt']
 
 /** xm, as Xen 3 had it. */
 export const XM: Personality = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { XS_READ, XS_WATCH, XS_WRITE } from '../../src/abi/io/xs_wire.ts'
@@ -16,8 +16,12 @@ import { delay, PrivateXend } from '../support/xend.ts'
 /** What its memory may grow by: a few clients' queues at their limits, and garbage. */
 const GROWTH_MIB = 160
 
+/** What four rounds of 100 times 100 values of 2000 bytes are. */
+const HISTORY_MIB = (4 * 100 * 100 * 2000) / 1024 / 1024
+
 interface Daemon {
 	readonly socket: string
+	readonly journal: string
 	readonly good: XenstoreClient
 	readonly pid: number
 }
@@ -28,7 +32,7 @@ async function withStore(use: (daemon: Daemon) => Promise<void>): Promise<void> 
 	const socket = xend.rundir.xenstore
 	const good = await connectXenstore(socket)
 	const pid = xenstoredPid(xend.rundir) as number
-	await use({ socket, good, pid })
+	await use({ socket, journal: xend.rundir.xenstored.journal, good, pid })
 	await serves(good, 100)
 	assert.equal(xenstoredPid(xend.rundir), pid)
 	good.close()
@@ -87,6 +91,26 @@ test('clients that stop in the middle of a message, close half, or send nonsense
 		for (const client of [...halfHeader!, ...halfPayload!, ...halfClosed!]) client.destroy()
 		for (let waited = 0; files(pid) > before && waited < 100; waited++) await delay(20)
 		assert.equal(files(pid), before)
+	})
+})
+
+test('memory and journal grow with the store, not with its history', { timeout: 240_000 }, async () => {
+	await withStore(async ({ good, pid, journal }) => {
+		const value = 'v'.repeat(2000)
+		const round = async () => {
+			for (let n = 0; n < 100; n++) {
+				const writes = Array.from({ length: 100 }, (_, at) => good.write(`/test/kept/${at}`, `${n}${value}`))
+				const passing = `/test/passing/${n}`
+				await Promise.all([...writes, good.write(`${passing}/below`, value), good.rm(passing)])
+			}
+		}
+		await round()
+		const before_mib = memory_mib(pid)
+		for (let rounds = 0; rounds < 4; rounds++) await round()
+		const grown_mib = memory_mib(pid) - before_mib
+		assert(grown_mib < HISTORY_MIB / 2, `${grown_mib} MiB more for ${HISTORY_MIB} MiB of history`)
+		const journal_mib = statSync(journal).size / 1024 / 1024
+		assert(journal_mib < 4, `the journal has ${journal_mib} MiB`)
 	})
 })
 
