@@ -73,7 +73,12 @@ async function start(rundir: RunDir): Promise<void> {
 async function stop(client: XendClient): Promise<void> {
 	const info = await running(client)
 	if (info === undefined) return
-	await client.stop()
+	try {
+		await client.stop()
+	} catch (error) {
+		// Somebody else has stopped it meanwhile.
+		if (!(error instanceof DaemonUnreachable)) throw error
+	}
 	// Domains whose on_xend_stop is shutdown have five minutes.
 	const ended = async () => {
 		while (isAlive(info.pid)) await new Promise((resolve) => setTimeout(resolve, 50))

@@ -36,16 +36,28 @@ export type EventStream = AsyncIterable<DomainEvent> & AsyncDisposable & { reado
 
 /** Of a connection that was there: nobody knows then whether the call was carried out. */
 const CUT_OFF = ['ECONNRESET', 'EPIPE']
+/** Of one that never was: the call was not carried out. */
+const NOBODY_THERE = ['ENOENT', 'ECONNREFUSED']
 
 /** The daemon can't be reached: nobody listens on its socket, or it ended before it answered. */
 export class DaemonUnreachable extends UserError {
+	/** What failed never came to be carried out. */
+	readonly before: boolean
 	constructor(cause: NodeJS.ErrnoException) {
 		const message = CUT_OFF.includes(cause.code ?? '')
 			? 'the connection to xend was lost before it answered: xm list shows what is done'
 			: `Unable to connect to xend: ${cause.code ?? cause.message}. Is xend running?`
 		super(message, { code: 'unreachable', cause })
 		this.name = 'DaemonUnreachable'
+		this.before = NOBODY_THERE.includes(cause.code ?? '')
 	}
+}
+
+export interface WaysToDaemon {
+	/** Opens a connection where the daemon has no socket here. */
+	readonly dial?: () => Duplex
+	/** Starts a daemon where there is none any more: a call that found none is made again, once, and so is one that was cut off and only asks. */
+	readonly revive?: () => Promise<unknown>
 }
 
 const STOP_TIMEOUT_MS = 10_000
@@ -54,10 +66,11 @@ const STOP_TIMEOUT_MS = 10_000
 export class XendClient {
 	readonly socketPath: string
 	private readonly way: Pick<RequestOptions, 'socketPath' | 'createConnection' | 'agent'>
+	private readonly revive: WaysToDaemon['revive']
 
-	/** `dial` opens a connection where the daemon has no socket here. */
-	constructor(socketPath: string, dial?: () => Duplex) {
+	constructor(socketPath: string, { dial, revive }: WaysToDaemon = {}) {
 		this.socketPath = socketPath
+		this.revive = revive
 		// Node leaves an agent of its own out only where `agent` is not given.
 		this.way = dial === undefined ? { socketPath, agent: false } : { createConnection: dial }
 	}
@@ -241,10 +254,24 @@ export class XendClient {
 	}
 
 	private async call<T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T> {
+		try {
+			return await this.callOnce(method, path, body)
+		} catch (error) {
+			const harmless = error instanceof DaemonUnreachable && (error.before || (method === 'GET' && !path.includes('?')))
+			if (!harmless || this.revive === undefined) throw error
+			await this.revive()
+			return this.callOnce(method, path, body)
+		}
+	}
+
+	private async callOnce<T>(method: 'GET' | 'POST', path: string, body?: object): Promise<T> {
 		const { status, text } = await new Promise<{ status: number; text: string }>((resolve, reject) => {
 			const headers = { 'Content-Type': 'application/json' }
 			const request = httpRequest({ ...this.way, method, path, headers }, (response) => {
-				readAll(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject)
+				readAll(response).then(
+					(text) => resolve({ status: response.statusCode ?? 0, text }),
+					(error) => reject(connectionError(error)),
+				)
 			})
 			request.on('error', (error) => reject(connectionError(error)))
 			request.end(body === undefined ? undefined : JSON.stringify(body))

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { takeLock } from '../daemon/lock.ts'
 import { openRunDir } from '../daemon/rundir.ts'
+import { runXend } from '../daemon/xend.ts'
 import { connect } from './connect.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../tests/support/fake_daemon_main.ts', import.meta.url))
@@ -71,6 +72,32 @@ test('connect() starts a daemon when the one that has the lock was just about to
 	assert.equal(started, true)
 	const { pid } = await client.daemon()
 	await client.stop()
+	await gone(pid)
+})
+
+test('a call that finds the daemon gone starts another, whatever the call is', async () => {
+	using directory = scratch()
+	const rundir = runDirIn(directory.path)
+	const { client } = await connect({ rundir, program: PROGRAM })
+	const first = await client.daemon()
+	await client.stop()
+	await gone(first.pid)
+	const { domain } = await client.define({ values: { name: 'kept', kernel: '/k' } })
+	assert.equal(domain.name, 'kept')
+	const second = await client.daemon()
+	assert.notEqual(second.pid, first.pid)
+	process.kill(second.pid, 'SIGKILL')
+	await gone(second.pid)
+	const [, kept] = await client.list()
+	assert.equal(kept?.name, 'kept')
+	await client.stop()
+})
+
+test('a daemon that is stopped by several at once is stopped for each of them', async () => {
+	using directory = scratch()
+	const rundir = runDirIn(directory.path)
+	const { pid } = await (await connect({ rundir, program: PROGRAM })).client.daemon()
+	assert.deepEqual(await Promise.all([1, 2, 3, 4].map(() => runXend(['stop'], rundir, assert.fail))), [0, 0, 0, 0])
 	await gone(pid)
 })
 

@@ -15,13 +15,16 @@ export interface ConnectOptions {
 	readonly report?: (line: string) => void
 }
 
-/** A client of this user's daemon, which is started when it is not running. `started` says whether this call started it. */
+/**
+ * A client of this user's daemon, which is started when it is not running: now, and whenever a later call finds it gone, for it ends by itself
+ * when it has no domain and no caller for a while. `started` says whether this call started it.
+ */
 export async function connect(options: ConnectOptions = {}): Promise<{ client: XendClient; started: boolean }> {
 	const { rundir = openRunDir(), program = DAEMON, report = () => {} } = options
-	const client = new XendClient(rundir.socket)
-	if (await isUp(client)) return { client, started: false }
-	const started = await startDaemon(rundir, client, program, report)
-	return { client, started }
+	const probe = new XendClient(rundir.socket)
+	const revive = async () => !(await isUp(probe)) && startDaemon(rundir, probe, program, report)
+	const started = await revive()
+	return { client: new XendClient(rundir.socket, { revive }), started }
 }
 
 /** A client of this user's daemon where one runs. */

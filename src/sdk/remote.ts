@@ -5,7 +5,7 @@ import { XendClient } from './client.ts'
 /** A client of the daemon that `command` reaches, as `ssh HOST xm serve` does: it is run for each connection, and talks over its stdin and stdout. */
 export function remoteClient(command: readonly string[]): XendClient {
 	const [program = '', ...words] = command
-	return new XendClient(command.join(' '), () => {
+	const dial = () => {
 		// An xm that is run here is the other end, whatever this one is told.
 		const env = { ...process.env, XENOTYPE_XEND: '' }
 		const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'], env })
@@ -15,5 +15,6 @@ export function remoteClient(command: readonly string[]): XendClient {
 		connection.on('error', () => {})
 		connection.on('close', () => child.kill())
 		return connection
-	})
+	}
+	return new XendClient(command.join(' '), { dial })
 }
