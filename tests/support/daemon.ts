@@ -120,11 +120,11 @@ class Collector extends Writable {
 	}
 }
 
-/** Waits until `check` holds; fails after two seconds. */
+/** Waits until `check` holds; fails after twenty seconds, which a busy host may make of a moment. */
 export async function until(what: string, check: () => boolean): Promise<void> {
-	for (let waited_ms = 0; waited_ms < 2000; waited_ms += 5) {
+	for (let waited_ms = 0; waited_ms < 20_000; waited_ms += 5) {
 		if (check()) return
 		await new Promise((resolve) => setTimeout(resolve, 5))
 	}
-	throw new Error(`waited two seconds in vain: ${what}`)
+	throw new Error(`waited twenty seconds in vain: ${what}`)
 }
