@@ -2,7 +2,7 @@ import * as L from '../core/layout.ts'
 import type { RegionExports } from '../cpu.ts'
 import { PAGE_SIZE } from '../machine_memory.ts'
 import type { CodeSource } from './discover.ts'
-import { type Instruction, pageOf, readInstruction } from './instruction.ts'
+import { type Glance, type Instruction, pageOf, type RecordMemory, readGlance, readInstruction } from './instruction.ts'
 
 /** Bytes of an instruction at most. */
 const MAX_LENGTH = 15
@@ -22,10 +22,10 @@ export interface CodePages {
 }
 
 /** Decodes a region's code, and keeps the records as the region's data. */
-export class CodeReader implements CodeSource {
+export class CodeReader implements CodeSource, RecordMemory {
 	private readonly core: Pick<RegionExports, 'decodeRecord'>
-	private readonly u8: Uint8Array
-	private readonly view: DataView
+	readonly u8: Uint8Array
+	readonly view: DataView
 	private readonly pages: CodePages
 	/** Host address of READER_BYTES bytes. */
 	private readonly data: number
@@ -53,24 +53,30 @@ export class CodeReader implements CodeSource {
 
 	decode(offset: number): Instruction | undefined {
 		const page = pageOf(offset)
-		const address = this.pages.addressOf(page)
-		if (address === undefined || this.next + 2 * L.REC_SIZE > MAX_DATA_BYTES) return undefined
-		const at = offset & (PAGE_SIZE - 1)
-		const used = this.decodeAt(address + at, PAGE_SIZE - at, at) || this.decodeAcross(address, page, at)
+		const used = this.decodeNext(offset, page)
 		if (used === 0) return undefined
 		const last = this.next + (used - 1) * L.REC_SIZE
-		for (let record = this.next; record <= last; record += L.REC_SIZE) this.view.setInt32(this.data + record + L.REC_LINK, page, true)
-		const instruction = readInstruction(this.view, this.data, last, used === 2 ? this.next : 0, page)
+		const instruction = readInstruction(this, this.data, last, used === 2 ? this.next : 0, page)
 		if (instruction.op === 'INVALID') return undefined
+		for (let record = this.next; record <= last; record += L.REC_SIZE) this.view.setInt32(this.data + record + L.REC_LINK, page, true)
 		this.next = last + L.REC_SIZE
 		return instruction
 	}
 
-	look(offset: number): Instruction | undefined {
-		const { next } = this
-		const instruction = this.decode(offset)
-		this.next = next
-		return instruction
+	look(offset: number): Glance | undefined {
+		const page = pageOf(offset)
+		const used = this.decodeNext(offset, page)
+		if (used === 0) return undefined
+		const instruction = readGlance(this, this.data + this.next + (used - 1) * L.REC_SIZE, page)
+		return instruction.op === 'INVALID' ? undefined : instruction
+	}
+
+	/** Decodes into the next records: how many, or 0. */
+	private decodeNext(offset: number, page: number): number {
+		const address = this.pages.addressOf(page)
+		if (address === undefined || this.next + 2 * L.REC_SIZE > MAX_DATA_BYTES) return 0
+		const at = offset & (PAGE_SIZE - 1)
+		return this.decodeAt(address + at, PAGE_SIZE - at, at) || this.decodeAcross(address, page, at)
 	}
 
 	private decodeAt(host: number, available: number, at: number): number {

@@ -57,8 +57,8 @@ export class SnapshotPages implements CodePages {
 	}
 
 	isEntry(number: number, at: number): boolean {
-		const known = this.entries.get(number) ?? new Set(this.snapshot.pages.get(number)?.entries)
-		this.entries.set(number, known)
+		let known = this.entries.get(number)
+		if (known === undefined) this.entries.set(number, (known = new Set(this.snapshot.pages.get(number)?.entries)))
 		return known.has(at)
 	}
 }

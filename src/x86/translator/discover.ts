@@ -1,6 +1,6 @@
 import { REGION_MAX_PAGES, SLOT_ZERO } from '../core/layout.ts'
 import { PAGE_SIZE } from '../machine_memory.ts'
-import { type Instruction, pageOf } from './instruction.ts'
+import { type Glance, type Instruction, pageOf } from './instruction.ts'
 
 /** A straight run of instructions that begin in one page. Offsets are in bytes from the entry's page; they may be negative. */
 export interface Block {
@@ -48,7 +48,7 @@ export interface CodeSource {
 	/** Decodes the instruction at an offset from the entry's page; undefined when it is invalid or cannot be fetched as a whole. */
 	decode(offset: number): Instruction | undefined
 	/** The same, of which nothing is kept: its records are not the region's. */
-	look(offset: number): Instruction | undefined
+	look(offset: number): Glance | undefined
 	/** Whether code has been entered at the offset so far: it is the target of a branch that was taken. */
 	isEntry(offset: number): boolean
 }
@@ -336,14 +336,14 @@ function functionAt(start: number, region: Region): Block[] {
 	return out
 }
 
-/** Offsets of the blocks that may follow, those outside the region included. */
+/** Offsets of the blocks that may follow, each once, those outside the region included. */
 export function successors(block: Block, region: Region): readonly number[] {
 	const { end } = block
 	switch (end.kind) {
 		case 'goto':
 			return [end.target]
 		case 'branch':
-			return [end.taken, end.next]
+			return end.taken === end.next ? [end.next] : [end.taken, end.next]
 		case 'call':
 			return [end.target]
 		case 'return':

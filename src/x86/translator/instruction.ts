@@ -35,40 +35,61 @@ export interface Instruction {
 	readonly cc: number
 }
 
+/** What is asked of an instruction that is not made part of a region. */
+export type Glance = Pick<Instruction, 'op' | 'length' | 'imm'>
+
 /** Operations whose immediate is a target. */
 const RELATIVE: ReadonlySet<string> = new Set(['JMP', 'JCC', 'CALL', 'LOOP', 'LOOPE', 'LOOPNE', 'JCXZ'])
 
-/**
- * Reads the instruction whose last record is at offset `record` of the region's data, which is at host address `data`. It was decoded at an offset of page
- * `page`, counted from the entry's.
- */
-export function readInstruction(memory: DataView, data: number, record: number, addressRecord: number, page: number): Instruction {
+/** The memory that records are in. */
+export interface RecordMemory {
+	readonly u8: Uint8Array
+	readonly view: DataView
+}
+
+/** Reads of the record at a host address what a Glance has. The instruction was decoded at an offset of page `page`, counted from the entry's. */
+export function readGlance({ view, u8 }: RecordMemory, at: number, page: number): Glance {
+	const op = operationAt(view, at)
+	return { op, length: u8[at + L.REC_LEN]!, imm: immediateAt(view, at, op, page) }
+}
+
+function operationAt(view: DataView, at: number): string {
+	return decoderTables.operations[view.getUint16(at + L.REC_OP, true)]!
+}
+
+function immediateAt(view: DataView, at: number, op: string, page: number): bigint {
+	const imm = view.getBigInt64(at + L.REC_IMM, true)
+	return page !== 0 && RELATIVE.has(op) ? imm + BigInt(page * PAGE_SIZE) : imm
+}
+
+/** Reads the instruction whose last record is at offset `record` of the region's data, which is at host address `data`; `page` as above. */
+export function readInstruction(memory: RecordMemory, data: number, record: number, addressRecord: number, page: number): Instruction {
+	const { u8, view } = memory
 	const at = data + record
-	const flags = memory.getUint8(at + L.REC_FLAGS)
-	const op = decoderTables.operations[memory.getUint16(at + L.REC_OP, true)]!
+	const op = operationAt(view, at)
+	const flags = u8[at + L.REC_FLAGS]!
+	const base = u8[at + L.REC_BASE]!
 	const distance = page * PAGE_SIZE
-	const base = memory.getUint8(at + L.REC_BASE)
-	const imm = memory.getBigInt64(at + L.REC_IMM, true)
 	return {
 		record,
 		addressRecord,
 		op,
-		off: memory.getUint16(at + L.REC_OFF, true) + distance,
-		length: memory.getUint8(at + L.REC_LEN),
+		off: view.getUint16(at + L.REC_OFF, true) + distance,
+		length: u8[at + L.REC_LEN]!,
 		flags,
 		memory: (flags & L.RF_MEM) !== 0,
-		reg: memory.getUint8(at + L.REC_REG),
-		rm: memory.getUint8(at + L.REC_RM),
+		reg: u8[at + L.REC_REG]!,
+		rm: u8[at + L.REC_RM]!,
 		base,
-		index: memory.getUint8(at + L.REC_INDEX),
-		seg: memory.getUint8(at + L.REC_SEG),
-		scale: memory.getUint8(at + L.REC_SCALE),
-		disp: memory.getInt32(at + L.REC_DISP, true) + (base === L.SLOT_PAGE ? distance : 0),
-		imm: RELATIVE.has(op) ? imm + BigInt(distance) : imm,
-		size: memory.getUint8(at + L.REC_OPSIZE),
-		opcode: memory.getUint8(at + L.REC_OPCODE),
-		modrm: memory.getUint8(at + L.REC_MODRM),
-		cc: memory.getUint8(at + L.REC_CC),
+		index: u8[at + L.REC_INDEX]!,
+		seg: u8[at + L.REC_SEG]!,
+		scale: u8[at + L.REC_SCALE]!,
+		disp: view.getInt32(at + L.REC_DISP, true) + (base === L.SLOT_PAGE ? distance : 0),
+		imm: immediateAt(view, at, op, page),
+		size: u8[at + L.REC_OPSIZE]!,
+		opcode: u8[at + L.REC_OPCODE]!,
+		modrm: u8[at + L.REC_MODRM]!,
+		cc: u8[at + L.REC_CC]!,
 	}
 }
 

@@ -29,6 +29,14 @@ const isVector = byOperation((operation) => {
 /** Whether ModRM.reg is no destination: of stores to a register and shifts by an immediate. */
 const isOutputRm = byOperation((operation) => /_W_V$|_M_V$|_E_V$|_I$/.test(operation))
 
+/** Locals of a type that instructions take for themselves. */
+interface Temporaries {
+	readonly type: ValueType
+	readonly locals: number[]
+	/** By the present instruction. */
+	taken: number
+}
+
 /**
  * What a region's code is made of, as the emitters use it: registers, flags, memory accesses and ways out.
  *
@@ -64,8 +72,7 @@ export class RegionCode {
 	private readonly lookUps: LookUps
 	private readonly memory: Memory
 	private readonly generation: number
-	private readonly temporaries = new Map<ValueType, number[]>()
-	private readonly taken = new Map<ValueType, number>()
+	private readonly temporaries: Temporaries[] = []
 
 	constructor(core: CoreImports, target: Target, use: RegisterUse, pages: number, lanes: LaneFlow, strides: Strides) {
 		const { state } = target
@@ -112,12 +119,11 @@ export class RegionCode {
 
 	/** A local for the rest of the present instruction. They are shared by all instructions: V8's first compiler clears every local at each entry. */
 	temporary(type: ValueType): number {
-		const list = this.temporaries.get(type) ?? []
-		this.temporaries.set(type, list)
-		const next = this.taken.get(type) ?? 0
-		this.taken.set(type, next + 1)
-		if (next === list.length) list.push(this.code.local(type))
-		return list[next]!
+		let temporaries = this.temporaries.find((one) => one.type === type)
+		if (temporaries === undefined) this.temporaries.push((temporaries = { type, locals: [], taken: 0 }))
+		const { locals } = temporaries
+		if (temporaries.taken === locals.length) locals.push(this.code.local(type))
+		return locals[temporaries.taken++]!
 	}
 
 	/** Runs `body`, which writes one of two ways to do the same; the other one is written next, and then what is known is what is known after both. */
@@ -131,7 +137,7 @@ export class RegionCode {
 
 	/** The temporaries taken so far are free again. */
 	beginInstruction(): void {
-		this.taken.clear()
+		for (const temporaries of this.temporaries) temporaries.taken = 0
 		this.bring(this.residence.beginInstruction())
 	}
 

@@ -36,7 +36,7 @@ export interface ResidenceFound {
 }
 
 export interface Snapshot {
-	readonly valid: readonly (number | undefined)[]
+	readonly valid: (number | undefined)[]
 	readonly dirty: number
 	readonly block: number
 	readonly scope: number
@@ -152,11 +152,16 @@ export class Residence {
 
 	snapshot(): Snapshot {
 		const { valid, dirty, block, scope, effect } = this
-		return { valid: [...valid], dirty, block, scope, effect }
+		return { valid: valid.slice(), dirty, block, scope, effect }
 	}
 
+	/** Once. */
 	restore({ valid, dirty, block, scope, effect }: Snapshot): void {
-		Object.assign(this, { valid: [...valid], dirty, block, scope, effect })
+		this.valid = valid
+		this.dirty = dirty
+		this.block = block
+		this.scope = scope
+		this.effect = effect
 	}
 
 	/** Runs `body`, which writes code that control does not come back from. */

@@ -22,7 +22,7 @@ function region(ends: Readonly<Record<number, BlockEnd>>, pages: Readonly<Record
 function plan(of: Region, effects: Readonly<Record<number, Partial<BlockEffect>>>) {
 	const nothing: BlockEffect = { uses: 0, valid: 0, dirty: 0, clears: false }
 	const all = Object.entries(effects).map(([start, effect]) => [Number(start), { ...nothing, ...effect }] as const)
-	return planResidence(new Shape(of), of, new Map(all))
+	return planResidence(new Shape(of), new Map(all))
 }
 
 /** 0 goes to 10 or 20, and both to 30. */

@@ -1,4 +1,3 @@
-import { type Region, successors } from './discover.ts'
 import { type BlockEffect, GENERAL, GOOD_PAGES, type ResidencePlan } from './residence.ts'
 import type { Shape } from './structure.ts'
 
@@ -9,36 +8,30 @@ const ALL = -1
  * Where blocks begin, what is in locals: what is there on all ways, what is dirty on some, and at the head of a loop what is used in the loop, so that nothing is loaded
  * again in every round.
  */
-export function planResidence(shape: Shape, region: Region, effects: ReadonlyMap<number, BlockEffect>): ResidencePlan {
+export function planResidence(shape: Shape, effects: ReadonlyMap<number, BlockEffect>): ResidencePlan {
 	const { order } = shape
-	const number = new Map(order.map(({ start }, n) => [start, n]))
 	const own = order.map(({ start }) => effects.get(start) ?? NO_EFFECT)
-	/** Edges into each block: where from, and what they make valid. */
-	const into: { readonly from: number; readonly valid: number }[][] = order.map(() => [])
-	order.forEach((block, from) => {
-		for (const target of new Set(successors(block, region))) {
-			const to = number.get(target)
-			if (to === undefined || shape.isCut(block, target)) continue
-			into[to]!.push({ from, valid: order[to]!.pages & ~shape.pagesAt(block) ? 1 << GOOD_PAGES : 0 })
-		}
-	})
+	const into = order.map((_, n) => shape.waysInto(n))
 	const dirty = order.map(() => 0)
-	const dirtyAtEnd = (n: number) => (own[n]!.clears ? 0 : dirty[n]!) | own[n]!.dirty
 	settle(order.length, (n) => {
 		const before = dirty[n]!
-		for (const { from } of into[n]!) dirty[n]! |= dirtyAtEnd(from)
+		for (const from of into[n]!) dirty[n]! |= (own[from]!.clears ? 0 : dirty[from]!) | own[from]!.dirty
 		return dirty[n] !== before
 	})
 	const least = order.map((_, n) => dirty[n]! | usedInLoop(n, into, own))
 	const valid = order.map((_, n) => (n === 0 ? least[0]! : ALL))
-	const validAtEnd = (n: number) => (own[n]!.clears ? valid[n]! & ~GENERAL : valid[n]!) | own[n]!.valid
 	settle(order.length, (n) => {
 		if (n === 0) return false
 		const before = valid[n]!
-		valid[n] = into[n]!.reduce((mask, edge) => mask & (validAtEnd(edge.from) | edge.valid), before) | least[n]!
+		let mask = before
+		for (const from of into[n]!) {
+			const atEnd = (own[from]!.clears ? valid[from]! & ~GENERAL : valid[from]!) | own[from]!.valid
+			mask &= shape.pagesBetween(from, n) === 0 ? atEnd : atEnd | (1 << GOOD_PAGES)
+		}
+		valid[n] = mask | least[n]!
 		return valid[n] !== before
 	})
-	return { valid: (block) => valid[number.get(block)!]!, dirty: (block) => dirty[number.get(block)!]! }
+	return { valid: (block) => valid[shape.numberOf(block)]!, dirty: (block) => dirty[shape.numberOf(block)]! }
 }
 
 /** Repeats `step` for each number below `count` until it changes nothing. */
@@ -50,14 +43,14 @@ function settle(count: number, step: (n: number) => boolean): void {
 }
 
 /** What the blocks of the loop that a block is the head of use; 0 when it is none. */
-function usedInLoop(head: number, into: readonly (readonly { readonly from: number }[])[], own: readonly BlockEffect[]): number {
-	const inside = new Set([head])
-	const stack = into[head]!.filter(({ from }) => from >= head).map(({ from }) => from)
+function usedInLoop(head: number, into: readonly (readonly number[])[], own: readonly BlockEffect[]): number {
+	const stack = into[head]!.filter((from) => from >= head)
 	if (stack.length === 0) return 0
+	const inside = new Set([head])
 	for (let at = stack.pop(); at !== undefined; at = stack.pop()) {
 		if (inside.has(at)) continue
 		inside.add(at)
-		stack.push(...into[at]!.map(({ from }) => from))
+		stack.push(...into[at]!)
 	}
 	let uses = 0
 	for (const n of inside) uses |= own[n]!.uses

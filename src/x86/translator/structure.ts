@@ -16,8 +16,9 @@ export class Shape {
 	private readonly headers = new Set<number>()
 	private readonly merges = new Set<number>()
 	private readonly children = new Map<number, Block[]>()
-	/** By number: numbers of the blocks that it may follow. */
+	/** By number: numbers of the blocks that it may follow, and of those that may follow it. */
 	private readonly predecessors: readonly (readonly number[])[]
+	private readonly successors: readonly (readonly number[])[]
 	/** By number: pages of the blocks that dominate it, its own included. */
 	private readonly pages: number[] = []
 
@@ -27,27 +28,27 @@ export class Shape {
 			this.number.set(block.start, n)
 		})
 		const predecessors: number[][] = this.order.map(() => [])
-		const edges: [from: number, to: number][] = []
-		this.order.forEach((block, from) => {
-			for (const target of new Set(successors(block, region))) {
+		this.predecessors = predecessors
+		this.successors = this.order.map((block, from) => {
+			const inside: number[] = []
+			for (const target of successors(block, region)) {
 				const to = this.number.get(target)
 				if (to === undefined) continue
-				edges.push([from, to])
+				inside.push(to)
 				predecessors[to]!.push(from)
 			}
+			return inside
 		})
-		this.predecessors = predecessors
 		this.dominator = immediateDominators(predecessors)
-		this.order.forEach((block, n) => {
-			this.pages.push(block.pages | (n === 0 ? ENTRY_PAGE : this.pages[this.dominator[n]!]!))
-		})
-		const forward = new Map<number, number>()
-		for (const [from, to] of edges) {
-			if (to <= from) {
-				if (this.dominates(to, from)) this.headers.add(to)
-			} else forward.set(to, (forward.get(to) ?? 0) + 1)
+		for (let to = 0; to < this.order.length; to++) {
+			this.pages.push(this.order[to]!.pages | (to === 0 ? ENTRY_PAGE : this.pages[this.dominator[to]!]!))
+			let forward = 0
+			for (const from of predecessors[to]!) {
+				if (from < to) forward++
+				else if (this.dominates(to, from)) this.headers.add(to)
+			}
+			if (forward > 1) this.merges.add(to)
 		}
-		for (const [to, count] of forward) if (count > 1) this.merges.add(to)
 		for (let n = 1; n < this.order.length; n++) {
 			const parent = this.order[this.dominator[n]!]!.start
 			const list = this.children.get(parent) ?? []
@@ -83,6 +84,21 @@ export class Shape {
 		return this.isBackEdge(from, target) && !this.dominates(this.number.get(target)!, this.number.get(from.start)!)
 	}
 
+	/** Its place in `order`. */
+	numberOf(start: number): number {
+		return this.number.get(start)!
+	}
+
+	/** Numbers of the blocks that the block of a number may follow inside the region. */
+	waysInto(to: number): readonly number[] {
+		return this.predecessors[to]!.filter((from) => from < to || this.dominates(to, from))
+	}
+
+	/** Mask of the pages that are asked about on the way from one block to another, by number. */
+	pagesBetween(from: number, to: number): number {
+		return this.order[to]!.pages & ~this.pages[from]!
+	}
+
 	/** Mask of the region's pages that are known to be good when `block` runs: those of what ran before it. */
 	pagesAt(block: Block): number {
 		return this.pages[this.number.get(block.start)!]!
@@ -107,12 +123,17 @@ export class Shape {
 	/** Headers of the loops that a block ends a round of. */
 	headersFrom(block: Block): readonly Block[] {
 		const from = this.number.get(block.start)!
-		return this.order.filter((_, to) => this.predecessors[to]!.includes(from) && to <= from && this.dominates(to, from))
+		return this.successors[from]!.filter((to) => to <= from && this.dominates(to, from)).map((to) => this.order[to]!)
 	}
 
 	/** Blocks that it may follow. */
 	predecessorsOf(block: Block): readonly Block[] {
 		return this.predecessors[this.number.get(block.start)!]!.map((n) => this.order[n]!)
+	}
+
+	/** Starts of the blocks that may follow it. */
+	successorsOf(block: Block): readonly number[] {
+		return this.successors[this.number.get(block.start)!]!.map((n) => this.order[n]!.start)
 	}
 
 	/** Blocks of all loops that the block is the head of. */
@@ -147,7 +168,7 @@ function reversePostorder(region: Region): Block[] {
 		const block = region.blocks.get(start)
 		if (block === undefined || seen.has(start)) return
 		seen.add(start)
-		stack.push({ block, next: 0, targets: [...successors(block, region)].reverse() })
+		stack.push({ block, next: 0, targets: successors(block, region).toReversed() })
 	}
 	open(region.entry)
 	for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {

@@ -39,7 +39,7 @@ export function dispatchTable({ indirect }: Region): Uint8Array {
  * A function of a regionModule(), `(budget: i32) -> i32`: what is left of the budget. Its dispatchTable() is to be `dispatchAt` bytes into the region's data.
  */
 export function translate(region: Region, target: Target, dispatchAt = 0, shape = new Shape(region)): FunctionBody {
-	const known: Known = { region, shape, lanes: laneFlow(shape, region), strides: new Strides(shape) }
+	const known: Known = { region, shape, lanes: laneFlow(shape), strides: new Strides(shape) }
 	const loops = new Map<number, LoopInvariants>()
 	if (shape.repeats) {
 		const first = newUse(loops)
@@ -50,8 +50,8 @@ export function translate(region: Region, target: Target, dispatchAt = 0, shape 
 	const { residence } = use
 	// The first pass finds out which registers the second has to load and store, and where nobody needs the flags.
 	writeFunction(known, target, dispatchAt, use)
-	residence.plan = planResidence(shape, region, residence.effects)
-	findDeadFlags(region, use)
+	residence.plan = planResidence(shape, residence.effects)
+	findDeadFlags(shape, use)
 	return writeFunction(known, target, dispatchAt, use)
 }
 
@@ -87,15 +87,14 @@ function invariants(blocks: Iterable<Block>, head: Block, { changes, moved }: Re
 }
 
 /** The flags are needed in a block that needs them first, or that leaves them alone and goes on to one where they are. */
-function findDeadFlags(region: Region, { flagsFirst, flagsDead }: RegisterUse): void {
-	const blocks = [...region.blocks.values()].reverse()
-	for (const { start } of blocks) if (flagsFirst.get(start) !== 'read') flagsDead.add(start)
+function findDeadFlags(shape: Shape, { flagsFirst, flagsDead }: RegisterUse): void {
+	for (const { start } of shape.order) if (flagsFirst.get(start) !== 'read') flagsDead.add(start)
+	const open = shape.order.filter(({ start }) => !flagsFirst.has(start)).reverse()
 	for (let changed = true; changed; ) {
 		changed = false
-		for (const block of blocks) {
-			if (flagsFirst.has(block.start) || !flagsDead.has(block.start)) continue
-			if (successors(block, region).some((next) => region.blocks.has(next) && !flagsDead.has(next))) changed = flagsDead.delete(block.start)
-		}
+		for (const block of open)
+			if (flagsDead.has(block.start) && shape.successorsOf(block).some((next) => !flagsDead.has(next)))
+				changed = flagsDead.delete(block.start)
 	}
 }
 

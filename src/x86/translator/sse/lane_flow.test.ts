@@ -21,7 +21,7 @@ function region(lines: readonly Line[]): Region {
 
 function flowOf(lines: readonly Line[]) {
 	const found = region(lines)
-	const flow = laneFlow(new Shape(found), found)
+	const flow = laneFlow(new Shape(found))
 	const clean = (lanes: Lanes) => Array.from({ length: 16 }, (_, register) => cleanLanes(lanes, register))
 	return { ...flow, entry: clean(flow.entry), blocks: new Map([...flow.blocks].map(([start, lanes]) => [start, clean(lanes)])) }
 }
@@ -70,7 +70,7 @@ test('a loop knows at its head what it computes with, and nothing else', () => {
 
 test('what a loop computes with is tested where control goes to its head, if it is not known', () => {
 	const found = region(loop)
-	const flow = laneFlow(new Shape(found), found)
+	const flow = laneFlow(new Shape(found))
 	const lanes = noLanes()
 	assert.deepEqual(lanesToTest(flow, 1, lanes), [0, 8])
 	lanes[8] = windowRange()

@@ -1,4 +1,4 @@
-import { type Block, type Region, successors } from '../discover.ts'
+import type { Block } from '../discover.ts'
 import type { Shape } from '../structure.ts'
 import { Accumulators } from './accumulators.ts'
 import {
@@ -39,11 +39,10 @@ export interface LaneFlow {
 /** Rounds after which a range that still grows may be any that is normal. */
 const PATIENCE = 3
 
-export function laneFlow(shape: Shape, region: Region): LaneFlow {
+export function laneFlow(shape: Shape): LaneFlow {
 	const { order } = shape
-	const effects = new Map(order.map((block) => [block, block.instructions.map(effectOf).filter((effect) => effect !== 'none')]))
 	const computing = new Set(order.filter((block) => block.instructions.some(({ op }) => isNumeric(op))))
-	const targets = new Map(order.map((block) => [block, successors(block, region).filter((start) => shape.has(start))]))
+	const targets = new Map(order.map((block) => [block, shape.successorsOf(block)]))
 	if (computing.size === 0) {
 		const nothing = noLanes()
 		return {
@@ -57,6 +56,7 @@ export function laneFlow(shape: Shape, region: Region): LaneFlow {
 			repeats: findLoops(shape, targets, new Set(order.filter((block) => block.instructions.some(({ op }) => isSse(op))))).size > 0,
 		}
 	}
+	const effects = new Map(order.map((block) => [block, block.instructions.map(effectOf).filter((effect) => effect !== 'none')]))
 	const loops = findLoops(shape, targets, computing)
 	const wanted = wantedIn(order, targets, effects)
 	const usedIn = new Map([...loops].map(([start, inside]) => [start, wantedIn(inside, targets, effects).get(start)!]))

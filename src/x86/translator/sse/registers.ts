@@ -49,13 +49,17 @@ export class XmmRegisters {
 	private readonly exits: Exits
 	private readonly vectors = new Map<number, number>()
 	private readonly lows = new Map<number, number>()
-	private readonly forms: number[] = new Array<number>(16).fill(VECTOR)
+	/** The registers' forms here, and between blocks. */
+	private readonly forms: number[]
+	private readonly home: readonly number[]
 	private readonly flow: LaneFlow
 
 	constructor(context: RegionContext, exits: Exits, flow: LaneFlow) {
 		const { code } = context
 		this.context = context
 		this.flow = flow
+		this.home = Array.from({ length: 16 }, (_, n) => (flow.split.has(n) ? SPLIT : VECTOR))
+		this.forms = this.home.slice()
 		this.exits = exits
 		this.quarters = code.local(V128)
 		this.distances = code.local(V128)
@@ -172,7 +176,7 @@ export class XmmRegisters {
 
 	/** Whether a register is split between blocks. */
 	isSplit(index: number): boolean {
-		return this.flow.split.has(index)
+		return this.home[index] === SPLIT
 	}
 
 	/** Stores registers in the state block. */
@@ -203,7 +207,7 @@ export class XmmRegisters {
 	beginBlock(lanes: Lanes): void {
 		this.known = lanes
 		this.isOwn = false
-		for (let n = 0; n < 16; n++) this.forms[n] = this.isSplit(n) ? SPLIT : VECTOR
+		for (let n = 0; n < 16; n++) this.forms[n] = this.home[n]!
 	}
 
 	/** At the end of a block and on a way out, which changes nothing for the code that follows: gives registers the form that they have between blocks. */
@@ -211,8 +215,9 @@ export class XmmRegisters {
 		const { code } = this.context
 		for (let n = 0; n < 16; n++) {
 			const form = this.forms[n]
-			if (form === SPLIT && !this.isSplit(n)) code.get(this.vector(n)).get(this.low(n)).lane('f64x2.replace_lane', 0).set(this.vector(n))
-			else if (form === VECTOR && this.isSplit(n)) code.get(this.vector(n)).lane('f64x2.extract_lane', 0).set(this.low(n))
+			if (form === this.home[n]) continue
+			if (form === SPLIT) code.get(this.vector(n)).get(this.low(n)).lane('f64x2.replace_lane', 0).set(this.vector(n))
+			else if (form === VECTOR) code.get(this.vector(n)).lane('f64x2.extract_lane', 0).set(this.low(n))
 		}
 	}
 
