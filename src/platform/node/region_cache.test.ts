@@ -77,6 +77,19 @@ test('what was added is found by its code when the cache is opened again', () =>
 	)
 })
 
+test('regions() has all that are whole', () => {
+	const snapshots = [1, 2, 3].map((fill) => snapshotOf([[0, page(fill)]]))
+	const cache = open()
+	for (const snapshot of snapshots) add(cache, snapshot)
+	assert.deepEqual(
+		[...open().regions()],
+		snapshots.map((snapshot) => regionOf(snapshot)),
+	)
+	const [pack] = files()
+	flip(pack!, lengthOfFirst(pack!) - 1)
+	assert.ok([...cache.regions()].length < 3)
+})
+
 test('what is found of a region keeps nothing else of the file in memory', () => {
 	const snapshot = snapshotOf([[0, page(1)]])
 	addModule(open(), [snapshot], new Uint8Array(1000))
@@ -158,6 +171,33 @@ test('what is damaged in a pack is as good as none, and what is before it is the
 		add(cache, snapshots[1]!)
 		assert.notEqual(cache.find(snapshots[1]!, TARGET), undefined)
 		rmSync(join(directory, VERSION), { recursive: true })
+	}
+})
+
+test('whatever is damaged in a label, nothing is found by it but what it was', () => {
+	const bytes = new Map([0, 1, -2].map((number) => [number, page(number + 3)]))
+	const snapshot = snapshotOf([...bytes])
+	const writer = open()
+	add(writer, snapshot)
+	writer.close()
+	const path = files()[0]!
+	const whole = readFileSync(path)
+	const labelBytes = 64 + 4 * bytes.size
+	for (let bit = 0; bit < labelBytes * 8; bit += 5) {
+		const damaged = Buffer.from(whole)
+		damaged[bit >> 3]! ^= 1 << (bit & 7)
+		writeFileSync(path, damaged)
+		const cache = open()
+		// As a vCPU asks for what is known of a page.
+		for (const { offset, pages } of cache.known()) {
+			const asked = snapshotOf(
+				pages.map((number) => [number, bytes.get(number) ?? page(0)]),
+				offset,
+			)
+			const found = cache.find(asked, TARGET)
+			if (found !== undefined) assert.deepEqual(found.region, regionOf(snapshot))
+		}
+		cache.close()
 	}
 })
 

@@ -135,6 +135,14 @@ export class RegionCache {
 		return known
 	}
 
+	/** All regions that are whole. */
+	*regions(): Generator<CachedRegion> {
+		for (const kept of [...this.byHash.values()].flat()) {
+			const region = this.get(kept)
+			if (region !== undefined) yield region
+		}
+	}
+
 	/** The region that fits the code, and where it is kept: the largest, and rather one with its machine code. */
 	find(snapshot: CodeSnapshot, target: Target): { readonly kept: PackedRegion; readonly region: CachedRegion } | undefined {
 		const { hash } = regionKey(snapshot.pages.get(0)!.bytes, snapshot.entry)

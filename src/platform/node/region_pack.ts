@@ -81,6 +81,8 @@ export class RegionPack {
 		const at = position + HEAD_BYTES + DIGEST_BYTES
 		if (length > left || count > MAX_PAGES || length < HEAD_BYTES + DIGEST_BYTES + 4 * count || offset > 0xfff) return undefined
 		const pages = Array.from({ length: count }, (_, n) => file.readInt32LE(at + 4 * n))
+		// Nobody has looked at the digest yet, and whoever asks for a region by these pages must ask for its entry's.
+		if (pages[0] !== 0) return undefined
 		const digest = file.toString('hex', position + HEAD_BYTES, at)
 		return { pack: this, position, length, digest, offset, head, hash, instructions, hasMachineCode, pages }
 	}
