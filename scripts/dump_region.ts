@@ -1,18 +1,19 @@
-// Shows what the translator makes of a program: node scripts/dump_region.ts [--region N] [--] PROGRAM [ARG...] lists its regions in the order in which they were made;
-// with --region N, the guest's code of that one and its WebAssembly. PROGRAM is a static x86-64 executable (bench/flat_machine.ts), such as build/bench/sieve.
-import { createRequire } from 'node:module'
-import { pathToFileURL } from 'node:url'
+// Shows what the translator makes of guest code: `node scripts/dump_region.ts [--] PROGRAM [ARG...]` lists the regions of a program in the order in which they were made,
+// `node scripts/dump_region.ts --cache` those of the translation cache, which guests have run with these sources. With --region N: the guest's code of that one, and its
+// WebAssembly. PROGRAM is a static x86-64 executable (bench/flat_machine.ts), such as build/bench/sieve.
 import { parseArgs } from 'node:util'
 import { buildingRoom, runFlat } from '../bench/flat_machine.ts'
 import { loadCore } from '../src/platform/node/load_core.ts'
-import * as L from '../src/x86/core/layout.ts'
+import { RegionCache, regionCacheDirectory } from '../src/platform/node/region_cache.ts'
+import { regionVersion } from '../src/platform/node/region_version.ts'
+import { PAGE_SIZE } from '../src/x86/machine_memory.ts'
 import { CodeReader, READER_BYTES } from '../src/x86/translator/code_reader.ts'
 import { type CodeSnapshot, SnapshotPages } from '../src/x86/translator/code_snapshot.ts'
 import type { CompileReply, CompileRequest, RegionCompiler } from '../src/x86/translator/compiler.ts'
 import { regionModule } from '../src/x86/translator/core_imports.ts'
-import { type Block, discover, type Region } from '../src/x86/translator/discover.ts'
-import { type Instruction, pageOf } from '../src/x86/translator/instruction.ts'
-import { type BuildingRoom, type BuiltRegion, buildRegion } from '../src/x86/translator/region_builder.ts'
+import { discover } from '../src/x86/translator/discover.ts'
+import { type BuildingRoom, type BuiltRegion, buildRegion, type CodeRange } from '../src/x86/translator/region_builder.ts'
+import { describe, describeEnd, offset, textOf } from './region_listing.ts'
 
 const LIMIT_MS = 120_000
 
@@ -60,100 +61,95 @@ class RecordingCompiler implements RegionCompiler {
 	}
 }
 
-function offset(value: number): string {
-	return `${value < 0 ? '-' : ''}${Math.abs(value).toString(16).padStart(4, '0')}`
+function readerOf({ snapshot }: Made, { core, memory, at }: BuildingRoom): CodeReader {
+	return new CodeReader(core, memory, at, new SnapshotPages(snapshot, memory, at + READER_BYTES))
 }
 
-function listing({ snapshot, built }: Made, { core, memory, at }: BuildingRoom): string[] {
-	const source = new CodeReader(core, memory, at, new SnapshotPages(snapshot, memory, at + READER_BYTES))
-	const region = discover(snapshot.entry, source, snapshot.options) as Region
-	const blocks = [...region.blocks.values()].filter(({ instructions }) => instructions.length > 0).sort((a, b) => a.start - b.start)
-	const pages = `${built.pages.length} page${built.pages.length === 1 ? '' : 's'}`
-	return [
-		`entry ${offset(region.entry)} of its page, ${region.instructions} instructions in ${blocks.length} blocks, ${pages}; offsets are from the entry's page`,
-		...blocks.flatMap((block) => [
-			'',
-			`${offset(block.start)}:${describeEnd(block)}`,
-			...block.instructions.map((one) => describe(one, snapshot)),
-		]),
-	]
+/** By blocks. */
+function blocksOf(made: Made, room: BuildingRoom): string[] {
+	const { snapshot } = made
+	const { blocks } = discover(snapshot.entry, readerOf(made, room), snapshot.options)!
+	const shown = [...blocks.values()].filter(({ instructions }) => instructions.length > 0).sort((a, b) => a.start - b.start)
+	return shown.flatMap((block) => [
+		'',
+		`${offset(block.start)}:${describeEnd(block)}`,
+		...block.instructions.map((one) => describe(one, snapshot)),
+	])
 }
 
-function describeEnd({ end }: Block): string {
-	if (end.kind === 'goto') return `  then ${offset(end.target)}`
-	if (end.kind === 'branch') return `  then ${offset(end.taken)} if condition ${end.cc}, else ${offset(end.next)}`
-	return `  then ${end.kind}`
+/** By stretches that do not touch: of a region of the cache only the bytes of its instructions are known. */
+function stretchesOf(made: Made, room: BuildingRoom): string[] {
+	const reader = readerOf(made, room)
+	const lines: string[] = []
+	let at = Number.NEGATIVE_INFINITY
+	for (const { page, from, bytes } of made.built.code) {
+		const start = page * PAGE_SIZE + from
+		if (at < start) {
+			lines.push('', `${offset(start)}:`)
+			at = start
+		}
+		for (const end = start + bytes.length; at < end; ) {
+			const instruction = reader.decode(at)
+			if (instruction === undefined) break
+			lines.push(describe(instruction, made.snapshot))
+			at += instruction.length
+		}
+	}
+	return lines
 }
 
-/** Offset, bytes, operation and operands as the decoder knows them. */
-function describe(instruction: Instruction, snapshot: CodeSnapshot): string {
-	const { off, length, op, size, memory, reg, rm, imm } = instruction
-	const bytes = Array.from({ length }, (_, n) => {
-		const at = off + n
-		return (snapshot.pages.get(pageOf(at))?.bytes[at & 0xfff] ?? 0).toString(16).padStart(2, '0')
-	})
-	const operands = [
-		`size=${size}`,
-		`reg=${reg}`,
-		memory ? `[${address(instruction)}]` : `rm=${rm}`,
-		...(imm === 0n ? [] : [`imm=${hex(imm)}`]),
-	]
-	return `    ${offset(off)}  ${bytes.join(' ').padEnd(32)}  ${op.padEnd(10)} ${operands.join(' ')}`
+/** Pages that hold nothing but the region's code. */
+function snapshotOf(entry: number, code: readonly CodeRange[]): CodeSnapshot {
+	const pages = new Map<number, { bytes: Uint8Array; entries: [] }>()
+	for (const { page, from, bytes } of code) {
+		const known = pages.get(page) ?? { bytes: new Uint8Array(PAGE_SIZE), entries: [] }
+		pages.set(page, known)
+		known.bytes.set(bytes, from)
+	}
+	return { entry, pages, options: {} }
 }
 
-function address({ base, index, scale, disp, addressRecord }: Instruction): string {
-	if (addressRecord !== 0) return 'computed'
-	const terms = [
-		slot(base),
-		slot(index) && `${slot(index)}${scale === 0 ? '' : `*${1 << scale}`}`,
-		disp === 0 ? '' : `${disp < 0 ? '-' : ''}0x${Math.abs(disp).toString(16)}`,
-	]
-	return terms.filter((term) => term !== '').join(' + ') || '0'
+function keptRegions(): Made[] {
+	const directory = regionCacheDirectory()
+	const cache = directory && RegionCache.open({ directory, version: regionVersion() })
+	const made = cache ? [...cache.regions()].map(({ entry, built }) => ({ snapshot: snapshotOf(entry, built.code), built })) : []
+	if (cache) cache.close()
+	return made
 }
 
-const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15']
-
-function slot(at: number): string {
-	if (at === L.SLOT_ZERO) return ''
-	return at === L.SLOT_PAGE ? 'page' : (REGISTERS[at / 8] ?? `slot ${at.toString(16)}`)
-}
-
-function hex(value: bigint): string {
-	return value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`
-}
-
-/** By the Binaryen that AssemblyScript brings. */
-async function textOf(wasm: Uint8Array): Promise<string> {
-	const require = createRequire(createRequire(import.meta.url).resolve('assemblyscript/package.json'))
-	const { default: binaryen } = await import(pathToFileURL(require.resolve('binaryen')).href)
-	const module = binaryen.readBinary(wasm)
-	module.setFeatures(binaryen.Features.All)
-	return module.emitText()
-}
-
-const { values, positionals } = parseArgs({ options: { region: { type: 'string' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({ options: { region: { type: 'string' }, cache: { type: 'boolean' } }, allowPositionals: true })
 const [program, ...args] = positionals
-if (program === undefined) {
-	console.error('usage: dump_region.ts [--region N] [--] PROGRAM [ARG...]')
+if ((program === undefined) !== (values.cache === true)) {
+	console.error('usage: dump_region.ts [--region N] --cache\n       dump_region.ts [--region N] [--] PROGRAM [ARG...]')
 	process.exit(2)
 }
 const core = await loadCore((line) => console.error(line))
 const room = buildingRoom(core)
-const compiler = new RecordingCompiler(room)
-runFlat(core, program, args, LIMIT_MS, { translated: true, compiler })
+const all = program === undefined ? keptRegions() : regionsOf(program)
 if (values.region === undefined) {
-	for (const [n, { snapshot, built }] of compiler.made.entries()) {
+	for (const [n, { snapshot, built }] of all.entries()) {
 		const bytes = built.code.reduce((sum, range) => sum + range.bytes.length, 0)
 		console.log(
 			`${n}: entry ${offset(snapshot.entry)}, ${built.instructions} instructions of ${bytes} bytes, ${built.body.bytes.length} bytes of WebAssembly`,
 		)
 	}
 } else {
-	const made = compiler.made[Number(values.region)]
+	const made = all[Number(values.region)]
 	if (made === undefined) {
-		console.error(`there is no region ${values.region}: the program has ${compiler.made.length}, from 0`)
+		console.error(`there is no region ${values.region}: there are ${all.length}, from 0`)
 		process.exit(1)
 	}
-	console.log(listing(made, room).join('\n'))
-	console.log(`\n${await textOf(regionModule([made.built.body], 1))}`)
+	const { snapshot, built } = made
+	const pages = `${built.pages.length} page${built.pages.length === 1 ? '' : 's'}`
+	console.log(
+		`entry ${offset(snapshot.entry)} of its page, ${built.instructions} instructions, ${pages}; offsets are from the entry's page`,
+	)
+	console.log((program === undefined ? stretchesOf(made, room) : blocksOf(made, room)).join('\n'))
+	console.log(`\n${await textOf(regionModule([built.body], 1))}`)
+}
+
+function regionsOf(program: string): readonly Made[] {
+	const compiler = new RecordingCompiler(room)
+	runFlat(core, program, args, LIMIT_MS, { translated: true, compiler })
+	return compiler.made
 }
