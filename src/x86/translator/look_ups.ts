@@ -109,13 +109,6 @@ export class LookUps {
 		this.spans.onOneWay(body)
 	}
 
-	/** Runs `body`, which writes code that control does not come back from. */
-	aside(body: () => void): void {
-		const { mappings } = this.changes
-		this.spans.onOneWay(() => this.pages.aside(body))
-		this.changes.mappings = mappings
-	}
-
 	/** Loads the tables in use, those of a mask of TLB_READ and TLB_WRITE. */
 	loadTables(mask: number): void {
 		const { code, state } = this.context

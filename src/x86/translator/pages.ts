@@ -229,13 +229,6 @@ export class Pages {
 		this.forgetCarried()
 	}
 
-	/** Runs `body`, which writes code that control does not come back from. */
-	aside(body: () => void): void {
-		const before = this.pools.map((pool) => pool.map((page) => ({ page, name: page.name })))
-		body()
-		for (const pool of before) for (const { page, name } of pool) page.name = name
-	}
-
 	/** Whether there is something to forget. */
 	get areKnown(): boolean {
 		const { code, use } = this.context

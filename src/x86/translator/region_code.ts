@@ -141,13 +141,6 @@ export class RegionCode {
 		this.bring(this.residence.beginInstruction())
 	}
 
-	/** Writes code that control does not come back from. */
-	aside(body: () => void): void {
-		const { flags } = this
-		this.lookUps.aside(() => this.registers.aside(body))
-		this.flags = flags
-	}
-
 	// ---- blocks -----------------------------------------------------------------------------------------------------------
 
 	/** `isMerge`: several ways lead there, but for those back; `isHead`: some lead back. */

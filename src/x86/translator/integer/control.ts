@@ -11,12 +11,6 @@ export function emitCall(r: RegionCode, i: Instruction, target: number): void {
 	push(r, i, undefined, target)
 }
 
-/** The core raises the exception that the instruction is known to end in. */
-function refuse(r: RegionCode, i: Instruction): void {
-	r.aside(() => r.execute(i))
-	r.code.op('unreachable')
-}
-
 /** Leaves the return address in local `address`, and the stack pointer as it is. False: left to the core. */
 export function peekReturn(r: RegionCode, i: Instruction, address: number): boolean {
 	if (i.size !== 8) return false
@@ -31,13 +25,10 @@ export function finishReturn(r: RegionCode, i: Instruction, address: number, can
 	raiseStack(r, 8)
 }
 
-/** The instruction faults where its target, in a local, is not canonical. */
+/** The core executes the instruction, which faults, where its target, in a local, is not canonical. */
 function refuseNonCanonical(r: RegionCode, i: Instruction, target: number): void {
-	const { code } = r
-	code.get(target).i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(target).op('i64.ne')
-	code.if()
-	refuse(r, i)
-	code.end()
+	r.code.get(target).i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(target).op('i64.ne')
+	r.rarely(i)
 }
 
 /** JMP through a register or memory to one of the offsets from `low` to `high`, of which it leaves the distance from `low` in r.dispatch; it leaves the region for others. False: left to the core. */
