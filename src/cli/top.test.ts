@@ -5,9 +5,18 @@ import { test } from 'node:test'
 import { TestDaemon } from '../../tests/support/daemon.ts'
 import type { Statistics } from '../daemon/api.ts'
 import { TopScreen } from './top_live.ts'
-import { type TopView, topHeading, topLines, topRows, topSummary } from './top_screen.ts'
+import { pcpuTable, type TopView, topHeading, topLines, topRows, topSummary } from './top_screen.ts'
 
-const VIEW: TopView = { sortColumn: 0, vcpus: false, networks: false, vbds: false, repeatHeader: false, fullName: false }
+const VIEW: TopView = {
+	sortColumn: 0,
+	vcpus: false,
+	networks: false,
+	vbds: false,
+	repeatHeader: false,
+	fullName: false,
+	dom0First: false,
+	pcpus: false,
+}
 const HEADING =
 	'      NAME  STATE   CPU(sec) CPU(%)     MEM(k) MEM(%)  MAXMEM(k) MAXMEM(%) VCPUS NETS NETTX(k) NETRX(k) VBDS   VBD_OO   VBD_RD   VBD_WR  VBD_RSECT  VBD_WSECT SSID'
 
@@ -23,34 +32,61 @@ function sample(time_s: number, used_s: number, names = ['web', 'db-with-a-long-
 		vcpus,
 	})
 	const own = { name: 'Domain-0', domid: 0, state: 'r-----', cpuTime_s: 9.9, memory_kib: 1048576, maxMemory_kib: null, vcpus }
-	const host = { memory_kib: 2097152, freeMemory_kib: 524288, cpus: 2, cpu_mhz: 1000 }
+	const pcpus = [
+		{ busy_s: used_s, idle_s: time_s },
+		{ busy_s: 5, idle_s: time_s },
+	]
+	const host = { memory_kib: 2097152, freeMemory_kib: 524288, cpus: 2, cpu_mhz: 1000, pcpus }
 	return { version: '4.17-xenotype', time_s, host, domains: [own, ...names.map(guest)] }
 }
 
 test('the table of xm top has the columns of xentop', () => {
 	assert.equal(topHeading(), HEADING)
-	const [row] = topRows(sample(10, 4), sample(8, 3)).filter(({ domain }) => domain.name === 'web')
+	const [row] = topRows(sample(10, 4), sample(8, 3), VIEW).filter(({ domain }) => domain.name === 'web')
 	assert.deepEqual(topLines(row!, VIEW), [
 		'       web --b---          4   50.0     262144   12.5     524288      25.0     1    0        0        0    0        0        0        0          0          0    0',
 	])
-	const [own] = topRows(sample(10, 4), undefined).filter(({ domain }) => domain.domid === 0)
+	const [own] = topRows(sample(10, 4), undefined, VIEW).filter(({ domain }) => domain.domid === 0)
 	assert.match(topLines(own!, VIEW)[0]!, /^ {2}Domain-0 -----r {10}9 {4}0\.0 {4}1048576 {3}50\.0 {3}no limit {7}n\/a {5}1 /)
 })
 
 test('names are cut to their column unless they are wanted in full, and -v adds processors', () => {
-	const row = topRows(sample(10, 4), undefined).find(({ domain }) => domain.domid === 2)!
+	const row = topRows(sample(10, 4), undefined, VIEW).find(({ domain }) => domain.domid === 2)!
 	assert.match(topLines(row, VIEW)[0]!, /^db-with-a- --b---/)
 	assert.match(topLines(row, { ...VIEW, fullName: true })[0]!, /^db-with-a-long-name --b---/)
 	assert.equal(topLines(row, { ...VIEW, vcpus: true })[1], 'VCPUs(sec):   0:          4s')
 })
 
 test('the share of a processor is of the time between two samples, and 0 for a domain that is new', () => {
-	const shares = topRows(sample(10, 4), sample(8, 3, ['web'])).map(({ domain, cpu_percent }) => [domain.domid, cpu_percent])
+	const shares = topRows(sample(10, 4), sample(8, 3, ['web']), VIEW).map(({ domain, cpu_percent }) => [domain.domid, cpu_percent])
 	assert.deepEqual(shares.sort(), [
 		[0, 0],
 		[1, 50],
 		[2, 0],
 	])
+})
+
+test('-z puts domain 0 first, and -p adds what each of the processors does', async () => {
+	const names = topRows(sample(10, 4), undefined, { ...VIEW, dom0First: true }).map(({ domain }) => domain.name)
+	assert.deepEqual(names, ['Domain-0', 'db-with-a-long-name', 'web'])
+	assert.deepEqual(pcpuTable(sample(10, 4), sample(7, 3)), [
+		'',
+		'Physical CPU Usage:',
+		'+-------+--------+',
+		'| Core  | Usage  |',
+		'+-------+--------+',
+		'| 0     |  25.0% |',
+		'| 1     |   0.0% |',
+		'+-------+--------+',
+	])
+	const screen = new TopScreen({ view: { ...VIEW, pcpus: true }, delay_s: 3 })
+	assert(screen.draw(sample(10, 4), undefined, { rows: 24, columns: 80, date: new Date() }).includes('| 0     |   0.0% |'))
+	await using xend = await TestDaemon.start()
+	assert.match(
+		(await xend.xm(['top', '-bzp', '-i', '1'])).out,
+		/\n {2}Domain-0 .*\n\nPhysical CPU Usage:\n(.*\n){3}\| 0 {5}\| {3}0\.0% \|\n/,
+	)
+	assert.match((await xend.xm(['top', '-V'])).out, /^xentop 4\.17/)
 })
 
 test('the summary counts domains by state', () => {

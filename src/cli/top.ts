@@ -4,7 +4,7 @@ import { hasCode } from '../sdk/errors.ts'
 import { type Command, type CommandContext, JSON_OPTION } from './command.ts'
 import type { ParsedArguments } from './options.ts'
 import { liveTop } from './top_live.ts'
-import { type TopView, topRows, topTable } from './top_screen.ts'
+import { pcpuTable, type TopView, topRows, topTable } from './top_screen.ts'
 
 const DELAY_S = 3
 
@@ -22,6 +22,9 @@ export const TOP: Command = {
 		{ short: 'b', long: 'batch', help: 'Print, without a terminal.' },
 		{ short: 'i', long: 'iterations', value: 'ITERATIONS', help: 'Updates before it ends.' },
 		{ short: 'f', long: 'full-name', help: 'Do not cut names.' },
+		{ short: 'z', long: 'dom0-first', help: 'Domain 0 before all others, however they are sorted.' },
+		{ short: 'p', long: 'pcpus', help: "Show the host's processors." },
+		{ short: 'V', long: 'version', help: 'Print the version, and nothing else.' },
 		{ ...JSON_OPTION, help: 'As JSON, a line for each update; implies -b.' },
 	],
 	usageOnFault: true,
@@ -35,9 +38,15 @@ export const TOP: Command = {
 			vbds: args.options.has('vbds'),
 			repeatHeader: args.options.has('repeat-header'),
 			fullName: args.options.has('full-name'),
+			dom0First: args.options.has('dom0-first'),
+			pcpus: args.options.has('pcpus'),
 		}
 		const json = args.options.has('json')
 		const batch = json || args.options.has('batch')
+		if (args.options.has('version')) {
+			context.print(`xentop ${(await (await context.connect()).statistics()).version}`)
+			return 0
+		}
 		if (!batch && (context.stdout.isTTY !== true || context.stdin.isTTY !== true)) {
 			throw new UserError('xm top shows its screen on a terminal; without one use xm top -b')
 		}
@@ -78,11 +87,11 @@ async function batchTop(
 	for (let n = 0; n < iterations; n++) {
 		if (n > 0) await new Promise((resolve) => setTimeout(resolve, delay_s * 1000))
 		const now = await take()
-		const rows = topRows(now, before, view.sortColumn)
+		const rows = topRows(now, before, view)
 		if (json) {
 			const domains = rows.map(({ domain, ...shares }) => ({ ...domain, ...shares }))
 			context.print(JSON.stringify({ ...now, domains }))
-		} else for (const line of topTable(rows, view)) context.print(line)
+		} else for (const line of [...topTable(rows, view), ...(view.pcpus ? pcpuTable(now, before) : [])]) context.print(line)
 		before = now
 	}
 }

@@ -1,6 +1,6 @@
 import type { Statistics } from '../daemon/api.ts'
 import type { CommandContext } from './command.ts'
-import { COLUMNS, type TopView, topRows, topSummary, topTable } from './top_screen.ts'
+import { COLUMNS, pcpuTable, type TopView, topRows, topSummary, topTable } from './top_screen.ts'
 
 interface LiveOptions {
 	readonly view: TopView
@@ -73,9 +73,10 @@ export class TopScreen {
 
 	/** The whole screen, `rows` lines of at most `columns` characters. */
 	draw(now: Statistics, before: Statistics | undefined, { rows, columns, date }: { rows: number; columns: number; date: Date }): string[] {
-		const domains = topRows(now, before, this.view.sortColumn)
+		const domains = topRows(now, before, this.view)
 		this.scroll = Math.min(this.scroll, domains.length - 1)
-		const [heading = '', ...table] = topTable(domains.slice(this.scroll), this.view)
+		const [heading = '', ...domainLines] = topTable(domains.slice(this.scroll), this.view)
+		const table = this.view.pcpus ? [...domainLines, ...pcpuTable(now, before)] : domainLines
 		const above = topSummary(now, date)
 		const body = table.slice(0, Math.max(0, rows - above.length - 2))
 		const prompt = this.typed === undefined ? KEYS_LINE : `Change delay from ${this.delay_s} to: ${this.typed}`

@@ -11,6 +11,10 @@ export interface TopView {
 	readonly repeatHeader: boolean
 	/** Names are not cut to their column. */
 	readonly fullName: boolean
+	/** Domain 0 before all others, however they are sorted. */
+	readonly dom0First: boolean
+	/** A table of the host's processors below. */
+	readonly pcpus: boolean
 }
 
 type DomainStatistics = Statistics['domains'][number]
@@ -97,7 +101,11 @@ function column(heading: string, width: number, text: Column['text'], value?: Co
 }
 
 /** Each domain of `now` with its shares, of the time since `before` and of the host's memory; in the order of the view. */
-export function topRows(now: Statistics, before: Statistics | undefined, sortColumn = 0): TopRow[] {
+export function topRows(
+	now: Statistics,
+	before: Statistics | undefined,
+	{ sortColumn, dom0First }: Pick<TopView, 'sortColumn' | 'dom0First'>,
+): TopRow[] {
 	const elapsed_s = before === undefined ? 0 : now.time_s - before.time_s
 	const share = (kib: number) => (kib / now.host.memory_kib) * 100
 	const rows = now.domains.map((domain): TopRow => {
@@ -112,7 +120,21 @@ export function topRows(now: Statistics, before: Statistics | undefined, sortCol
 	})
 	const { text, value } = COLUMNS[sortColumn] as Column
 	const byText = (a: TopRow, b: TopRow) => (text(a).toLowerCase() < text(b).toLowerCase() ? -1 : 1)
-	return rows.sort((a, b) => (value === undefined || value(a) === value(b) ? byText(a, b) : value(b) - value(a)))
+	const byColumn = (a: TopRow, b: TopRow) => (value === undefined || value(a) === value(b) ? byText(a, b) : value(b) - value(a))
+	const own = ({ domain }: TopRow) => (dom0First && domain.domid === 0 ? 1 : 0)
+	return rows.sort((a, b) => own(b) - own(a) || byColumn(a, b))
+}
+
+/** The host's processors, with their shares of the time since `before`. */
+export function pcpuTable(now: Statistics, before: Statistics | undefined): string[] {
+	const rule = '+-------+--------+'
+	const rows = now.host.pcpus.map(({ busy_s, idle_s }, core) => {
+		const past = before?.host.pcpus[core] ?? { busy_s, idle_s }
+		const [busy, idle] = [Math.max(0, busy_s - past.busy_s), Math.max(0, idle_s - past.idle_s)]
+		const percent = busy === 0 ? 0 : (busy / (busy + idle)) * 100
+		return `| ${String(core).padEnd(5)} | ${percent.toFixed(1).padStart(5)}% |`
+	})
+	return ['', 'Physical CPU Usage:', rule, '| Core  | Usage  |', rule, ...rows, rule]
 }
 
 /** The three lines above the table. */

@@ -178,7 +178,13 @@ export type DumpCoreReply = v.InferOutput<typeof DUMP_CORE_REPLY>
 export const STATISTICS = v.object({
 	version: described(v.string(), "The hypervisor's."),
 	time_s: described(amount, 'When they were taken, on a clock that only counts up.'),
-	host: v.object({ memory_kib: amount, freeMemory_kib: amount, cpus: natural, cpu_mhz: natural }),
+	host: v.object({
+		memory_kib: amount,
+		freeMemory_kib: amount,
+		cpus: natural,
+		cpu_mhz: natural,
+		pcpus: described(v.array(v.object({ busy_s: amount, idle_s: amount })), "What the host's processors have done since it was started."),
+	}),
 	domains: v.array(
 		v.object({
 			name: v.string(),

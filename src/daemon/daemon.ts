@@ -74,7 +74,11 @@ export class Daemon {
 			newUuid: randomUUID,
 			now_s: () => Date.now() / 1000,
 			freeMemory_kib: () => Math.max(0, freeMemory_kib() - (options.config?.dom0MinMemory_kib ?? 0)),
-			...(options.config && { consoleLimit_bytes: options.config.consoleLimit_bytes, dumpCrashed: options.config.dumpCrashed }),
+			...(options.config && {
+				keptMemory_kib: options.config.dom0MinMemory_kib,
+				consoleLimit_bytes: options.config.consoleLimit_bytes,
+				dumpCrashed: options.config.dumpCrashed,
+			}),
 			...(options.savedFiles && { savedFiles: options.savedFiles }),
 			checkWritable,
 			dom0Memory_kib: Math.floor(totalmem() / 1024),

@@ -1,4 +1,4 @@
-import { totalmem } from 'node:os'
+import { cpus, totalmem } from 'node:os'
 import { type DomainInfo, domainSxp } from '../toolstack/domain_record.ts'
 import { isDomain0, NoSuchDomain } from '../toolstack/lifecycle.ts'
 import type { Sxp } from '../toolstack/sxp.ts'
@@ -59,6 +59,11 @@ function domain0Sxp(info: DomainInfo): Sxp {
 	]
 }
 
+/** What the host's processors have done since it was started. */
+function pcpus(): Statistics['host']['pcpus'] {
+	return cpus().map(({ times: { user, nice, sys, irq, idle } }) => ({ busy_s: (user + nice + sys + irq) / 1000, idle_s: idle / 1000 }))
+}
+
 /** What the host and its domains use, all taken at once. */
 export async function statistics({ lifecycle }: ApiHost): Promise<Statistics> {
 	const [listed, xen] = await Promise.all([lifecycle.list(), lifecycle.ask(({ xen }) => xen.info())])
@@ -83,7 +88,7 @@ export async function statistics({ lifecycle }: ApiHost): Promise<Statistics> {
 	return {
 		version: `${xen.xen_major}.${xen.xen_minor}${xen.xen_extra}`,
 		time_s: performance.now() / 1000,
-		host: { ...host, cpu_mhz: Math.round(xen.cpu_khz / 1000) },
+		host: { ...host, cpu_mhz: Math.round(xen.cpu_khz / 1000), pcpus: pcpus() },
 		domains: [{ name, domid: 0, state, cpuTime_s, memory_kib: memory_mib * 1024, maxMemory_kib: null, vcpus }, ...others],
 	}
 }

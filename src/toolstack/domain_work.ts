@@ -5,16 +5,16 @@ import type { DomainConfig } from './config.ts'
 import { domainInfo, domidOf, type LiveDomainInfo, type Removal } from './domain_record.ts'
 import { buildDomain, type Host, isLost, removeDomain, renameAway, resumeDomain, withdrawSuspend } from './domain_steps.ts'
 import type { DomainTable, Entry } from './domain_table.ts'
+import { checkFreeMemory, type HostMemory } from './free_memory.ts'
 import type { DomainEvent } from './lifecycle_events.ts'
 import type { Log } from './log_level.ts'
 
 /** A guest that does not end within this time of being asked to is destroyed. */
 export const SHUTDOWN_TIMEOUT_S = 300
 
-export interface DomainWorkOptions {
+export interface DomainWorkOptions extends HostMemory {
 	/** Seconds since 1970. */
 	readonly now_s: () => number
-	readonly freeMemory_kib: () => number
 	/** What the console of a domain that is built keeps of its output. */
 	readonly consoleLimit_bytes?: number
 	readonly log: Log
@@ -180,13 +180,7 @@ export class DomainWork {
 	}
 
 	checkMemory(config: DomainConfig): void {
-		const need_kib = config.memory_mib * 1024
-		const free_kib = this.options.freeMemory_kib()
-		if (need_kib <= free_kib) return
-		throw new UserError(
-			`Not enough free memory and enable-dom0-ballooning is False, so I cannot release any more.  I need ${need_kib} KiB but only have ${Math.floor(free_kib)}.`,
-			{ code: 'no-memory' },
-		)
+		checkFreeMemory(this.options, config.memory_mib * 1024)
 	}
 
 	/** Destroys a live domain's guest if it does not end in the time that is left to it. */

@@ -3,6 +3,7 @@ import { UserError } from '../base/errors.ts'
 import type { Trigger } from '../xenctrl/interface.ts'
 import { checkConfig } from './config.ts'
 import type { Entry } from './domain_table.ts'
+import { checkFreeMemory } from './free_memory.ts'
 import { isDomain0, type Lifecycle } from './lifecycle.ts'
 
 /** xend's dom0-min-mem. */
@@ -22,7 +23,7 @@ export async function setMemory(lifecycle: Lifecycle, reference: string, target_
 		const values = { ...entry.record.values, memory: target_mib, maxmem: maxmem_mib }
 		checkConfig(values)
 		const { phase } = entry.record
-		if (phase.is === 'live') checkFree(lifecycle, (target_mib - memory_mib) * 1024)
+		if (phase.is === 'live') checkFreeMemory(lifecycle.options, (target_mib - memory_mib) * 1024)
 		await lifecycle.table.save(entry, { values })
 		lifecycle.work.say('info', `Setting memory target of domain ${name} to ${target_mib} MiB.`, entry)
 		if (phase.is === 'live') await store.write(`/local/domain/${phase.domid}/memory/target`, target_mib * 1024)
@@ -96,15 +97,6 @@ export async function dumpCore(
 function dom0Memory(mib: number): UserError {
 	if (mib < DOM0_MIN_MEMORY_MIB) return new UserError('memory_dynamic_max too small')
 	return new UserError("Domain 0 is this host: its memory is what no domain holds, and can't be set")
-}
-
-function checkFree(lifecycle: Lifecycle, need_kib: number): void {
-	const free_kib = Math.floor(lifecycle.options.freeMemory_kib())
-	if (need_kib <= 0 || need_kib <= free_kib) return
-	throw new UserError(
-		`Not enough free memory and enable-dom0-ballooning is False, so I cannot release any more.  I need ${need_kib} KiB but only have ${free_kib}.`,
-		{ code: 'no-memory' },
-	)
 }
 
 function findGuest(lifecycle: Lifecycle, reference: string, verb: string): Entry {

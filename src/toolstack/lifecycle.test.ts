@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FakeXen, settle } from '../../tests/support/fake_domains.ts'
+import { checkFreeMemory } from './free_memory.ts'
 import { type DomainEvent, Lifecycle, type LifecycleOptions } from './lifecycle.ts'
 import { MemoryRecords } from './record_store.ts'
 
@@ -69,6 +70,15 @@ test('create() refuses more memory than the host has, in the words of xend', asy
 	await assert.rejects(
 		lifecycle.create({ ...web, memory: 2048 }),
 		/^UserError: Not enough free memory and enable-dom0-ballooning is False, so I cannot release any more\. {2}I need 2097152 KiB but only have 1048576\.$/,
+	)
+})
+
+test('checkFreeMemory() says what the host keeps for itself', () => {
+	const host = { freeMemory_kib: () => 4096.5, keptMemory_kib: 200_704 }
+	checkFreeMemory(host, 4096)
+	assert.throws(
+		() => checkFreeMemory(host, 8192),
+		/ I need 8192 KiB but only have 4096\. {2}200704 more are the host's: dom0-min-mem in xend-config\.sxp\.$/,
 	)
 })
 

@@ -15,6 +15,7 @@ import { type Host, isLost, nameDomain, removeDomain, requestShutdown, type Shut
 import { DomainTable, type Entry } from './domain_table.ts'
 import { DomainWork, notRunning, SHUTDOWN_TIMEOUT_S } from './domain_work.ts'
 import { ExitActions, type ExitActionsOptions } from './exit_actions.ts'
+import type { HostMemory } from './free_memory.ts'
 import { type DomainEvent, isDomain0, NoSuchDomain } from './lifecycle_events.ts'
 import type { Log } from './log_level.ts'
 import type { RecordStore } from './record_store.ts'
@@ -23,9 +24,8 @@ import { discardSuspended, resumeManaged, type SavedFiles, suspendManaged } from
 
 export { DOMAIN_0, type DomainEvent, isDomain0, NoSuchDomain } from './lifecycle_events.ts'
 
-export interface LifecycleOptions extends ExitActionsOptions {
+export interface LifecycleOptions extends ExitActionsOptions, HostMemory {
 	readonly records: RecordStore
-	readonly freeMemory_kib: () => number
 	/** What the console of a domain that is built keeps of its output; CONSOLE_LIMIT_BYTES without it. */
 	readonly consoleLimit_bytes?: number
 	/** What dom0 has, for its nodes in XenStore. */
