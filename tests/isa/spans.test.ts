@@ -18,6 +18,8 @@ const FRAMES = [24, 27] as const
 const OTHER_FRAME = 29
 const TABLE_FRAME = 30
 const READABLE = 5
+/** Of the last slot of a data TLB of 2048. */
+const LAST_SLOTS_PAGE = 0x7f_f000
 const WRITABLE = 7
 const BREAKPOINT = 3
 const GENERAL_PROTECTION = 13
@@ -287,4 +289,26 @@ test('a store that has the host map another frame ends what a loop knows of a pa
 	})
 	assert.equal(guest.writes.length, 6)
 	assert.equal(guest.vector, BREAKPOINT)
+})
+
+test('the last page of all faults when its slot of the TLB is empty, however that was emptied', () => {
+	const flushes: Readonly<Record<string, (guest: Guest) => void>> = {
+		none: () => {},
+		page: ({ cpu }) => cpu.flushPage(LAST_SLOTS_PAGE),
+		writes: ({ cpu }) => cpu.flushWriteTlb(),
+		root: ({ cpu }) => cpu.setUserRoot(1),
+		all: ({ cpu }) => cpu.flushTlb(),
+	}
+	// mov rax,[LAST_SLOTS_PAGE]; mov [LAST_SLOTS_PAGE+8],rax; mov [rsi],rax; mov rdi,-8; then mov rcx,[rdi] or mov [rdi],rcx; int3
+	for (const access of ['488b0f', '48890f'])
+		for (const [what, flush] of Object.entries(flushes)) {
+			const prepare = (guest: Guest) => {
+				guest.map(LAST_SLOTS_PAGE, FRAMES[0])
+				guest.mapAs('hooked', TABLE, TABLE_FRAME)
+				guest.onWrite = () => flush(guest)
+				guest.cpu.set(RSI, TABLE)
+			}
+			const guest = compare(`488b042500f07f004889042508f07f0048890648c7c7f8ffffff${access}cc`, prepare, what)
+			assert.equal(guest.vector, PAGE_FAULT)
+		}
 })

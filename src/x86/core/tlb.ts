@@ -22,6 +22,9 @@ import { PTE_A, setBits } from "./mmu";
 export const MISS: usize = 0;
 const PAGE: u64 = ~<u64>0xfff;
 const EMPTY: u64 = ~<u64>0;
+/** The same in the last slot of a data TLB, for regions, which compare no more than that a tag and an address differ by no more than a place in the page: EMPTY is of the last page. */
+const LAST_EMPTY: u64 = 0xfff;
+const LAST_SLOT: u32 = (S.TLB_ENTRIES - 1) << 4;
 
 // ---- entries -----------------------------------------------------------------------------------------------------------
 
@@ -48,7 +51,7 @@ function put(access: u32, page: u64, addend: u32): void {
   const number = slotNumber(page);
   const slot = context + L.CTX_TABLES + access * S.TLB_SIZE + (<usize>number << 4);
   const old = load<u64>(slot);
-  if (old != page && old != EMPTY) {
+  if (old != page && !(old & ~PAGE)) {
     const victim = victimSlot(victimsOf(context, access), old);
     store<u64>(victim, old);
     store<u32>(victim, load<u32>(slot, 8), 8);
@@ -141,10 +144,18 @@ const PAGE_BYTES: usize = 4096;
 /** Times that a root has been loaded. */
 let uses: u32 = 0;
 
+/** After slots of the data TLBs were emptied. */
+function markLastSlots(context: usize): void {
+  for (let slot = context + L.CTX_TABLES + LAST_SLOT, n = 0; n < 2; ++n, slot += S.TLB_SIZE) {
+    if (load<u64>(slot) == EMPTY) store<u64>(slot, LAST_EMPTY);
+  }
+}
+
 /** Empties the data TLBs of a context. */
 function flushContextData(context: usize): void {
   if (load<u32>(context, L.CTX_HIGH)) memory.fill(context + L.CTX_TABLES, 0xff, 2 * S.TLB_SIZE);
   else dropLow(context);
+  markLastSlots(context);
   memory.fill(context + S.CTX_VICTIMS, 0xff, 2 * S.VICTIMS_SIZE);
   store<u32>(context, 0, L.CTX_HIGH);
   store<u32>(context, 0, L.CTX_LOWS);
@@ -165,6 +176,7 @@ function flushContextWrites(context: usize): void {
   else {
     for (let n: u32 = 0; n < count; ++n) store<u64>(table + (<usize>load<u16>(context + S.CTX_WRITE_LIST + (<usize>n << 1)) << 4), EMPTY);
   }
+  markLastSlots(context);
   memory.fill(victimsOf(context, L.ACCESS_WRITE), 0xff, S.VICTIMS_SIZE);
   store<u32>(context, 0, L.CTX_WRITES);
 }
@@ -188,6 +200,7 @@ function dropLow(context: usize): void {
       if (load<i64>(slot) >= 0) store<u64>(slot, EMPTY);
     }
   }
+  markLastSlots(context);
   store<u32>(context, 0, L.CTX_LOWS);
 }
 
@@ -332,6 +345,7 @@ export function flushPageOf(va: u64): void {
       dropPage(context + L.CTX_TABLES + access * S.TLB_SIZE + (<usize>slotNumber(va) << 4), page);
       dropPage(victimSlot(victimsOf(context, access), page), page);
     }
+    markLastSlots(context);
     dropCode(context, page);
   }
 }

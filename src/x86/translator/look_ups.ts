@@ -198,7 +198,6 @@ export class LookUps {
 		code.if(I32, true)
 		this.pushHost(undefined)
 		code.else()
-		this.useTag()
 		code
 			.get(this.va)
 			.i32(bytes)
@@ -226,10 +225,7 @@ export class LookUps {
 		const found = isAlone ? this.pages.remember(place, write) : undefined
 		const carried = this.pages.steady(instruction, access.place, size, write)
 		if (carried !== undefined) return this.reachCarried(access, carried, found, type, hit, miss)
-		this.reachByTable(access, found, type, hit, () => {
-			this.useTag()
-			miss()
-		})
+		this.reachByTable(access, found, type, hit, miss)
 	}
 
 	private setAddress({ instruction, pushAddress }: Access, further = 0): void {
@@ -295,17 +291,7 @@ export class LookUps {
 			code.i32(state).get(this.va).op('i32.wrap_i64').i32(-PAGE_SIZE).op('i32.and').get(this.addend).op('i32.add')
 			code.memory('i32.store', at)
 		}
-		this.reachByTable(
-			access,
-			undefined,
-			type,
-			hit,
-			() => {
-				this.useTag()
-				miss()
-			},
-			keep,
-		)
+		this.reachByTable(access, undefined, type, hit, miss, keep)
 		code.end()
 	}
 
@@ -320,7 +306,10 @@ export class LookUps {
 		const { code, state } = this.context
 		const { tag, addend } = this
 		code.i32(state).memory('i64.load', at).tee(tag)
-		this.pushMatch(access.size, true)
+		code
+			.get(this.va)
+			.i64(PAGE_MASK | BigInt(access.size - 1))
+			.op('i64.and', 'i64.eq')
 		code.if(type, true)
 		code
 			.i32(state)
@@ -331,7 +320,7 @@ export class LookUps {
 		code.else()
 		this.useTag()
 		const keep = () => {
-			code.i32(state).get(tag).memory('i64.store', at)
+			code.i32(state).get(this.va).i64(PAGE_MASK).op('i64.and').memory('i64.store', at)
 			code
 				.i32(state)
 				.get(addend)
@@ -392,13 +381,16 @@ export class LookUps {
 		code.end()
 	}
 
-	/** Pops a page's address; pushes whether the `size` bytes at `va` are in it. `aligned`: not unless the address is a multiple of the size. */
+	/**
+	 * Pops the tag of the slot of `va`; pushes whether the `size` bytes at `va` are in its page. `aligned`: not unless the address is a multiple of the size. An empty slot's tag differs from
+	 * all addresses of that slot in other bits than those of the place in the page (core/tlb.ts).
+	 */
 	private pushMatch(size: number, aligned: boolean): void {
 		const { code } = this.context
-		code.get(this.va)
-		// The tag was looked up for the first byte: it has to be the last one's too.
-		if (size > 1 && !aligned) code.i64(size - 1).op('i64.add')
-		code.i64(aligned ? PAGE_MASK | BigInt(size - 1) : PAGE_MASK).op('i64.and', 'i64.eq')
+		// In this order: V8 would load the tag twice if it could be the second operand.
+		code.get(this.va).op('i64.xor')
+		if (aligned) code.i64(PAGE_MASK | BigInt(size - 1)).op('i64.and', 'i64.eqz')
+		else code.i64(PAGE_SIZE - size).op('i64.le_u')
 	}
 
 	/** Pushes the host address of `va`, which is in the page that was compared last, and leaves it in `found`. */
