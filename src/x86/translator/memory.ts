@@ -62,10 +62,10 @@ export class Memory {
 		this.load({ instruction, size, aligned: false, write: false, pushAddress })
 	}
 
-	/** Pushes the 8 bytes that a register points to. */
-	readAt(instruction: Instruction, slot: number): void {
+	/** Pushes the value of the `size` bytes that a register points to. */
+	readAt(instruction: Instruction, slot: number, size: number): void {
 		const pushAddress = () => this.registers.get(slot, 8)
-		this.load({ instruction, size: 8, aligned: false, write: false, place: this.lookUps.placeAt(slot, 0), pushAddress })
+		this.load({ instruction, size, aligned: false, write: false, place: this.lookUps.placeAt(slot, 0), pushAddress })
 	}
 
 	private load(access: Access): void {
@@ -105,10 +105,17 @@ export class Memory {
 		this.keep({ instruction, size, aligned: false, write: true }, value, finish, next)
 	}
 
-	/** The same of 8 bytes at the address in local `address`. */
-	writeAt(instruction: Instruction, place: Place, address: number, value: number, finish: () => void, next: Way): void {
-		const pushAddress = () => void this.context.code.get(address)
-		this.keep({ instruction, size: 8, aligned: false, write: true, place, pushAddress }, value, finish, next)
+	/** The same of `size` bytes at the address that `pushAddress` pushes. */
+	writeAt(
+		instruction: Instruction,
+		size: number,
+		place: Place,
+		pushAddress: () => void,
+		value: number,
+		finish: () => void,
+		next: Way,
+	): void {
+		this.keep({ instruction, size, aligned: false, write: true, place, pushAddress }, value, finish, next)
 	}
 
 	private keep(access: Access, value: number, finish: () => void, next: Way): void {

@@ -375,15 +375,29 @@ export class RegionCode {
 		this.memory.read(instruction, size, pushAddress)
 	}
 
-	/** Pushes the 8 bytes that a register points to. */
-	readAt(instruction: Instruction, slot: number): void {
-		this.memory.readAt(instruction, slot)
+	/** Pushes the value of the `size` bytes that a register points to. */
+	readAt(instruction: Instruction, slot: number, size = 8): void {
+		this.memory.readAt(instruction, slot, size)
+	}
+
+	/** The same as write(), of `size` bytes that a register points to. */
+	writeTo(instruction: Instruction, slot: number, size: number, value: number, finish: () => void): void {
+		const pushAddress = () => this.registers.get(slot, 8)
+		this.memory.writeAt(instruction, size, this.lookUps.placeAt(slot, 0), pushAddress, value, finish, instruction.off + instruction.length)
 	}
 
 	/** The same as write(), of 8 bytes at the address in local `address`, `offset` bytes from what a register holds. */
 	writeAt(instruction: Instruction, slot: number, offset: number, address: number, value: number, finish: () => void, next?: Way): void {
 		const place = this.lookUps.placeAt(slot, offset)
-		this.memory.writeAt(instruction, place, address, value, finish, next ?? instruction.off + instruction.length)
+		this.memory.writeAt(
+			instruction,
+			8,
+			place,
+			() => void this.code.get(address),
+			value,
+			finish,
+			next ?? instruction.off + instruction.length,
+		)
 	}
 
 	/** Pops the new value of a register, 8 bytes: the old one and `bytes`. */

@@ -195,6 +195,8 @@ function changesOf(instruction: Instruction, motions: Motions): (readonly [regis
 		case 'PUSH_I':
 		case 'CALL':
 		case 'RET':
+		case 'MOVS':
+		case 'STOS':
 			return []
 		case 'LEAVE':
 			return [[RBP, UNKNOWN]]
