@@ -117,7 +117,7 @@ test('xendomains restart ends and starts its domains, and other words get the us
 	assert.equal((await auto.run(['frob'])).status, 1)
 	assert.equal((await auto.run(['--help'])).status, 0)
 	assert.match(
-		(await auto.run(['status'], { XENDOMAINS_MIGRATE: 'other' })).err,
-		/^Warning: XENDOMAINS_MIGRATE has no effect: a domain cannot be moved to another host yet/,
+		(await auto.run(['status'], { XENDOMAINS_MIGRATE: 'other', XENDOMAINS_SYSRQ: 's e' })).err,
+		/^Warning: XENDOMAINS_MIGRATE = 'other' has no effect: a domain cannot be moved to another host yet\nWarning: XENDOMAINS_SYSRQ = 's e' has no effect: /,
 	)
 })

@@ -29,6 +29,12 @@ In the environment, as in /etc/default/xendomains:
   XENDOMAINS_CMD_MAXWAIT   How many seconds to wait for domains to end; 300.
 `
 
+/** Variables of Xen's xendomains, with the reason. */
+const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
+	XENDOMAINS_MIGRATE: NO_MIGRATION,
+	XENDOMAINS_SYSRQ: 'domains are saved or asked to shut down, and sent nothing before',
+}
+
 /** As init scripts have it: not running. */
 const NOT_RUNNING = 3
 const MAX_WAIT_S = 86400
@@ -43,7 +49,9 @@ export async function runXendomains(words: readonly string[], context: CommandCo
 		return asked ? 0 : 1
 	}
 	try {
-		if (env.XENDOMAINS_MIGRATE) context.complain(`Warning: XENDOMAINS_MIGRATE has no effect: ${NO_MIGRATION}`)
+		for (const [name, why] of Object.entries(WITHOUT_EFFECT)) {
+			if (env[name]) context.complain(`Warning: ${name} = '${env[name]}' has no effect: ${why}`)
+		}
 		return await task(context, env)
 	} catch (error) {
 		if (!(error instanceof UserError)) throw error
