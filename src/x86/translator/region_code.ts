@@ -14,7 +14,7 @@ import { Memory } from './memory.ts'
 import { GeneralRegisters } from './registers.ts'
 import { GENERAL, GOOD_PAGES, Residence } from './residence.ts'
 import type { LaneFlow } from './sse/lane_flow.ts'
-import { noLanes } from './sse/lanes.ts'
+import { NO_LANES } from './sse/lanes.ts'
 import { XmmRegisters } from './sse/registers.ts'
 import type { Strides } from './strides.ts'
 import type { Target } from './translate.ts'
@@ -108,7 +108,7 @@ export class RegionCode {
 		this.exits.begin()
 		this.lookUps.beginRegion()
 		this.exits.around(body, () => {
-			this.xmm.beginBlock(noLanes())
+			this.xmm.beginBlock(NO_LANES)
 			this.xmm.spill(use.xmmWritten)
 		})
 		code.get(this.budget)

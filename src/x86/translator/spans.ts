@@ -124,6 +124,7 @@ export class Spans {
 
 	/** Locals of spans that are not used by this access and those after it. */
 	private release(number: number): void {
+		if (!this.taken.some(({ span }) => span.last < number)) return
 		this.taken = this.taken.filter(({ span, host }) => {
 			const isUsed = span.last >= number
 			if (!isUsed) this.free.push(host)

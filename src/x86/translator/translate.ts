@@ -12,7 +12,7 @@ import { writeDoubleGroup } from './sse/double_groups.ts'
 import { requireDoubles } from './sse/double_tests.ts'
 import type { Emitter } from './sse/emitter.ts'
 import { type LaneFlow, laneFlow, lanesToTest } from './sse/lane_flow.ts'
-import { type Lanes, noLanes } from './sse/lanes.ts'
+import { type Lanes, NO_LANES } from './sse/lanes.ts'
 import { isPure, SSE } from './sse/table.ts'
 import { Strides } from './strides.ts'
 import { Shape } from './structure.ts'
@@ -354,7 +354,7 @@ class RegionWriter {
 	private testLanes(from: Block, head: number): void {
 		const lanes = lanesToTest(this.lanes, head, this.lanesAtEnd.get(from)!)
 		if (lanes.length === 0) return
-		this.r.xmm.beginBlock(noLanes())
+		this.r.xmm.beginBlock(NO_LANES)
 		requireDoubles(this.r, lanes)
 	}
 

@@ -1,5 +1,6 @@
 import type { Operator } from '../../../wasm/code.ts'
 import * as L from '../../core/layout.ts'
+import { byOperation } from '../by_operation.ts'
 import type { Instruction } from '../instruction.ts'
 import type { RegionCode } from '../region_code.ts'
 
@@ -11,7 +12,9 @@ export const x = (r: RegionCode, size: number) => (size === 8 ? r.x64 : r.x32)
 export const y = (r: RegionCode, size: number) => (size === 8 ? r.y64 : r.y32)
 export const z = (r: RegionCode, size: number) => (size === 8 ? r.z64 : r.z32)
 /** The operator of an operand's width. */
-export const op = (size: number, name: string) => `${size === 8 ? 'i64' : 'i32'}.${name}` as Operator
+export const op = (size: number, name: string) => (size === 8 ? wide : narrow)(name)
+const wide = byOperation((name) => `i64.${name}` as Operator)
+const narrow = byOperation((name) => `i32.${name}` as Operator)
 
 /** Pushes a constant of an operand's width. */
 export function constant(r: RegionCode, size: number, value: bigint): void {

@@ -10,6 +10,7 @@ import {
 	isNumeric,
 	isSse,
 	type Lanes,
+	NO_LANES,
 	noLanes,
 	noWanted,
 	type WantedLanes,
@@ -44,12 +45,11 @@ export function laneFlow(shape: Shape): LaneFlow {
 	const computing = new Set(order.filter((block) => block.instructions.some(({ op }) => isNumeric(op))))
 	const targets = new Map(order.map((block) => [block, shape.successorsOf(block)]))
 	if (computing.size === 0) {
-		const nothing = noLanes()
 		return {
 			computes: false,
 			packs: false,
-			entry: nothing,
-			blocks: new Map(order.map(({ start }) => [start, nothing])),
+			entry: NO_LANES,
+			blocks: new Map(order.map(({ start }) => [start, NO_LANES])),
 			accumulators: new Map(),
 			split: new Set(),
 			loops: new Set(),

@@ -19,9 +19,10 @@ const LANES = 6
 /** What is known of each lane, at register * 8 + the lane's bit. Lanes with one and the same object have one value. */
 export type Lanes = Range[]
 
-const NOTHING_KNOWN: readonly Range[] = Array.from({ length: 16 * 8 }, unknownRange)
+/** Nothing is known; not to be changed. */
+export const NO_LANES: Lanes = Array.from({ length: 16 * 8 }, unknownRange)
 
-export const noLanes = (): Lanes => NOTHING_KNOWN.slice()
+export const noLanes = (): Lanes => NO_LANES.slice()
 
 /** Whether register * 8 + lane is one of doubles. */
 export function isDouble(lane: number): boolean {

@@ -5,7 +5,7 @@ import type { Exits } from '../exits.ts'
 import type { Instruction } from '../instruction.ts'
 import { DISTANCE } from './double_tests.ts'
 import type { LaneFlow } from './lane_flow.ts'
-import { cleanLanes, D0, D1, effectOf, forward, isTested, type Lanes, noLanes } from './lanes.ts'
+import { cleanLanes, D0, D1, effectOf, forward, isTested, type Lanes, NO_LANES } from './lanes.ts'
 
 /** TS and EM. */
 const CR0_NO_FPU = 0xc
@@ -42,7 +42,7 @@ export class XmmRegisters {
 	accumulators = 0
 	/** Whether SSE is known to be available on every way to this place. */
 	asked = false
-	private known: Lanes = noLanes()
+	private known = NO_LANES
 	/** Whether `known` is this object's own. */
 	private isOwn = false
 	private readonly context: RegionContext
