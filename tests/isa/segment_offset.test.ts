@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { EXACT, type IsaCase } from './case.ts'
+import { EXACT, type IsaCase, type Outcome } from './case.ts'
 import { loadCore } from './core.ts'
 import { ENGINES, IsaMachine } from './machine.ts'
-import { GS_BASE } from './memory_map.ts'
+import { DATA_VA, GS_BASE } from './memory_map.ts'
 import { baseState, setGpr, viewOf } from './state.ts'
 
 const PAGE_FAULT = 14
@@ -21,6 +21,9 @@ const INSTRUCTIONS = {
 	'maskmovdqu %xmm1,%xmm0,%gs:(%rdi)': [0x65, 0x66, 0x0f, 0xf7, 0xc1],
 	'maskmovq %mm1,%mm0,%gs:(%rdi)': [0x65, 0x0f, 0xf7, 0xc1],
 }
+const STACK_FAULT = 12
+/** Its operand, and its stack where the case says so, are not canonical. */
+const POP = [0x64, 0x66, 0x8f, 0x00]
 const MOVABS_OPCODE = 0xa1
 const XLAT_OPCODE = 0xd7
 
@@ -54,3 +57,20 @@ test('an offset that is not canonical is #GP, even where a segment base makes a 
 			assert.equal(machine.run(reading(code, -BigInt(GS_BASE) - 0x1000n)).vector, PAGE_FAULT, `${name}, ${engine}`)
 		}
 })
+
+test('POP to an offset that is not canonical reads the stack first', async () => {
+	const core = await loadCore()
+	const popping = (stack: bigint) => {
+		const test = reading(POP, -0x8000_0000_1000n)
+		setGpr(viewOf(test.state), 4, stack)
+		return test
+	}
+	for (const engine of ENGINES) {
+		const machine = new IsaMachine(core, engine)
+		assert.equal(machine.run(popping(BigInt(DATA_VA))).vector, GENERAL_PROTECTION, engine)
+		assert.equal(machine.run(popping(0x1234_5678_9abc_def0n)).vector, STACK_FAULT, engine)
+		assert.deepEqual([PAGE_FAULT, BigInt(DATA_VA) - 0x1000n], faultOf(machine.run(popping(BigInt(DATA_VA) - 0x1000n))), engine)
+	}
+})
+
+const faultOf = ({ vector, cr2 }: Outcome) => [vector, cr2]

@@ -8,6 +8,7 @@ import { executeSse } from "./sse";
 import { executeMmx } from "./mmx";
 import { executeX87 } from "./x87";
 import { decodeOne } from "./trace";
+import { isCanonical } from "./mmu";
 import { undefinedInstruction } from "./host";
 import {
   OP_EA, OP_EA32, OP_LINK, OP_REFETCH, OP_CROSS, OP_STEP_END, OP_INVALID, INTEGER_LAST, SSE_FIRST, SSE_LAST, MMX_FIRST, MMX_LAST, X87_FIRST, X87_LAST,
@@ -115,8 +116,9 @@ function segmentOffset(rec: usize): u64 {
 /** A #PF is #GP where the offset is not canonical before the base of FS or GS makes the sum so. */
 export function refinePageFault(rec: usize): void {
   if (load<u32>(cpu + L.CPU_EXC_VECTOR) != 14 || load<u8>(rec, L.REC_SEG) == <u8>L.SLOT_ZERO) return;
-  const offset = segmentOffset(rec);
-  if (<u64>(<i64>(offset << 16) >> 16) != offset) raise(13, 0);
+  // What goes to the operand is read from the stack before it.
+  if (load<u16>(rec) == <u16>OP_POP && load<u64>(cpu + L.CPU_CR2) - load<u64>(cpu + 32) < 8) return;
+  if (!isCanonical(segmentOffset(rec))) raise(13, 0);
 }
 
 /** A #GP for a non-canonical address is #SS when the access is relative to the stack. */
@@ -137,8 +139,8 @@ export function refineNonCanonical(rec: usize): void {
     const own = (base == 32 || base == 40) && load<u8>(rec, L.REC_SEG) == <u8>L.SLOT_ZERO;
     const address = load<u64>(cpu + base) + (load<u64>(cpu + load<u8>(rec, L.REC_INDEX)) << load<u8>(rec, L.REC_SCALE)) + load<u64>(cpu + load<u8>(rec, L.REC_SEG)) + <u64>load<i32>(rec, L.REC_DISP);
     const last = address + 15;
-    // An operand that is not canonical itself, or is reached by a bit offset, decides; else it was the stack.
-    if (<u64>(<i64>(address << 16) >> 16) != address || <u64>(<i64>(last << 16) >> 16) != last || isBitTest(op)) stack = own;
+    // An operand that is not canonical itself, or is reached by a bit offset, decides, unless what goes there was to be read from the stack before; else it was the stack.
+    if (!isCanonical(address) || !isCanonical(last) || isBitTest(op)) stack = own || (op == OP_POP && !isCanonical(load<u64>(cpu + 32)));
   }
   if (stack) raise(12, 0);
 }
